@@ -1,0 +1,226 @@
+"""The constraint store: symbols, one concrete value for each (the witness), equalities and the rest.
+
+Equalities are resolved by substitution (a symbol is *bound* to an expression); inequalities, divisibility and
+disequalities are kept as facts. Everything is checked under the witness: a few integer operations, no solver. Where
+the witness fails, a *free* symbol is moved; a symbol is free until ``freeze`` is called, because from then on computed
+tensors depend on its value. The solver (``abstract.solver``) is asked only when the caller asks for it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
+
+__all__ = ["Constraint", "Constraints", "Infeasible", "Relation", "at_least", "divisible", "not_equal"]
+
+
+class Infeasible(Exception):
+    """The witness does not satisfy a constraint and no free symbol can be moved so that it does."""
+
+
+class Relation(enum.Enum):
+    """What a constraint says of its expression."""
+
+    NOT_NEGATIVE = ">= 0"
+    ZERO = "== 0"
+    NOT_ZERO = "!= 0"
+    MULTIPLE = "% divisor == 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """``dim`` stands in ``relation``; ``divisor`` belongs to MULTIPLE alone."""
+
+    relation: Relation
+    dim: Dim
+    divisor: Dim = 1
+
+    def holds(self, value: Callable[[Symbol], int]) -> bool:
+        """Whether the constraint is true under these values."""
+        number = evaluate(self.dim, value)
+        if self.relation is Relation.NOT_NEGATIVE:
+            return number >= 0
+        if self.relation is Relation.ZERO:
+            return number == 0
+        if self.relation is Relation.NOT_ZERO:
+            return number != 0
+        divisor = evaluate(self.divisor, value)
+        return divisor > 0 and number % divisor == 0
+
+    def symbols(self) -> Iterable[Symbol]:
+        """The symbols that decide it."""
+        yield from symbols(self.dim)
+        yield from symbols(self.divisor)
+
+
+def at_least(left: Dim, right: Dim) -> Constraint:
+    """``left >= right``."""
+    return Constraint(Relation.NOT_NEGATIVE, left - right)
+
+
+def not_equal(left: Dim, right: Dim) -> Constraint:
+    """``left != right``."""
+    return Constraint(Relation.NOT_ZERO, left - right)
+
+
+def divisible(dim: Dim, divisor: Dim) -> Constraint:
+    """``dim`` is a multiple of ``divisor``."""
+    return Constraint(Relation.MULTIPLE, dim, divisor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    low: int
+    high: int
+
+
+class Constraints:
+    """The store. ``facts`` are the constraints that substitution could not resolve."""
+
+    def __init__(self) -> None:
+        self._witness: list[int] = []
+        self._ranges: list[_Range] = []
+        self._symbols: list[Symbol] = []
+        self._bindings: dict[Symbol, Dim] = {}
+        self.facts: list[Constraint] = []
+        self._frozen = 0
+
+    def fresh(self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d") -> Expr:
+        """A new symbol in [low, high] whose witness is given."""
+        symbol = Symbol(len(self._witness), f"{name}{len(self._witness)}")
+        self._witness.append(witness)
+        self._ranges.append(_Range(low, high))
+        self._symbols.append(symbol)
+        return Expr.of(symbol)
+
+    def witness(self, symbol: Symbol) -> int:
+        """The concrete value of a symbol."""
+        bound = self._bindings.get(symbol)
+        return self._witness[symbol.index] if bound is None else evaluate(bound, self.witness)
+
+    def value(self, dim: Dim) -> int:
+        """The concrete value of an expression under the witness."""
+        return dim if isinstance(dim, int) else evaluate(dim, self.witness)
+
+    def resolve(self, dim: Dim) -> Dim:
+        """The expression with every bound symbol replaced by what it is bound to."""
+        if isinstance(dim, int) or not self._bindings:
+            return dim
+        if not any(s in self._bindings for s in symbols(dim)):
+            return dim
+        return self.resolve(substitute(dim, lambda s: self._bindings.get(s, Expr.of(s))))
+
+    def range(self, symbol: Symbol) -> tuple[int, int]:
+        """The bounds that the symbol was made with, both included."""
+        limits = self._ranges[symbol.index]
+        return limits.low, limits.high
+
+    def free(self, symbol: Symbol) -> bool:
+        """Whether the symbol may still be moved or bound away from its witness."""
+        return symbol.index >= self._frozen and symbol not in self._bindings
+
+    def unbound(self) -> list[Symbol]:
+        """All symbols that stand for themselves, oldest first."""
+        return [s for s in self._symbols if s not in self._bindings]
+
+    def freeze(self) -> None:
+        """From now on no symbol that exists is moved: a computed value depends on it."""
+        self._frozen = len(self._witness)
+
+    def mark(self) -> tuple[int, int, int]:
+        """A point to which ``rollback`` can return while nothing was frozen in between."""
+        return len(self._witness), len(self.facts), len(self._bindings)
+
+    def rollback(self, mark: tuple[int, int, int]) -> None:
+        """Forget the symbols, facts and bindings made since the mark."""
+        count, facts, bindings = mark
+        while len(self._bindings) > bindings:
+            self._bindings.popitem()
+        del self.facts[facts:]
+        del self._witness[count:], self._ranges[count:], self._symbols[count:]
+
+    def unify(self, left: Dim, right: Dim) -> None:
+        """Make two dimensions equal: substitute where one side is a symbol, keep the equation otherwise.
+
+        Raises Infeasible where the witness disagrees and cannot be moved.
+        """
+        if left is right or (isinstance(left, int) and left == right):
+            return
+        left, right = self.resolve(left), self.resolve(right)
+        if left == right:
+            return
+        if not self._agree(left, right):
+            raise Infeasible(f"{left} = {right}")
+        for symbol_side, other in ((left, right), (right, left)):
+            symbol = None if isinstance(symbol_side, int) else symbol_side.symbol
+            if symbol is not None and symbol not in set(symbols(other)):
+                self._bind(symbol, other)
+                return
+        self.facts.append(Constraint(Relation.ZERO, left - right))
+
+    def _bind(self, symbol: Symbol, other: Dim) -> None:
+        low, high = self.range(symbol)
+        if not isinstance(other, int):
+            # The range of the symbol that disappears lives on as facts about what replaces it.
+            if low > 0:
+                self.facts.append(at_least(other, low))
+            if high < 2**31 - 1:
+                self.facts.append(at_least(high, other))
+        self._bindings[symbol] = other
+
+    def _agree(self, left: Dim, right: Dim) -> bool:
+        a, b = self.value(left), self.value(right)
+        return a == b or self._move_to(left, b) or self._move_to(right, a)
+
+    def _move_to(self, dim: Dim, target: int) -> bool:
+        symbol = None if isinstance(dim, int) else dim.symbol
+        return symbol is not None and self._try(symbol, target)
+
+    def _try(self, symbol: Symbol, target: int, also: Constraint | None = None) -> bool:
+        low, high = self.range(symbol)
+        if not self.free(symbol) or not low <= target <= high:
+            return False
+        before = self._witness[symbol.index]
+        self._witness[symbol.index] = target
+        if all(f.holds(self.witness) for f in self.facts) and (also is None or also.holds(self.witness)):
+            return True
+        self._witness[symbol.index] = before
+        return False
+
+    def require(self, constraint: Constraint) -> None:
+        """Add a constraint, moving a free symbol if the witness fails it; Infeasible where none can be moved."""
+        if isinstance(constraint.dim, int) and isinstance(constraint.divisor, int):
+            if not constraint.holds(self.witness):
+                raise Infeasible(str(constraint))
+            return
+        if not constraint.holds(self.witness) and not self._repair(constraint):
+            raise Infeasible(str(constraint))
+        self.facts.append(constraint)
+
+    def _repair(self, constraint: Constraint) -> bool:
+        for symbol in dict.fromkeys(constraint.symbols()):
+            if not self.free(symbol):
+                continue
+            low, high = self.range(symbol)
+            at = self._witness[symbol.index]
+            # Nearest values first; 64 steps either way is farther than any attribute goes.
+            for step in range(1, 65):
+                if any(self._try(symbol, v, constraint) for v in (at - step, at + step) if low <= v <= high):
+                    return True
+        return False
+
+    def satisfied(self, values: Callable[[Symbol], int]) -> bool:
+        """Whether another assignment (of the unbound symbols) satisfies ranges and facts alike."""
+
+        def value(symbol: Symbol) -> int:
+            bound = self._bindings.get(symbol)
+            return values(symbol) if bound is None else evaluate(bound, value)
+
+        for symbol in self.unbound():
+            low, high = self.range(symbol)
+            if not low <= values(symbol) <= high:
+                return False
+        return all(fact.holds(value) for fact in self.facts)

@@ -1,0 +1,275 @@
+"""Symbolic dimensions: integer expressions over symbols, kept in a normal form so that equal means identical.
+
+A dimension is a plain ``int`` where it is known and an ``Expr`` where it is not; every operation folds back to ``int``
+when it can. An ``Expr`` is a polynomial with integer coefficients over *factors*; a factor is a ``Symbol`` or a
+``Quotient`` (floor division that does not divide out). That covers what shape rules need: ``2*d0+1``,
+``(d1+2*p-k)//s+1``, ``d0*d1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import gcd
+from typing import TypeAlias
+
+__all__ = ["Dim", "Expr", "Factor", "Quotient", "Symbol", "ceil_div", "evaluate", "floor_div", "product", "substitute",
+           "symbols"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Symbol:
+    """An unknown non-negative integer. ``index`` gives it its place in every normal form, ``name`` is for people."""
+
+    index: int
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Quotient:
+    """``numerator // denominator`` where the division does not come out even symbolically."""
+
+    __slots__ = ("denominator", "key", "numerator")
+
+    def __init__(self, numerator: Expr | int, denominator: Expr | int) -> None:
+        self.numerator = numerator
+        self.denominator = denominator
+        self.key = (1, _key(numerator), _key(denominator))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Quotient) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"({self.numerator})//({self.denominator})"
+
+
+Factor: TypeAlias = Symbol | Quotient
+Monomial: TypeAlias = tuple[Factor, ...]
+
+
+def _factor_key(factor: Factor) -> tuple[object, ...]:
+    return (0, factor.index) if isinstance(factor, Symbol) else factor.key
+
+
+def _key(dim: Expr | int) -> tuple[object, ...]:
+    if isinstance(dim, int):
+        return (dim,)
+    return (dim.constant, *((tuple(_factor_key(f) for f in monomial), c) for monomial, c in dim.terms))
+
+
+def _order(item: tuple[Monomial, int]) -> str:
+    # Keys nest tuples of unequal depth, which Python cannot compare; their text can.
+    return repr([_factor_key(f) for f in item[0]])
+
+
+class Expr:
+    """A polynomial: ``constant`` plus the sum of ``coefficient * product(factors)`` over ``terms`` (never empty)."""
+
+    __slots__ = ("_hash", "constant", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...], constant: int) -> None:
+        self.terms = terms
+        self.constant = constant
+        self._hash = hash((terms, constant))
+
+    @staticmethod
+    def of(symbol: Symbol) -> Expr:
+        """The expression that is just this symbol."""
+        return Expr((((symbol,), 1),), 0)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, Expr)
+            and self._hash == other._hash
+            and self.constant == other.constant
+            and self.terms == other.terms
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Dim) -> Dim:
+        if isinstance(other, int):
+            return self if other == 0 else Expr(self.terms, self.constant + other)
+        merged = dict(self.terms)
+        for monomial, coefficient in other.terms:
+            merged[monomial] = merged.get(monomial, 0) + coefficient
+        return _build(merged, self.constant + other.constant)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Expr:
+        return Expr(tuple((m, -c) for m, c in self.terms), -self.constant)
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + (-other)
+
+    def __rsub__(self, other: int) -> Dim:
+        return -self + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        if isinstance(other, int):
+            if other in (0, 1):
+                return self if other else 0
+            return Expr(tuple((m, c * other) for m, c in self.terms), self.constant * other)
+        merged: dict[Monomial, int] = {}
+        left = (*self.terms, ((), self.constant)) if self.constant else self.terms
+        right = (*other.terms, ((), other.constant)) if other.constant else other.terms
+        for m1, c1 in left:
+            for m2, c2 in right:
+                monomial = tuple(sorted(m1 + m2, key=lambda f: repr(_factor_key(f)))) if m1 and m2 else m1 + m2
+                merged[monomial] = merged.get(monomial, 0) + c1 * c2
+        return _build(merged, merged.pop((), 0))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return floor_div(self, other)
+
+    def __rfloordiv__(self, other: int) -> Dim:
+        return floor_div(other, self)
+
+    def __repr__(self) -> str:
+        parts = []
+        for monomial, coefficient in self.terms:
+            body = "*".join(map(repr, monomial))
+            sign = "-" if coefficient < 0 else "+"
+            parts.append(sign + (body if abs(coefficient) == 1 else f"{abs(coefficient)}*{body}"))
+        if self.constant:
+            parts.append(f"{self.constant:+d}")
+        return "".join(parts).removeprefix("+")
+
+    @property
+    def symbol(self) -> Symbol | None:
+        """The symbol that this expression consists of, if it is nothing else."""
+        if self.constant == 0 and len(self.terms) == 1:
+            monomial, coefficient = self.terms[0]
+            if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
+                return monomial[0]
+        return None
+
+
+Dim: TypeAlias = int | Expr
+
+
+def _build(terms: Mapping[Monomial, int], constant: int) -> Dim:
+    kept = [item for item in terms.items() if item[1]]
+    if not kept:
+        return constant
+    if len(kept) > 1:
+        kept.sort(key=_order)
+    return Expr(tuple(kept), constant)
+
+
+def floor_div(numerator: Dim, denominator: Dim) -> Dim:
+    """``floor(numerator / denominator)``, the denominator positive; exact parts are divided out."""
+    if isinstance(denominator, int):
+        if isinstance(numerator, int):
+            return numerator // denominator
+        if denominator == 1:
+            return numerator
+        whole = {m: c // denominator for m, c in numerator.terms if c % denominator == 0}
+        rest = {m: c for m, c in numerator.terms if c % denominator}
+        if not rest:
+            return _build(whole, numerator.constant // denominator)
+        remainder = _build(rest, numerator.constant % denominator)
+        outside = _build(whole, numerator.constant // denominator)
+        quotient = Expr((((Quotient(remainder, denominator),), 1),), 0)
+        return quotient + outside
+    if numerator == denominator:
+        return 1
+    if isinstance(numerator, int):
+        return 0 if numerator == 0 else Expr((((Quotient(numerator, denominator),), 1),), 0)
+    exact = _cancel(numerator, denominator)
+    return Expr((((Quotient(numerator, denominator),), 1),), 0) if exact is None else exact
+
+
+def _cancel(numerator: Expr, denominator: Expr) -> Dim | None:
+    """The quotient where the denominator is one monomial that divides every term (a dimension is never divided by 0)."""
+    if numerator.constant or denominator.constant or len(denominator.terms) != 1:
+        return None
+    divisor, scale = denominator.terms[0]
+    merged: dict[Monomial, int] = {}
+    for monomial, coefficient in numerator.terms:
+        left = list(monomial)
+        for factor in divisor:
+            if factor not in left:
+                return None
+            left.remove(factor)
+        if coefficient % scale:
+            return None
+        merged[tuple(left)] = coefficient // scale
+    return _build(merged, merged.pop((), 0))
+
+
+def ceil_div(numerator: Dim, denominator: Dim) -> Dim:
+    """``ceil(numerator / denominator)``, the denominator positive."""
+    return floor_div(numerator + denominator - 1, denominator)
+
+
+def product(dims: tuple[Dim, ...] | list[Dim]) -> Dim:
+    """The product of dimensions; 1 for none, as for the element count of a scalar."""
+    result: Dim = 1
+    for dim in dims:
+        result = result * dim
+    return result
+
+
+def evaluate(dim: Dim, value: Callable[[Symbol], int]) -> int:
+    """The number that an expression stands for, given each symbol's value. ZeroDivisionError on a zero divisor."""
+    if isinstance(dim, int):
+        return dim
+    total = dim.constant
+    for monomial, coefficient in dim.terms:
+        for factor in monomial:
+            if isinstance(factor, Symbol):
+                coefficient *= value(factor)
+            else:
+                coefficient *= evaluate(factor.numerator, value) // evaluate(factor.denominator, value)
+        total += coefficient
+    return total
+
+
+def substitute(dim: Dim, replacement: Callable[[Symbol], Dim]) -> Dim:
+    """The expression with every symbol replaced, in normal form again."""
+    if isinstance(dim, int):
+        return dim
+    total: Dim = dim.constant
+    for monomial, coefficient in dim.terms:
+        term: Dim = coefficient
+        for factor in monomial:
+            if isinstance(factor, Symbol):
+                term = term * replacement(factor)
+            else:
+                numerator = substitute(factor.numerator, replacement)
+                term = term * floor_div(numerator, substitute(factor.denominator, replacement))
+        total = total + term
+    return total
+
+
+def symbols(dim: Dim) -> Iterator[Symbol]:
+    """Every symbol in an expression, in the order of its normal form; one that occurs twice comes twice."""
+    if isinstance(dim, int):
+        return
+    for monomial, _ in dim.terms:
+        for factor in monomial:
+            if isinstance(factor, Symbol):
+                yield factor
+            else:
+                yield from symbols(factor.numerator)
+                yield from symbols(factor.denominator)
+
+
+def content(dim: Expr) -> int:
+    """The greatest common divisor of all coefficients and the constant."""
+    result = abs(dim.constant)
+    for _, coefficient in dim.terms:
+        result = gcd(result, coefficient)
+    return result

@@ -1,0 +1,81 @@
+"""The symbolic graph: values with their types and witness tensors, and the nodes between them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from abstract.constraints import Constraints
+from abstract.types import TensorType
+
+__all__ = ["Graph", "Node", "Origin", "Value"]
+
+
+class Origin(enum.Enum):
+    """Where a value comes from."""
+
+    INPUT = "input"
+    INITIALIZER = "initializer"
+    NODE = "node"
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """One edge of the graph: its type and the tensor that it holds under the witness.
+
+    ``array`` is held in the carrier type of the element type (float64, int64, ...). ``exact`` says that every legal
+    computation gives these very numbers, so that decisions may read them without a margin. ``seed`` and ``palette``
+    say how the numbers of an input or initializer are made again at another size.
+    """
+
+    name: str
+    type: TensorType
+    array: npt.NDArray[Any]
+    origin: Origin
+    exact: bool
+    uses: int = 0
+    seed: int = 0
+    palette: int = 0
+    _range: tuple[float, float] | None = field(default=None, repr=False)
+    _smallest: float | None = field(default=None, repr=False)
+
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest element, as floats; (0.0, 0.0) for an empty tensor."""
+        if self._range is None:
+            a = self.array
+            self._range = (float(a.min()), float(a.max())) if a.size and a.dtype != object else (0.0, 0.0)
+        return self._range
+
+    def smallest(self) -> float:
+        """The least magnitude of an element; inf for an empty tensor."""
+        if self._smallest is None:
+            a = self.array
+            self._smallest = float(np.abs(a).min()) if a.size else np.inf
+        return self._smallest
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One application of an operator: data operands in formal order (None if absent), parameters by formal name."""
+
+    operator: str
+    inputs: tuple[Value | None, ...]
+    outputs: tuple[Value, ...]
+    params: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Graph:
+    """A whole model: nodes in topological order over values, and the constraint store with its witness."""
+
+    opset: int
+    store: Constraints = field(default_factory=Constraints)
+    inputs: list[Value] = field(default_factory=list)
+    initializers: list[Value] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)

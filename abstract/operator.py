@@ -1,0 +1,209 @@
+"""What an operator specification is: everything that the project needs to know of one operator, in one row.
+
+A specification adds to ONNX's schema only what the schema lacks:
+
+- ``propose``   how the generator makes a call of it: which operands, which attributes (the attribute domain);
+- ``shape``     the output shapes from the input shapes, symbolically, with the constraints that make the call legal;
+- ``domain``    where it is defined on values: the generator keeps it there, the judge masks elsewhere;
+- ``evaluate``  its meaning, in float64 (or in any arithmetic: see ``Arithmetic``);
+- ``error``     how incoming error passes through and how rounding enters.
+
+*Parameters* are what decides shapes: attributes, and inputs that are attributes in all but name (``axes``, ``pads``,
+``shape``, ...), listed in ``parameters``. A rule reads both from ``params`` by their formal name, so that a change of
+attribute to input between opsets is nobody's concern but the emitter's and the parser's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from abstract.constraints import Constraints
+from abstract.dims import Dim, Expr
+from abstract.dtypes import DType, Kind
+from abstract.graph import Value
+from abstract.schema import Signature
+from abstract.types import Shape
+
+__all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "Operator", "Run", "Scope",
+           "Typing"]  # fmt: skip
+
+Array: TypeAlias = npt.NDArray[Any]
+Bound: TypeAlias = "npt.NDArray[np.float64] | float"
+"""A bound on the absolute error, an element each or one for all. 0.0 is exact; inf says nothing is known."""
+Params: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where an operand may lie: ``low <= x <= high`` and ``|x| >= away``.
+
+    A value outside is brought inside by an ordinary node (Clip), or another operand is taken.
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    away: float = 0.0
+
+    def admits(self, value: Value) -> bool:
+        """Whether every element lies inside, with a margin so that no decision hangs on a last bit."""
+        low, high = value.range()
+        if value.exact:
+            margin = 0.0
+        else:
+            margin = 1e-6 * max(abs(low), abs(high))
+        if low < self.low + margin or high > self.high - margin:
+            return False
+        return self.away == 0.0 or value.smallest() >= self.away + margin
+
+
+EVERYWHERE = Domain()
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """What maths libraries are granted for one function: ``ulps`` units in the last place and ``units`` of u.
+
+    The computed value lies within ``ulps * ulp(y) + units * u`` of the exact y (``abstract/accuracy.py`` has the table).
+    """
+
+    ulps: float = 0.5
+    units: float = 0.0
+
+
+class Arithmetic(Protocol):
+    """How sums are formed. The reference sums in float64; a null executor in another type and another order."""
+
+    def sum(self, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+        """Sum over axes."""
+
+    def dot(self, a: Array, b: Array) -> Array:
+        """numpy's matmul: the last axis of ``a`` against the last but one of ``b``, the rest broadcast."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of an operator as its rules see it: parameters, data inputs (None if absent), declared types."""
+
+    params: Params
+    inputs: tuple[Array | None, ...]
+    dtypes: tuple[DType | None, ...]
+    output_dtypes: tuple[DType, ...]
+    arithmetic: Arithmetic
+
+    def __getitem__(self, position: int) -> Array:
+        """The data input at a position; IndexError or TypeError never: an absent one is the caller's to ask for."""
+        array = self.inputs[position]
+        assert array is not None, "a required input is absent"
+        return array
+
+    def optional(self, position: int) -> Array | None:
+        """The data input at a position, or None where it is absent."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+
+@dataclass(slots=True)
+class Typing:
+    """What a shape rule sees: parameters (with symbolic integers), input shapes, and the store for its constraints."""
+
+    params: Params
+    shapes: tuple[Shape | None, ...]
+    dtypes: tuple[DType | None, ...]
+    outputs: int
+    store: Constraints
+
+    def __getitem__(self, position: int) -> Shape:
+        """The shape of the data input at a position."""
+        shape = self.shapes[position]
+        assert shape is not None, "a required input is absent"
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A proposed application: data operands in formal order, parameters by formal name, number of outputs used."""
+
+    inputs: tuple[Value | None, ...]
+    params: Params = field(default_factory=dict)
+    outputs: int = 1
+
+
+class Scope(Protocol):
+    """What ``propose`` may ask of the generator. Each method that cannot be met raises ``Infeasible``."""
+
+    store: Constraints
+    signature: Signature
+
+    def integer(self, low: int, high: int) -> int:
+        """A recorded choice in [low, high]."""
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of the options, all alike."""
+
+    def coin(self, chance: float) -> bool:
+        """True with this chance."""
+
+    def size(self, low: int, high: int, name: str = "p") -> Expr:
+        """A new symbolic parameter in [low, high], its witness chosen at random."""
+
+    def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
+        """The element type of a type variable: chosen at the first request, the same ever after."""
+
+    def tensor(
+        self,
+        variable: str = "T",
+        *,
+        rank: tuple[int, int] = (0, 8),
+        kinds: Sequence[Kind] | None = None,
+        domain: Domain = EVERYWHERE,
+        where: Callable[[Value], bool] | None = None,
+    ) -> Value:
+        """An operand: a value that exists, guarded where its domain asks for it, or a new input or initializer.
+
+        ``where`` restricts which existing values will do; a new one is not asked.
+        """
+
+    def shaped(
+        self, shape: Shape, variable: str = "T", *, domain: Domain = EVERYWHERE, weight: bool = False
+    ) -> Value:
+        """An operand of exactly this shape. ``weight`` prefers an initializer over what exists."""
+
+    def broadcastable(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
+        """An operand that broadcasts with ``value`` in both directions."""
+
+    def unidirectional(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
+        """An operand that broadcasts to ``value`` and leaves its shape as it is."""
+
+    def constant(self, array: Array, dtype: DType) -> Value:
+        """A new initializer with these values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One row of the operator table. ``since`` is the lowest opset whose meaning the rules below give.
+
+    ``exact``: outputs are selected or moved from inputs, never rounded. ``accuracy`` is what the result of the last
+    operation is granted on top of ``error``. ``output_dtypes`` overrides what the schema's type variables say.
+    """
+
+    name: str
+    propose: Callable[[Scope], Call]
+    shape: Callable[[Typing], tuple[Shape, ...]]
+    evaluate: Callable[[Run], tuple[Array, ...]]
+    error: Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
+    parameters: tuple[str, ...] = ()
+    accuracy: Accuracy = Accuracy()
+    exact: bool = False
+    since: int = 13
+    defined: Callable[[Run], bool] | None = None
+    output_dtypes: Callable[[Typing, Signature], tuple[DType, ...]] | None = None
+    weight: float = 1.0
+
+
+def dims(values: Sequence[Dim]) -> tuple[Dim, ...]:
+    """A tuple of dimensions from any sequence of integers and expressions (numpy integers become int)."""
+    return tuple(v if isinstance(v, Expr) else int(v) for v in values)

@@ -1,0 +1,17 @@
+"""The operator table: a file a family, one row an operator. ``TABLE`` maps an operator's name to its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from abstract.operator import Operator
+from abstract.operators import convolution, elementwise, movement
+
+__all__ = ["TABLE"]
+
+_FAMILIES = (elementwise, movement, convolution)
+
+TABLE: Mapping[str, Operator] = MappingProxyType(
+    {row.name: row for family in _FAMILIES for row in family.OPERATORS}
+)

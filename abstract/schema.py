@@ -1,0 +1,76 @@
+"""ONNX's own schemas, read once into plain data: what an operator's inputs, outputs, types and attributes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import onnx.defs
+import onnx.helper
+
+from abstract.dtypes import BY_NAME, DType
+
+__all__ = ["Formal", "Signature", "newest_opset", "signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Formal:
+    """A formal input or output: its name, type variable (or fixed type) and whether it may be absent or repeated."""
+
+    name: str
+    variable: str
+    optional: bool
+    variadic: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An operator at an opset: formals, the element types that each type variable allows, attribute defaults."""
+
+    name: str
+    since: int
+    inputs: tuple[Formal, ...]
+    outputs: tuple[Formal, ...]
+    types: Mapping[str, tuple[DType, ...]]
+    defaults: Mapping[str, Any]
+    attributes: frozenset[str]
+
+    def formal(self, position: int) -> Formal:
+        """The formal input at a position; a variadic last one repeats."""
+        return self.inputs[min(position, len(self.inputs) - 1)]
+
+
+def _dtypes(strings: Iterable[str]) -> tuple[DType, ...]:
+    """The element types among type strings such as ``tensor(float)``, in the order of the element-type table."""
+    names = {s.removeprefix("tensor(").removesuffix(")") for s in strings}
+    return tuple(row for name, row in BY_NAME.items() if name in names)
+
+
+def _formals(parameters: Iterable[Any]) -> tuple[Formal, ...]:
+    option = onnx.defs.OpSchema.FormalParameterOption
+    return tuple(
+        Formal(p.name, p.type_str, p.option == option.Optional, p.option == option.Variadic) for p in parameters
+    )
+
+
+@cache
+def signature(name: str, opset: int, domain: str = "") -> Signature:
+    """The schema in force at an opset; onnx.defs.SchemaError where there is none."""
+    schema = onnx.defs.get_schema(name, opset, domain)
+    types = {c.type_param_str: _dtypes(c.allowed_type_strs) for c in schema.type_constraints}
+    inputs, outputs = _formals(schema.inputs), _formals(schema.outputs)
+    for formal in (*inputs, *outputs):
+        types.setdefault(formal.variable, _dtypes([formal.variable]))
+    defaults = {
+        key: onnx.helper.get_attribute_value(attribute.default_value)
+        for key, attribute in schema.attributes.items()
+        if attribute.default_value.type
+    }
+    return Signature(name, schema.since_version, inputs, outputs, types, defaults, frozenset(schema.attributes))
+
+
+def newest_opset() -> int:
+    """The newest version of the default domain that the installed onnx knows."""
+    return int(onnx.defs.onnx_opset_version())
