@@ -1,0 +1,1 @@
+"""Where foreign models come from."""

@@ -1,0 +1,1 @@
+"""The loop: generate, execute, judge, report; and the command line on top."""

@@ -1,0 +1,109 @@
+"""The `fuzz` command: finds the subcommand, imports it alone, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from fuzz.errors import FuzzError
+
+__all__ = ["COMMANDS", "fuzz", "main"]
+
+FOUND_NOTHING, FINDINGS, MISUSE, INTERRUPTED = 0, 1, 2, 130
+
+# name -> where it is, what `fuzz --help` says of it
+COMMANDS: dict[str, tuple[str, str]] = {
+    "gen": ("fuzz.cli.gen:gen", "Make random valid models with inputs."),
+    "exec": ("fuzz.cli.exec:execute", "Run the cases of a root on backends, isolated."),
+    "diff": ("fuzz.cli.diff:diff", "Judge what was executed against the fp64 reference."),
+    "check": ("fuzz.cli.check:check", "Run and judge one model of your own."),
+    "backends": ("fuzz.cli.backends:backends", "Show the targets: what is installed, what each can do."),
+    "corpus": ("fuzz.cli.corpus:corpus", "Write cases from elsewhere: ONNX's operator tests."),
+    "selftest": ("fuzz.cli.selftest:selftest", "Test the judge: null runs and planted faults."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; the table above is enough for the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order in which a case walks through them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table; nothing is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"fuzz (dnnfuzz) {version('dnnfuzz')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
+)
+def fuzz() -> None:
+    """Differential testing of neural-network compilers.
+
+    \b
+    fuzz gen                    random valid models with inputs, as ONNX test cases
+    fuzz exec --backend tvm     run them, isolated
+    fuzz diff                   compare, judge, explain
+
+    All work in one root folder: --root, else $FUZZ_ROOT, else ./fuzz-root. Exit codes: 0 nothing found,
+    1 findings, 2 misuse.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = fuzz.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.UsageError as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        return _misuse(_one_line(error.format_message()).rstrip(".") + hint)
+    except click.ClickException as error:
+        return _misuse(_one_line(error.format_message()))
+    except FuzzError as error:
+        return _misuse(_one_line(str(error)))
+    except BrokenPipeError:
+        # The reader went away (`fuzz diff | head`): not an error. Python must not flush into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND_NOTHING
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    return result if isinstance(result, int) else FOUND_NOTHING
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _misuse(message: str) -> int:
+    print(f"fuzz: {message}", file=sys.stderr)
+    return MISUSE

@@ -1,0 +1,104 @@
+"""What several commands share: `--root`, `--json`, ranges."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["IntRange", "Names", "echo", "jobs_option", "json_option", "print_json", "root_option"]
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+def root_option(command: Command) -> Command:
+    """`--root`, given to the command as ``root: Path``."""
+    option = click.option(
+        "--root",
+        type=click.Path(path_type=Path, file_okay=True),
+        envvar="FUZZ_ROOT",
+        default=Path("fuzz-root"),
+        metavar="DIR",
+        help="The folder of the cases and results. Default: $FUZZ_ROOT, else ./fuzz-root.",
+    )
+    return option(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`, given to the command as ``as_json: bool``."""
+    option = click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else there."
+    )
+    return option(command)
+
+
+def jobs_option(command: Command) -> Command:
+    """`--jobs`, given to the command as ``jobs: int | None`` (None: one for each core)."""
+    option = click.option(
+        "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes. Default: one a core."
+    )
+    return option(command)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """The one object of a command under `--json`."""
+    json.dump(value, sys.stdout, sort_keys=True)
+    sys.stdout.write("\n")
+
+
+def echo(message: str) -> None:
+    """A message for the person at the terminal: standard error, so that standard output stays the result."""
+    click.echo(message, err=True)
+
+
+class IntRange(click.ParamType):
+    """`N` or `A-B`, converted to ``(low, high)``."""
+
+    name = "range"
+
+    def __init__(self, minimum: int, maximum: int | None = None) -> None:
+        self._minimum, self._maximum = minimum, maximum
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What the help shows."""
+        return "N|A-B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Parse and check the ends."""
+        if isinstance(value, tuple):
+            return value
+        low, dash, high = str(value).strip().partition("-")
+        if not (low.isdecimal() and (high.isdecimal() if dash else True)):
+            self.fail(f"{value!r} is neither a number nor a range such as 1-40", param, ctx)
+        first, last = int(low), int(high or low)
+        if first > last:
+            self.fail(f"{value!r} runs backwards: write {last}-{first}", param, ctx)
+        if first < self._minimum or (self._maximum is not None and last > self._maximum):
+            top = "" if self._maximum is None else f" and at most {self._maximum}"
+            self.fail(f"{value!r} must be at least {self._minimum}{top}", param, ctx)
+        return first, last
+
+
+class Names(click.ParamType):
+    """`A,B,C`, converted to a tuple of names."""
+
+    name = "names"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What the help shows."""
+        return "A,B,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split at commas; an empty name is a slip."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(","))
+        if not all(names):
+            self.fail(f"{value!r} has an empty name; write A,B,C", param, ctx)
+        return names

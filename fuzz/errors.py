@@ -1,0 +1,40 @@
+"""The exception tree.
+
+Everything that this package raises on purpose is a `FuzzError` whose text is one line: what is wrong and how to mend
+it. The command line prints that line on standard error and exits with 2; any other exception is a bug of ours.
+
+    FuzzError
+    ├── UsageError      an option or argument that makes no sense (an unknown operator, an empty range)
+    ├── RootError       a root that is no root: missing, not a folder, no cases in it
+    ├── CaseError       a case that cannot be read: corrupt model, inputs that do not fit it, data outside its folder
+    ├── StorageError    a folder that cannot be written, a full disk
+    └── TargetError     a target that is unknown, or not installed
+"""
+
+from __future__ import annotations
+
+__all__ = ["CaseError", "FuzzError", "RootError", "StorageError", "TargetError", "UsageError"]
+
+
+class FuzzError(Exception):
+    """Root of the tree; the text is one line for the user."""
+
+
+class UsageError(FuzzError):
+    """An option or argument that makes no sense."""
+
+
+class RootError(FuzzError):
+    """A root that is missing, is no folder, or holds no case."""
+
+
+class CaseError(FuzzError):
+    """A case that cannot be read."""
+
+
+class StorageError(FuzzError):
+    """A folder that cannot be written, or a full disk."""
+
+
+class TargetError(FuzzError):
+    """A target that is unknown or not installed."""
