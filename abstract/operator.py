@@ -29,8 +29,13 @@ from abstract.graph import Value
 from abstract.schema import Signature
 from abstract.types import Shape
 
-__all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "Operator", "Run", "Scope",
-           "Typing"]  # fmt: skip
+__all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "NotCovered", "Operator", "Run",
+           "Scope", "Typing"]  # fmt: skip
+
+
+class NotCovered(Exception):
+    """A rule does not implement what these parameters ask for; the interpreter falls back to ONNX's reference."""
+
 
 Array: TypeAlias = npt.NDArray[Any]
 Bound: TypeAlias = "npt.NDArray[np.float64] | float"
