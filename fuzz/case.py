@@ -4,8 +4,8 @@
     root/cases/<id>/test_data_set_0/input_0.pb ... output_0.pb
     root/cases/<id>/case.json
 
-A folder of standard ONNX test cases that someone else made (``model.onnx`` at any depth, no ``cases`` folder) is a root
-too; its case ids are the relative folder paths.
+A folder of standard ONNX test cases that someone else made (``model.onnx`` at any depth, no ``cases`` folder)
+is a root too; its case ids are the relative folder paths.
 """
 
 from __future__ import annotations
@@ -124,14 +124,14 @@ def _case(name: str, folder: Path) -> Case | None:
     return Case(name, folder, folder / MODEL, tuple(path for _, path in sorted(sets)))
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def read_values(data_set: Path, role: Role, types: Sequence[ValueType] | None = None) -> tuple[Value, ...]:
     """The values ``input_0.pb, input_1.pb, ...`` (or ``output_*``) of a test_data_set folder.
 
-    ``types`` are the types of the model's inputs (outputs), which tell a sequence or an optional from a tensor; by
-    default every file is a tensor. Data that a file keeps elsewhere must lie within the folder of the case.
+    ``types`` are the types of the model's inputs (outputs): they tell a sequence or an optional from a
+    tensor; by default every file is a tensor. Data that a file keeps elsewhere must lie in the case's folder.
 
     Raises:
         CaseError: a file is corrupt, or a number is missing between others.
@@ -246,7 +246,7 @@ def _read_by_backends(folder: Path, prefix: str = "") -> Iterator[tuple[str, Pat
                 yield name, Path(entry.path)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def open_root(root: Path) -> Path:
@@ -351,6 +351,6 @@ def _move(part: str, folder: str) -> None:
 
 
 def _storage_error(root: Path, error: OSError) -> StorageError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageError(f"cannot write to {root}: {error.strerror}; free some space or give another --root")
-    return StorageError(f"cannot write to {root}: {error.strerror}; give a --root that you may write to")
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    remedy = "free some space or give another --root" if full else "give a --root that you may write to"
+    return StorageError(f"cannot write to {root}: {error.strerror}; {remedy}")

@@ -1,12 +1,13 @@
 """The exception tree.
 
-Everything that this package raises on purpose is a `FuzzError` whose text is one line: what is wrong and how to mend
-it. The command line prints that line on standard error and exits with 2; any other exception is a bug of ours.
+Everything that this package raises on purpose is a `FuzzError`, its text one line: what is wrong and how to
+mend it. The command line prints that line on standard error and exits with 2; any other exception is a bug of
+ours.
 
     FuzzError
     ├── UsageError      an option or argument that makes no sense (an unknown operator, an empty range)
     ├── RootError       a root that is no root: missing, not a folder, no cases in it
-    ├── CaseError       a case that cannot be read: corrupt model, inputs that do not fit it, data outside its folder
+    ├── CaseError       a case that cannot be read: corrupt model, inputs that do not fit it
     ├── StorageError    a folder that cannot be written, a full disk
     └── TargetError     a target that is unknown, or not installed
 """

@@ -26,9 +26,9 @@ _KINDS = {1: "tensor", 4: "sequence", 5: "map", 8: "sparse_tensor", 9: "optional
 class ValueType:
     """The type of a graph input or output.
 
-    ``kind`` is tensor, sequence, optional, map, sparse_tensor or unknown. A tensor has an ``element_type`` (ONNX's name
-    in lower case; None where the model does not say) and a ``shape`` (None: rank unknown; a dim is a number, a symbol,
-    or None); a sequence or optional has the type of its ``element``.
+    ``kind`` is tensor, sequence, optional, map, sparse_tensor or unknown. A tensor has an ``element_type``
+    (ONNX's name in lower case; None where the model does not say) and a ``shape`` (None: rank unknown; a dim
+    is a number, a symbol, or None); a sequence or optional has the type of its ``element``.
     """
 
     kind: str
@@ -49,8 +49,8 @@ class Port:
 class Signature:
     """The inputs that a caller must give, in order, and the outputs.
 
-    An input that has an initialiser of its name (a default, as models before IR version 4 list them) is in ``defaults``
-    and not in ``inputs``.
+    An input that has an initialiser of its name (a default, as models before IR version 4 list them) is in
+    ``defaults`` and not in ``inputs``.
     """
 
     inputs: tuple[Port, ...]

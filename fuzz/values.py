@@ -1,7 +1,7 @@
 """Values on disk: TensorProto, SequenceProto and OptionalProto files to and from `backends.tensor.Value`.
 
-The field numbers are those of onnx.proto3 and onnx-data.proto3. A file does not say which of the three messages it
-holds: the model's signature does.
+The field numbers are those of onnx.proto3 and onnx-data.proto3. A file does not say which of the
+three it holds: the model's signature does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backends.tensor import ONNX_NUMBERS, Tensor, byte_size
 from fuzz.wire import WireError, as_bytes, as_int, as_text, fields, length_delimited, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from backends.tensor import Value
@@ -73,11 +73,13 @@ def _encode_optional(name: str, value: Value) -> bytes:
     return head + b"\x10\x03" + length_delimited(5, _encode_sequence("", value))
 
 
-def decode_value(data: bytes | memoryview, kind: ValueType | None = None, folder: Path | None = None) -> Value:
+def decode_value(
+    data: bytes | memoryview, kind: ValueType | None = None, folder: Path | None = None
+) -> Value:
     """The value in a file of the given type (None: a tensor).
 
-    Sizes are compared with what the bytes hold before memory is asked for. ``folder`` is where a tensor may keep its
-    data in another file; None refuses that.
+    Sizes are compared with what the bytes hold before memory is asked for. ``folder`` is where a tensor may
+    keep its data in another file; None refuses that.
 
     Raises:
         WireError: the bytes are no such message, or its shape and its data do not agree.
@@ -114,62 +116,52 @@ def _decode_optional(message: memoryview, folder: Path | None) -> Value:
 
 
 def _decode_tensor(message: memoryview, folder: Path | None) -> Tensor:
-    dims: list[int] = []
-    code = location = 0
-    strings: list[str] = []
-    raw: memoryview | None = None
-    typed: list[tuple[int, int | memoryview]] = []
-    external: dict[str, str] = {}
+    parts: dict[int, list[int | memoryview]] = {}
     for number, value in fields(message):
-        if number == 1:
-            dims += [as_int(value)] if isinstance(value, int) else map(int, _varints(value).view(np.int64))
-        elif number == 2:
-            code = as_int(value)
-        elif number == 6:
-            strings.append(as_text(value))
-        elif number == 9:
-            raw = as_bytes(value)
-        elif number in _TYPED:
-            typed.append((number, value))
-        elif number == 13:
-            key, text = _entry(as_bytes(value))
-            external[key] = text
-        elif number == 14:
-            location = as_int(value)
+        parts.setdefault(number, []).append(value)
+    code = as_int(parts[2][-1]) if 2 in parts else 0
     element_type = _NAMES.get(code)
     if element_type is None:
         raise WireError(f"element type {code} is none of ONNX's")
-    if any(dim < 0 for dim in dims):
-        raise WireError(f"shape {dims} has a negative dim")
-    if location == _EXTERNAL:
-        raw = memoryview(_read_external(external, element_type, dims, folder))
+    shape = tuple(_dims(parts.get(1, [])))
+    if any(dim < 0 for dim in shape):
+        raise WireError(f"shape {list(shape)} has a negative dim")
     if element_type == "string":
-        _check_size(element_type, dims, len(strings), math.prod(dims))
-        return Tensor(element_type, tuple(dims), json.dumps(strings).encode())
-    return Tensor(element_type, tuple(dims), _payload(element_type, dims, raw, typed))
+        strings = [as_text(value) for value in parts.get(6, [])]
+        _check_size(element_type, shape, len(strings), math.prod(shape))
+        return Tensor(element_type, shape, json.dumps(strings).encode())
+    if 14 in parts and as_int(parts[14][-1]) == _EXTERNAL:
+        entries = dict(_entry(as_bytes(value)) for value in parts.get(13, []))
+        return Tensor(element_type, shape, _read_external(entries, element_type, shape, folder))
+    data = as_bytes(parts[9][-1]) if 9 in parts else _typed_data(element_type, parts)
+    _check_size(element_type, shape, len(data), _bytes_needed(element_type, shape))
+    return Tensor(element_type, shape, bytes(data))
 
 
-def _payload(
-    element_type: str, dims: list[int], raw: memoryview | None, typed: list[tuple[int, int | memoryview]]
-) -> bytes:
-    size = _bytes_needed(element_type, dims)
-    if raw is not None:
-        _check_size(element_type, dims, len(raw), size)
-        return bytes(raw)
-    data = b"".join(_TYPED[number](value, element_type) for number, value in typed)
-    _check_size(element_type, dims, len(data), size)
-    return data
+def _dims(values: list[int | memoryview]) -> Iterator[int]:
+    for value in values:
+        if isinstance(value, int):
+            yield as_int(value)
+        else:
+            yield from map(int, _varints(value).view(np.int64))
 
 
-def _bytes_needed(element_type: str, dims: list[int]) -> int:
-    return byte_size(element_type, tuple(dims)) or 0
+def _typed_data(element_type: str, parts: dict[int, list[int | memoryview]]) -> bytes:
+    """The bytes that raw_data would hold, from float_data, int32_data, ... (one of them is used)."""
+    return b"".join(
+        convert(value, element_type) for number, convert in _TYPED.items() for value in parts.get(number, [])
+    )
 
 
-def _check_size(element_type: str, dims: list[int], found: int, needed: int) -> None:
+def _bytes_needed(element_type: str, shape: tuple[int, ...]) -> int:
+    return byte_size(element_type, shape) or 0
+
+
+def _check_size(element_type: str, shape: tuple[int, ...], found: int, needed: int) -> None:
     if found != needed:
         unit = "strings" if element_type == "string" else "bytes"
-        shape = "x".join(map(str, dims)) or "scalar"
-        raise WireError(f"a tensor {element_type}[{shape}] needs {needed} {unit} but the file holds {found}")
+        sizes = "x".join(map(str, shape)) or "scalar"
+        raise WireError(f"a tensor {element_type}[{sizes}] needs {needed} {unit} but the file holds {found}")
 
 
 def _varints(packed: memoryview) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -219,7 +211,9 @@ def _entry(message: memoryview) -> tuple[str, str]:
     return key, text
 
 
-def _read_external(entries: dict[str, str], element_type: str, dims: list[int], folder: Path | None) -> bytes:
+def _read_external(
+    entries: dict[str, str], element_type: str, shape: tuple[int, ...], folder: Path | None
+) -> bytes:
     location = entries.get("location", "")
     if folder is None:
         raise WireError(f"its data is in another file ({location!r})")
@@ -233,9 +227,9 @@ def _read_external(entries: dict[str, str], element_type: str, dims: list[int], 
         offset, length = int(entries.get("offset", "0")), int(entries.get("length", "-1"))
     except ValueError:
         raise WireError("its offset or length into another file is no number") from None
-    needed, size = _bytes_needed(element_type, dims), path.stat().st_size
+    needed, size = _bytes_needed(element_type, shape), path.stat().st_size
     held = size - offset if length < 0 else length
-    _check_size(element_type, dims, held, needed)
+    _check_size(element_type, shape, held, needed)
     if offset < 0 or offset + needed > size:
         raise WireError(f"its data lies outside {location!r}, which has {size} bytes")
     with path.open("rb") as file:

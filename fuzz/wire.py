@@ -1,7 +1,7 @@
-"""The protocol-buffer wire format: just enough to read and write the few ONNX messages that the driver touches.
+"""The protocol-buffer wire format: what it takes for the ONNX messages that the driver touches.
 
-The driver never hands a foreign file to a native parser (a worker does that), and `fuzz exec` need not import onnx.
-Source of the format: the Protocol Buffers documentation, "Encoding".
+The driver never hands a foreign file to a native parser (a worker does that), and `fuzz exec` need not import
+onnx. Source of the format: the Protocol Buffers documentation, "Encoding".
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _read_varint(buffer: memoryview, position: int) -> tuple[int, int]:
 
 
 def fields(buffer: bytes | memoryview) -> Iterator[Field]:
-    """Yield (field number, value) in the order of the bytes; a value is an unsigned int or a view of the bytes.
+    """Yield (field number, value) in the order of the bytes; a value is an unsigned int or a view.
 
     Raises:
         WireError: the bytes end within a field, or use a wire type that ONNX has no use for (groups).

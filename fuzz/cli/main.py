@@ -1,4 +1,4 @@
-"""The `fuzz` command: finds the subcommand, imports it alone, and turns errors into one line and an exit code."""
+"""The `fuzz` command: imports the one command that is called, turns errors into a line and an exit code."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
 )
 def fuzz() -> None:
-    """Differential testing of neural-network compilers.
+    r"""Differential testing of neural-network compilers.
 
     \b
     fuzz gen                    random valid models with inputs, as ONNX test cases
@@ -74,36 +74,28 @@ def fuzz() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(_run())
-
-
-def _run() -> int:
+    code = FOUND_NOTHING
     try:
         result = fuzz.main(standalone_mode=False)
+        code = result if isinstance(result, int) else FOUND_NOTHING
         sys.stdout.flush()
     except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.UsageError as error:
-        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
-        return _misuse(_one_line(error.format_message()).rstrip(".") + hint)
-    except click.ClickException as error:
-        return _misuse(_one_line(error.format_message()))
-    except FuzzError as error:
-        return _misuse(_one_line(str(error)))
+        code = done.exit_code
+    except (click.ClickException, FuzzError) as error:
+        click.echo(f"fuzz: {_line(error)}", err=True)
+        code = MISUSE
     except BrokenPipeError:
-        # The reader went away (`fuzz diff | head`): not an error. Python must not flush into the closed pipe at exit.
+        # The reader went away (`fuzz diff | head`); Python must not flush into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FOUND_NOTHING
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
-        return INTERRUPTED
-    return result if isinstance(result, int) else FOUND_NOTHING
+        click.echo("interrupted; what was finished is kept, run the same command to go on", err=True)
+        code = INTERRUPTED
+    sys.exit(code)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _misuse(message: str) -> int:
-    print(f"fuzz: {message}", file=sys.stderr)
-    return MISUSE
+def _line(error: click.ClickException | FuzzError) -> str:
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    text = " ".join(text.split())
+    if isinstance(error, click.UsageError) and error.ctx:
+        text = f"{text.rstrip('.')} (see `{error.ctx.command_path} --help`)"
+    return text

@@ -33,7 +33,7 @@ def root_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """`--json`, given to the command as ``as_json: bool``."""
     option = click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else there."
+        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output and nothing else."
     )
     return option(command)
 
@@ -41,7 +41,7 @@ def json_option(command: Command) -> Command:
 def jobs_option(command: Command) -> Command:
     """`--jobs`, given to the command as ``jobs: int | None`` (None: one for each core)."""
     option = click.option(
-        "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes. Default: one a core."
+        "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes. Default: one a core."
     )
     return option(command)
 
@@ -57,7 +57,7 @@ def echo(message: str) -> None:
     click.echo(message, err=True)
 
 
-class IntRange(click.ParamType):
+class IntRange(click.ParamType[tuple[int, int]]):
     """`N` or `A-B`, converted to ``(low, high)``."""
 
     name = "range"
@@ -69,7 +69,9 @@ class IntRange(click.ParamType):
         """What the help shows."""
         return "N|A-B"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
         """Parse and check the ends."""
         if isinstance(value, tuple):
             return value
@@ -85,7 +87,7 @@ class IntRange(click.ParamType):
         return first, last
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """`A,B,C`, converted to a tuple of names."""
 
     name = "names"
@@ -94,7 +96,9 @@ class Names(click.ParamType):
         """What the help shows."""
         return "A,B,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         """Split at commas; an empty name is a slip."""
         if isinstance(value, tuple):
             return value
