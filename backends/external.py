@@ -1,0 +1,60 @@
+"""External data of a foreign model: only regular files inside the model's own folder, only bytes that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.protocol import InvalidCase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def check_external_data(model: bytes, folder: str | None) -> None:
+    """Raise `InvalidCase` where the model refers to data outside of its folder, or to bytes that are not there."""
+    # An entry of external data names its file under the key "location": without the word there is none, and the
+    # model need not be parsed twice.
+    if b"location" not in model:
+        return
+    import onnx
+
+    try:
+        parsed = onnx.load_model_from_string(model)
+    except Exception as problem:
+        raise InvalidCase("the file is no readable ONNX model") from problem
+    for tensor in _tensors(parsed):
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        if "location" in entries:
+            _check(entries, folder)
+
+
+def _check(entries: dict[str, str], folder: str | None) -> None:
+    location = entries["location"]
+    if folder is None:
+        raise InvalidCase(f"external data in {location!r}, but the model lies in no folder")
+    base = Path(folder).resolve()
+    path = (base / location).resolve()
+    if Path(location).is_absolute() or not path.is_relative_to(base):
+        raise InvalidCase(f"external data in {location!r} is outside of the model's folder: refused")
+    if not path.is_file():
+        raise InvalidCase(f"external data in {location!r} is missing or no regular file")
+    try:
+        offset, length = int(entries.get("offset", "0")), int(entries.get("length", "0"))
+    except ValueError as problem:
+        raise InvalidCase(f"external data in {location!r} has an offset or length that is no number") from problem
+    if offset < 0 or length < 0 or offset + length > path.stat().st_size:
+        raise InvalidCase(f"external data in {location!r} ends before the bytes that the model asks for")
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every TensorProto below a protobuf message: initializers, attributes, subgraphs, functions, sparse parts."""
+    pending = [message]
+    while pending:
+        current = pending.pop()
+        if current.DESCRIPTOR.name == "TensorProto":
+            yield current
+            continue
+        for descriptor, content in current.ListFields():
+            if descriptor.message_type is not None:
+                pending.extend([content] if hasattr(content, "DESCRIPTOR") else content)

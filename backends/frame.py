@@ -1,0 +1,158 @@
+"""Messages between the driver and a worker: length-prefixed frames, no pickles.
+
+A frame is a fixed prefix (magic, length of the header, length of the body), a header in JSON (operation, plain
+fields, the form of each value), and the body: the bytes of the blob and of the tensors, one after the other. Sizes
+are checked against the limit before memory is asked for, and memory grows only as bytes arrive.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backends.tensor import Tensor, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_PREFIX = struct.Struct("<4sIQ")
+_MAGIC = b"dnf1"
+_HEADER_LIMIT = 16 << 20
+_DEPTH_LIMIT = 16
+
+BODY_LIMIT = 2 << 30
+"""Most bytes of blob and tensors that one frame may carry."""
+
+
+class FrameError(ValueError):
+    """What arrived is no frame: cut short, garbage, or larger than the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message: an operation, plain fields, values, and one opaque blob (the model)."""
+
+    operation: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    values: Sequence[Value] = ()
+    blob: bytes = b""
+
+
+def encode(frame: Frame) -> list[bytes]:
+    """The frame as byte strings to send one after the other. Raises `FrameError` if it is over the limit."""
+    parts: list[bytes] = [frame.blob] if frame.blob else []
+    forms = describe_values(frame.values, parts)
+    header = json.dumps(
+        [frame.operation, dict(frame.fields), len(frame.blob), forms], separators=(",", ":")
+    ).encode("ascii")
+    length = sum(map(len, parts))
+    if len(header) > _HEADER_LIMIT or length > BODY_LIMIT:
+        raise FrameError(f"a message of {length} bytes is over the limit of {BODY_LIMIT}")
+    start = _PREFIX.pack(_MAGIC, len(header), length) + header
+    if length < 1 << 16:
+        return [b"".join((start, *parts))]
+    return [start, *parts]
+
+
+def describe_values(values: Sequence[Value], parts: list[bytes]) -> list[Any]:
+    """The JSON form of values: `[type, shape, length]`, a `{"sequence": ...}`, or null; appends the data to `parts`."""
+    forms: list[Any] = []
+    for value in values:
+        if value is None:
+            forms.append(None)
+        elif isinstance(value, Tensor):
+            forms.append([value.element_type, value.shape, len(value.data)])
+            parts.append(value.data)
+        else:
+            forms.append({"sequence": describe_values(value, parts)})
+    return forms
+
+
+def build_values(forms: Any, body: memoryview) -> list[Value]:
+    """The values that `describe_values` described, from their concatenated data. Raises `FrameError`."""
+    rest = _Body(body)
+    values = _build(forms, rest, 0)
+    if rest.position != len(body):
+        raise FrameError("a message carries more bytes than its header describes")
+    return values
+
+
+class _Body:
+    """Hands out consecutive pieces of a frame's body."""
+
+    def __init__(self, body: memoryview) -> None:
+        self.body = body
+        self.position = 0
+
+    def take(self, length: int) -> bytes:
+        start, self.position = self.position, self.position + length
+        if self.position > len(self.body):
+            raise FrameError("a message's header describes more bytes than it carries")
+        return bytes(self.body[start : self.position])
+
+
+def _build(forms: Any, rest: _Body, depth: int) -> list[Value]:
+    if not isinstance(forms, list) or depth > _DEPTH_LIMIT:
+        raise FrameError("a message's header does not describe values")
+    values: list[Value] = []
+    for form in forms:
+        match form:
+            case None:
+                values.append(None)
+            case {"sequence": items}:
+                values.append(_build(items, rest, depth + 1))
+            case [str() as element_type, list() as shape, int() as length] if length >= 0:
+                if not all(isinstance(size, int) and size >= 0 for size in shape):
+                    raise FrameError("a tensor's shape in a message is no list of sizes")
+                values.append(Tensor(element_type, tuple(shape), rest.take(length)))
+            case _:
+                raise FrameError("a message's header does not describe values")
+    return values
+
+
+def read_frame(read: Callable[[int], bytes | bytearray], limit: int = BODY_LIMIT) -> Frame:
+    """Read one frame; `read(n)` returns exactly n bytes or raises.
+
+    Raises `FrameError` for garbage and for sizes over the limit; whatever `read` raises passes through.
+    """
+    magic, header_length, body_length = _PREFIX.unpack(read(_PREFIX.size))
+    if magic != _MAGIC:
+        raise FrameError(f"garbage where a message should begin: {magic!r}")
+    if header_length > _HEADER_LIMIT or body_length > limit:
+        raise FrameError(f"a message of {body_length} bytes is over the limit of {limit}")
+    try:
+        header = json.loads(bytes(read(header_length)))
+    except ValueError as problem:
+        raise FrameError(f"a message's header is no JSON: {problem}") from problem
+    match header:
+        case [str() as operation, dict() as fields, int() as blob_length, forms] if 0 <= blob_length <= body_length:
+            pass
+        case _:
+            raise FrameError("a message's header has another form than expected")
+    body = memoryview(read(body_length)) if body_length else memoryview(b"")
+    return Frame(operation, fields, build_values(forms, body[blob_length:]), bytes(body[:blob_length]))
+
+
+def exact_reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes | bytearray]:
+    """Turn `receive(at most n)` into `read(exactly n)`.
+
+    The result raises `EOFError` where the stream ends between two reads, `FrameError` where it ends inside one.
+    """
+
+    def read(length: int) -> bytes | bytearray:
+        first = receive(min(length, 1 << 20)) if length else b""
+        if len(first) == length:
+            return first
+        if not first:
+            raise EOFError("the other side has closed the channel")
+        collected = bytearray(first)
+        while len(collected) < length:
+            piece = receive(min(length - len(collected), 1 << 20))
+            if not piece:
+                raise FrameError(f"the channel closed after {len(collected)} of {length} bytes")
+            collected += piece
+        return collected
+
+    return read

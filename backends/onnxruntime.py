@@ -1,0 +1,137 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime
+
+from backends.protocol import InvalidCase, Unsupported, Words, heard
+from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from backends.protocol import Stage
+
+WORDS = Words(
+    unsupported=(
+        r"NOT_IMPLEMENTED",
+        r"is not a registered function/op",
+        r"under development and support for this is limited",
+        r"[Nn]ot (yet |currently )?(supported|implemented|registered)",
+        r"[Uu]nsupported (data )?type",
+    )
+)
+_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+# Types that numpy has itself; values of all others are handed over as raw bytes.
+_DIRECT = frozenset(
+    f"tensor({name})"
+    for name in "float double float16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string".split()
+)
+_NAMES = {number: name for name, number in ONNX_NUMBERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRuntime:
+    """ONNX Runtime's session, one thread unless the options say otherwise."""
+
+    name: str = "onnxruntime"
+
+    def compile(
+        self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
+    ) -> _Session:
+        """Make a session; ONNX Runtime does not tell reading from compiling, so all is the import stage."""
+        del enter
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = int(options.get("threads", "1"))
+        settings.inter_op_num_threads = 1
+        level = int(options.get("opt", "99"))
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
+        if folder is not None:
+            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        disabled = options.get("disable", "")
+        with heard(WORDS):
+            session = onnxruntime.InferenceSession(
+                model,
+                settings,
+                providers=_PROVIDERS[options.get("device", "cpu")],
+                disabled_optimizers=disabled.split("+") if disabled else None,
+            )
+        return _Session(session)
+
+
+class _Session:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        arguments = session.get_inputs()
+        self._required = len(arguments)
+        # A data set may go on with values for inputs that have a default.
+        self._inputs = [argument.name for argument in (*arguments, *session.get_overridable_initializers())]
+        self._outputs = [argument.name for argument in session.get_outputs()]
+        types = [argument.type for argument in (*arguments, *session.get_outputs())]
+        self._raw = any(kind.startswith("tensor(") and kind not in _DIRECT for kind in types)
+
+    def run(self, inputs: Sequence[Value]) -> list[Value]:
+        if not self._required <= len(inputs) <= len(self._inputs):
+            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
+        if self._raw:
+            return self._run_raw(inputs)
+        feed = {name: _argument(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        with heard(WORDS):
+            results = self._session.run(self._outputs, feed)
+        return [_value(result) for result in results]
+
+    def _run_raw(self, inputs: Sequence[Value]) -> list[Value]:
+        feed = {name: _handle(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        with heard(WORDS):
+            results = self._session.run_with_ort_values(self._outputs, feed)
+        return [_read(result) for result in results]
+
+
+def _argument(value: Value) -> Any:
+    if isinstance(value, Tensor):
+        return to_numpy(value)
+    return value if value is None else [_argument(item) for item in value]
+
+
+def _value(result: Any) -> Value:
+    if isinstance(result, list):
+        if any(isinstance(item, dict) for item in result):
+            raise Unsupported("maps are not passed on")
+        return [_value(item) for item in result]
+    return None if result is None else from_numpy(result)
+
+
+def _handle(value: Value) -> Any:
+    """An OrtValue with the tensor's bytes, for types that numpy lacks."""
+    if not isinstance(value, Tensor):
+        raise Unsupported("sequences beside types that numpy lacks are not passed on")
+    if value.element_type == "string":
+        return onnxruntime.OrtValue.ortvalue_from_numpy(to_numpy(value))
+    with heard(WORDS):
+        handle = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+            value.shape, ONNX_NUMBERS[value.element_type]
+        )
+    if handle.tensor_size_in_bytes() != len(value.data):
+        raise ValueError(f"ONNX Runtime keeps a {value.element_type} tensor in another size than ONNX")
+    if value.data:
+        ctypes.memmove(handle.data_ptr(), value.data, len(value.data))
+    return handle
+
+
+def _read(handle: Any) -> Value:
+    if not handle.is_tensor():
+        raise Unsupported("sequences beside types that numpy lacks are not passed on")
+    element_type = _NAMES[handle.element_type()]
+    if element_type == "string":
+        return from_numpy(handle.numpy())
+    size = handle.tensor_size_in_bytes()
+    data = ctypes.string_at(handle.data_ptr(), size) if size else b""
+    return Tensor(element_type, tuple(handle.shape()), data)
+
+
+BACKEND = OnnxRuntime()

@@ -1,0 +1,152 @@
+"""What a backend is, how it refuses, and what it promises about its numbers."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from backends.tensor import Value
+
+
+class Outcome(str, Enum):
+    """What became of one case on one target: a closed set.
+
+    `unsupported`: the backend says in its own words that it lacks an operator or type. `rejected`: it refuses the
+    model as invalid, or fails an assertion of its own. `error`: not the backend but our own harness, or the case's
+    own files, failed.
+    """
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    REJECTED = "rejected"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    ERROR = "error"
+
+
+class Stage(str, Enum):
+    """How far a case has come: the front end reads the model, the compiler compiles it, the code runs."""
+
+    IMPORT = "import"
+    COMPILE = "compile"
+    RUN = "run"
+
+
+class BackendError(Exception):
+    """Base of the ways in which a backend refuses a case."""
+
+
+class Unsupported(BackendError):
+    """The backend says that it lacks an operator, a type or a feature."""
+
+
+class Rejected(BackendError):
+    """The backend refuses the case in words that claim it is invalid, or by an assertion of its own."""
+
+
+class OutOfMemory(BackendError):
+    """The backend reports that it could not get memory."""
+
+
+class InvalidCase(Exception):
+    """The case's own files are at fault: no readable model, or data outside of its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """How a target may legally compute; the default is IEEE arithmetic in the type that the model declares.
+
+    Attributes:
+        flush_subnormals: subnormal operands and results may become zero.
+        excess_half_precision: float16 and bfloat16 nodes may compute in float32 and keep the excess between nodes.
+        half_accumulator: sums of float16 or bfloat16 products may be accumulated in that type.
+        narrow_int64: int64 values may be held in int32.
+        narrow_double: double nodes may compute in float.
+        bfloat16_products: products of floats may be rounded to bfloat16 first.
+    """
+
+    flush_subnormals: bool = False
+    excess_half_precision: bool = False
+    half_accumulator: bool = False
+    narrow_int64: bool = False
+    narrow_double: bool = False
+    bfloat16_products: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A switch that turns an optimisation off: the option, the values that do it, and what goes off."""
+
+    option: str
+    values: tuple[str, ...]
+    switches_off: str
+
+
+class Compiled(Protocol):
+    """A model ready to run, as often as wanted."""
+
+    def run(self, inputs: Sequence[Value]) -> list[Value]:
+        """Outputs in the model's order for inputs in the model's order (initializers are no inputs).
+
+        Raises `Unsupported`, `Rejected` or `OutOfMemory`.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """One compiler or runtime. A module in this folder holds one as `BACKEND`; it keeps no state between cases."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the registry knows it."""
+        ...
+
+    def compile(
+        self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
+    ) -> Compiled:
+        """Compile a serialized model, whose external data lies in `folder`.
+
+        `enter(Stage.COMPILE)` is called once the front end has read the model, where the two can be told apart.
+        Raises `Unsupported`, `Rejected` or `OutOfMemory`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words by which one backend says that it lacks something, as regular expressions over its messages."""
+
+    unsupported: tuple[str, ...] = ()
+    out_of_memory: tuple[str, ...] = (r"bad_alloc", r"[Oo]ut of memory", r"[Ff]ailed to allocate memory")
+
+    def sort(self, message: str) -> type[BackendError]:
+        """Which refusal a message is."""
+        if any(re.search(pattern, message) for pattern in self.out_of_memory):
+            return OutOfMemory
+        if any(re.search(pattern, message) for pattern in self.unsupported):
+            return Unsupported
+        return Rejected
+
+
+@contextmanager
+def heard(words: Words) -> Iterator[None]:
+    """Turn whatever the backend's own code raises inside the block into a refusal, sorted by its words.
+
+    Only the backend's calls belong inside: what our own code raises is a harness error and must stay one.
+    """
+    try:
+        yield
+    except BackendError:
+        raise
+    except MemoryError as problem:
+        raise OutOfMemory(str(problem) or "MemoryError") from problem
+    except Exception as problem:
+        message = f"{type(problem).__name__}: {problem}"
+        raise words.sort(message)(message) from problem

@@ -1,0 +1,141 @@
+"""The table of backends: what each is called, what must be installed, what can be set. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from backends.protocol import Knob, Numerics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting of a backend: its name, the regular expression that its values match, the same in words."""
+
+    name: str
+    pattern: str
+    allowed: str
+    purpose: str
+
+    def allows(self, value: str) -> bool:
+        """Whether a value is one that the option takes."""
+        return re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One backend.
+
+    Attributes:
+        name: what targets call it.
+        module: the module of this package that holds `BACKEND`, or the path of a file outside of it.
+        distributions: what must be installed; the first one's version is the backend's version.
+        requirements: the same, pinned to the releases that the project is tested with.
+        options: what can be set after the colon of a target.
+        devices: where it can run; the first is the default.
+        environment: variables that its worker starts with.
+        numerics: how it may legally compute.
+        knobs: its switches that turn an optimisation off.
+    """
+
+    name: str
+    module: str
+    distributions: tuple[str, ...]
+    requirements: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    environment: tuple[tuple[str, str], ...] = ()
+    numerics: Numerics = Numerics()
+    knobs: tuple[Knob, ...] = ()
+
+    def install_command(self) -> str:
+        """What to type where the backend is missing."""
+        return f"pip install {' '.join(self.requirements)}"
+
+    def option(self, name: str) -> Option | None:
+        """The option of that name."""
+        return next((option for option in self.options if option.name == name), None)
+
+
+_THREADS = Option("threads", r"[1-9]\d{0,2}", "a number from 1 to 999", "threads to compute with (1)")
+_PASSES = r"\w[\w.]*(\+\w[\w.]*)*"
+
+# Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
+ONE_THREAD: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), "1"
+    )
+)
+
+BACKENDS: Mapping[str, Entry] = MappingProxyType({
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="onnxruntime",
+            module="backends.onnxruntime",
+            distributions=("onnxruntime", "onnxruntime-gpu"),
+            requirements=("onnxruntime==1.31.1",),
+            options=(
+                Option("opt", r"0|1|2|3|99", "0, 1, 2, 3 or 99", "graph optimisation level (99: all)"),
+                Option("disable", _PASSES, "optimizer names joined by +", "optimizers to leave out"),
+                _THREADS,
+            ),
+            devices=("cpu", "cuda"),
+            knobs=(
+                Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
+                Knob("disable", (), "the optimizers named"),
+            ),
+        ),
+        Entry(
+            name="tvm",
+            module="backends.tvm",
+            distributions=("apache-tvm",),
+            requirements=("apache-tvm==0.27.0.post1",),
+            options=(
+                Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
+                Option("disable", _PASSES, "pass names joined by +", "passes to leave out"),
+                Option("pipeline", r"default|zero|default_build", "default, zero or default_build", "Relax pipeline"),
+                Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
+                _THREADS,
+            ),
+            knobs=(
+                Knob("opt", ("0", "1", "2"), "passes above that level"),
+                Knob("disable", (), "the passes named"),
+                Knob("pipeline", ("zero",), "what the default pipeline adds"),
+            ),
+        ),
+        Entry(
+            name="openvino",
+            module="backends.openvino",
+            distributions=("openvino",),
+            requirements=("openvino==2026.4.1",),
+            options=(
+                Option("mode", r"accuracy|performance", "accuracy or performance", "execution mode (accuracy)"),
+                Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
+                _THREADS,
+            ),
+        ),
+        Entry(
+            name="reference",
+            module="backends.reference",
+            distributions=("onnx",),
+            requirements=("onnx==1.23.2",),
+        ),
+    )
+})
+
+
+def installed_version(entry: Entry) -> str | None:
+    """The version of a backend in this environment, None where it is not installed. Imports nothing of it."""
+    for distribution in entry.distributions:
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return None

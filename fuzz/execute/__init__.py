@@ -1,0 +1,1 @@
+"""Cases in, executions out: targets, workers, and the loop that feeds them."""

@@ -1,0 +1,368 @@
+"""A worker as its driver sees it: a process that may hang, crash, print garbage or eat all memory.
+
+One socket carries the frames; the worker's standard output and standard error go to a file in memory. The process
+has a session of its own, so that Ctrl-C in the terminal reaches the driver alone, and a temporary folder of its own,
+which goes with it. The kernel kills it when the *thread* that started it ends, so a worker belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from backends import __main__ as _entry_point
+from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
+from backends.protocol import Outcome, Stage
+from fuzz.execute.process import cpu_seconds, resident_bytes, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from threading import Event
+    from types import TracebackType
+
+    from backends.tensor import Value
+    from fuzz.execute.target import Target
+
+__all__ = ["Attempt", "Interrupted", "Limits", "Worker", "WorkerError"]
+
+_TICK = 0.02  # seconds between two looks at a busy worker
+_TREE_TICK = 0.5  # seconds between two looks for its children
+_START_SECONDS = 180.0  # to import the backend, on a machine that is busy
+_OUTPUT_LIMIT = 8 << 20  # bytes of printed output kept at most
+_TAIL = 4000  # characters of it that an execution keeps
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PATIENCE = 4.0  # a starved worker gets at most this many times its limit in wall time
+
+
+class WorkerError(Exception):
+    """The worker did not start: its backend cannot be imported there."""
+
+
+class Interrupted(Exception):
+    """The run is being stopped; what is in flight is dropped."""
+
+
+class _Ended(Exception):
+    """The worker has to be killed, or is dead; carries the outcome that this means."""
+
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one case may use: seconds (all data sets together) and bytes of resident memory."""
+
+    seconds: float
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt at a case gave."""
+
+    outcome: Outcome
+    stage: Stage | None
+    message: str
+    stderr: str
+    wall_seconds: float
+    cpu_seconds: float
+    outputs: tuple[tuple[Value, ...], ...]
+
+
+class Worker:
+    """One process that executes cases on one target, one at a time. Use it in the thread that made it."""
+
+    def __init__(self, target: Target, limits: Limits, stop: Event) -> None:
+        """Start the process and wait until it has imported its backend.
+
+        Raises:
+            WorkerError: it did not start; the text says why.
+            Interrupted: `stop` was set meanwhile.
+        """
+        self._limits = limits
+        self._stop = stop
+        self._folder = tempfile.mkdtemp(prefix="fuzz-worker-")
+        self._printed = os.memfd_create("worker-output")
+        fcntl.fcntl(self._printed, fcntl.F_SETFL, os.O_APPEND)
+        self._socket, other = socket.socketpair()
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._last_words = ""
+        try:
+            with other:
+                self._process = self._spawn(target, other.fileno())
+        except OSError as problem:
+            self._release()
+            raise WorkerError(f"{target.python} cannot be started: {problem}") from problem
+        try:
+            self._begin(_START_SECONDS)
+            self._handshake(target)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spawn(self, target: Target, descriptor: int) -> subprocess.Popen[bytes]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        environment.update(target.variables(), TMPDIR=self._folder)
+        return subprocess.Popen(
+            [target.python, "-I", str(_entry_point.__file__), str(descriptor)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._printed,
+            stderr=self._printed,
+            pass_fds=(descriptor,),
+            cwd=self._folder,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def _handshake(self, target: Target) -> None:
+        fields = {
+            "module": target.entry.module,
+            "distributions": target.entry.distributions,
+            "options": {**dict(target.options), "device": target.device},
+        }
+        try:
+            self._send(encode(Frame("start", fields)))
+            answer = self._receive()
+        except _Ended as end:
+            tail = self._tail()
+            raise WorkerError(f"the worker of {target.canonical} did not start: {end.message} {tail}") from None
+        if answer.operation != "ready":
+            raise WorkerError(f"the worker of {target.canonical} did not start: {answer.fields.get('message')}")
+        self.version = str(answer.fields.get("version") or "")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another case."""
+        return self._process.returncode is None
+
+    @property
+    def bloated(self) -> bool:
+        """Whether an idle worker holds so much memory that the next case would not have its share."""
+        return resident_bytes((self._process.pid,)) > self._limits.resident_bytes // 2
+
+    def execute(self, request: Sequence[bytes]) -> Attempt:
+        """Execute the case that an encoded `execute` frame holds.
+
+        Whatever the worker does, the answer is an `Attempt`; after a crash, a time-out or an excess of memory the
+        worker is dead. Raises `Interrupted`.
+        """
+        self._begin(self._limits.seconds)
+        stage = Stage.IMPORT
+        outputs: list[tuple[Value, ...]] = []
+        try:
+            self._send(request)
+            while True:
+                frame = self._receive()
+                match frame.operation:
+                    case "stage":
+                        stage = _stage(frame)
+                    case "outputs":
+                        outputs.append(tuple(frame.values))
+                    case "done":
+                        return self._finished(frame, tuple(outputs))
+                    case _:
+                        raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {frame.operation!r}")
+        except (KeyError, TypeError, ValueError) as problem:
+            # A frame without its fields is as good as a crash: the worker is not to be trusted from here on.
+            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), stage, outputs)
+        except _Ended as end:
+            return self._finish_dead(end, stage, outputs)
+
+    def _finish_dead(self, end: _Ended, stage: Stage, outputs: list[tuple[Value, ...]]) -> Attempt:
+        wall, cpu = time.monotonic() - self._started, self._cpu_used()
+        self.close()
+        return Attempt(end.outcome, stage, end.message, self._last_words, wall, cpu, tuple(outputs))
+
+    def _finished(self, frame: Frame, outputs: tuple[tuple[Value, ...], ...]) -> Attempt:
+        fields = frame.fields
+        outcome = Outcome(fields["outcome"])
+        return Attempt(
+            outcome=outcome,
+            stage=_stage(frame),
+            message=str(fields["message"]),
+            stderr="" if outcome is Outcome.OK else self._tail(),
+            wall_seconds=float(fields["wall_seconds"]),
+            cpu_seconds=float(fields["cpu_seconds"]),
+            outputs=outputs,
+        )
+
+    # --- the channel, watched ---------------------------------------------------------------------------------------
+
+    def _begin(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._started = self._watched = self._tree_seen = time.monotonic()
+        self._tree: tuple[int, ...] = (self._process.pid,)
+        self._cpu_before: float | None = None
+        self._cpu_last: float | None = None
+        self._cpu_seen = self._progress_seen = 0.0
+        self._resident = 0
+        os.ftruncate(self._printed, 0)
+
+    def _send(self, parts: Sequence[bytes]) -> None:
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except BlockingIOError:
+                    self._wait(select.POLLOUT)
+                except ConnectionError:
+                    raise self._death() from None
+
+    def _receive(self) -> Frame:
+        try:
+            return read_frame(exact_reader(self._receive_some))
+        except EOFError:
+            raise self._death() from None
+        except FrameError as problem:
+            if self._exits_within(0.5):
+                end = self._death()
+                raise _Ended(end.outcome, f"{end.message} ({problem})") from None
+            raise _Ended(Outcome.CRASH, f"the worker garbled a message: {problem}") from None
+
+    def _receive_some(self, length: int) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(length)
+            except BlockingIOError:
+                self._wait(select.POLLIN)
+            except ConnectionError:
+                return b""
+
+    def _wait(self, event: int) -> None:
+        """Sleep until the channel is ready or the next look at the worker is due."""
+        self._poll.register(self._socket, event)
+        ready = self._poll.poll(_TICK * 1000)
+        now = time.monotonic()
+        if now - self._watched >= _TICK or not ready:
+            self._watched = now
+            self._watch(now)
+        if not ready and self._has_exited():
+            raise self._death()
+
+    def _watch(self, now: float) -> None:
+        if self._stop.is_set():
+            raise Interrupted
+        if now - self._tree_seen >= _TREE_TICK:
+            self._tree_seen = now
+            self._tree = tree(self._process.pid)
+        self._trim()
+        self._resident = resident_bytes(self._tree)
+        if self._resident > self._limits.resident_bytes:
+            raise _Ended(Outcome.OOM, f"stopped at {self._resident >> 20} MiB of resident memory")
+        if self._cpu_before is None:
+            self._cpu_before = cpu_seconds(self._tree)
+        elapsed = now - self._started
+        if elapsed >= self._seconds:
+            self._judge_delay(elapsed)
+
+    def _judge_delay(self, elapsed: float) -> None:
+        """Past the deadline: stop a worker that has had its time or stands still, not one that the machine starves."""
+        cpu = self._cpu_used()
+        if cpu >= self._seconds / 2 or elapsed >= self._seconds * _PATIENCE:
+            raise _Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s ({cpu:.1f} s of CPU time)")
+        if elapsed - self._progress_seen >= 1.0:
+            if self._cpu_last is not None and cpu <= self._cpu_last:
+                raise _Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s: it stands still")
+            self._cpu_last, self._progress_seen = cpu, elapsed
+
+    def _cpu_used(self) -> float:
+        if self._cpu_before is None:
+            return 0.0
+        self._cpu_seen = max(self._cpu_seen, cpu_seconds(self._tree) - self._cpu_before)
+        return self._cpu_seen
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def _has_exited(self) -> bool:
+        """Whether the process is over, without reaping it: its id still names its group, which is to be killed."""
+        if self._process.returncode is not None:
+            return True
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, flags) is not None
+
+    def _exits_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self._has_exited():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def _death(self) -> _Ended:
+        """The outcome of a worker whose channel has closed or whose process is over."""
+        if not self._exits_within(2.0):
+            return _Ended(Outcome.CRASH, "the worker closed its channel and lived on")
+        self._kill()
+        status = self._process.returncode
+        if status >= 0:
+            return _Ended(Outcome.CRASH, f"the worker exited with status {status} without an answer")
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        if name == "SIGKILL" and self._resident > self._limits.resident_bytes // 2:
+            return _Ended(Outcome.OOM, f"killed at {self._resident >> 20} MiB: the machine is out of memory")
+        return _Ended(Outcome.CRASH, f"the worker died of {name}")
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def close(self) -> None:
+        """Kill the process and its children; give back the descriptors and the temporary folder."""
+        self._kill()
+        self._release()
+
+    def _release(self) -> None:
+        if self._printed < 0:
+            return
+        self._last_words = self._tail()
+        os.close(self._printed)
+        self._printed = -1
+        self._socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _trim(self) -> None:
+        if os.fstat(self._printed).st_size > _OUTPUT_LIMIT:
+            kept = self._last_bytes()
+            os.ftruncate(self._printed, 0)
+            os.write(self._printed, kept)
+
+    def _last_bytes(self) -> bytes:
+        size = os.fstat(self._printed).st_size
+        return os.pread(self._printed, 4 * _TAIL, max(0, size - 4 * _TAIL))
+
+    def _tail(self) -> str:
+        """The last lines that the worker printed during this case, without terminal colours."""
+        if self._printed < 0:
+            return self._last_words
+        text = _COLOURS.sub("", self._last_bytes().decode("utf-8", "replace"))
+        return "".join(c for c in text if c.isprintable() or c in "\n\t").strip()[-_TAIL:]
+
+
+def _stage(frame: Frame) -> Stage:
+    return Stage(frame.fields["stage"])
