@@ -13,7 +13,7 @@ import numpy.typing as npt
 from abstract.constraints import Constraints
 from abstract.types import TensorType
 
-__all__ = ["Graph", "Node", "Origin", "Value"]
+__all__ = ["Graph", "Node", "Origin", "Recipe", "Value"]
 
 
 class Origin(enum.Enum):
@@ -24,13 +24,24 @@ class Origin(enum.Enum):
     NODE = "node"
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the numbers of an input or initializer are made, at any size: a palette, a seed, and where they lie."""
+
+    palette: str
+    seed: int
+    low: float
+    high: float
+    away: float = 0.0
+
+
 @dataclass(slots=True, eq=False)
 class Value:
     """One edge of the graph: its type and the tensor that it holds under the witness.
 
     ``array`` is held in the carrier type of the element type (float64, int64, ...). ``exact`` says that every legal
-    computation gives these very numbers, so that decisions may read them without a margin. ``seed`` and ``palette``
-    say how the numbers of an input or initializer are made again at another size.
+    computation gives these very numbers, so that decisions may read them without a margin. ``recipe`` belongs to
+    inputs and initializers whose numbers were drawn; it is None where they were given.
     """
 
     name: str
@@ -38,9 +49,8 @@ class Value:
     array: npt.NDArray[Any]
     origin: Origin
     exact: bool
+    recipe: Recipe | None = None
     uses: int = 0
-    seed: int = 0
-    palette: int = 0
     _range: tuple[float, float] | None = field(default=None, repr=False)
     _smallest: float | None = field(default=None, repr=False)
 

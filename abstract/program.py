@@ -1,0 +1,196 @@
+"""A parsed ONNX model as the reference runs it: steps over names, with parameters set apart from data.
+
+Reading works on any model, ours or a stranger's. What a step's operator row does not cover, and nodes that have no
+row (control flow, sequences, ...), are kept as ONNX nodes for the fallback in ``abstract/reference.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.defs
+import onnx.helper
+import onnx.numpy_helper
+
+from abstract.constraints import Constraints
+from abstract.dtypes import BY_CODE, DType
+from abstract.operator import Array, Operator, Typing
+from abstract.operators import TABLE
+from abstract.schema import Signature, signature
+
+__all__ = ["Program", "Step", "parameter", "parse", "to_carrier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node. ``inputs`` are the names of data operands (None where absent), ``late`` the parameters that are
+    computed in the graph, by formal name."""
+
+    node: onnx.NodeProto
+    row: Operator | None
+    opset: int
+    inputs: tuple[str | None, ...]
+    params: Mapping[str, Any]
+    late: Mapping[str, str]
+    input_dtypes: tuple[DType | None, ...]
+    outputs: tuple[str, ...]
+    output_dtypes: tuple[DType | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A whole model: inputs that must be fed, initial values in carrier types, steps in order, output names."""
+
+    model: onnx.ModelProto
+    inputs: tuple[str, ...]
+    constants: Mapping[str, Array]
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...]
+    dtypes: Mapping[str, DType]
+
+
+def to_carrier(array: Array, dtype: DType) -> Array:
+    """A tensor in its storage type, as the reference holds it."""
+    return array if array.dtype == dtype.carrier else array.astype(dtype.carrier)
+
+
+def parameter(array: Array) -> Any:
+    """A parameter input as rules read it: a tuple for a 1-D tensor, a number for a scalar."""
+    return tuple(array.tolist()) if array.ndim else array.item()
+
+
+def _attribute(proto: onnx.AttributeProto) -> Any:
+    value = onnx.helper.get_attribute_value(proto)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _constant(node: onnx.NodeProto, folder: str) -> tuple[Array, DType] | None:
+    """The value of a Constant node, or None where it is a sparse tensor."""
+    (proto,) = node.attribute
+    if proto.name == "value":
+        return _initializer(proto.t, folder)
+    value = onnx.helper.get_attribute_value(proto)
+    code = {"value_float": 1, "value_floats": 1, "value_int": 7, "value_ints": 7, "value_string": 8,
+            "value_strings": 8}.get(proto.name)  # fmt: skip
+    if code is None:
+        return None
+    dtype = BY_CODE[code]
+    if code == 8:
+        texts = [v.decode() for v in value] if isinstance(value, list) else value.decode()
+        return np.array(texts, dtype=object), dtype
+    return np.array(value, dtype=dtype.carrier), dtype
+
+
+def _initializer(tensor: onnx.TensorProto, folder: str) -> tuple[Array, DType]:
+    dtype = BY_CODE[tensor.data_type]
+    return to_carrier(onnx.numpy_helper.to_array(tensor, base_dir=folder), dtype), dtype
+
+
+def output_dtypes(
+    row: Operator | None, sign: Signature, params: Mapping[str, Any], dtypes: Sequence[DType | None], count: int,
+    bound: Mapping[str, DType],
+) -> tuple[DType | None, ...]:  # fmt: skip
+    """The element types of a node's outputs: as the row says, else by the schema's type variables."""
+    if row is not None and row.output_dtypes is not None:
+        typing = Typing(params, (), tuple(dtypes), count, Constraints())
+        return tuple(row.output_dtypes(typing, sign))[:count]
+    result: list[DType | None] = []
+    for position in range(count):
+        formal = sign.outputs[min(position, len(sign.outputs) - 1)]
+        allowed = sign.types[formal.variable]
+        result.append(bound.get(formal.variable) or (allowed[0] if len(allowed) == 1 else None))
+    return tuple(result)
+
+
+class _Parser:
+    def __init__(self, model: onnx.ModelProto, folder: str) -> None:
+        self.folder = folder
+        self.opsets = {o.domain or "": o.version for o in model.opset_import}
+        if "ai.onnx" in self.opsets:
+            self.opsets.setdefault("", self.opsets["ai.onnx"])
+        self.constants: dict[str, Array] = {}
+        self.dtypes: dict[str, DType] = {}
+        self.functions = {(f.domain, f.name) for f in model.functions}
+
+    def step(self, node: onnx.NodeProto) -> Step | None:
+        if node.op_type == "Constant" and not node.domain:
+            constant = _constant(node, self.folder)
+            if constant is not None:
+                self.constants[node.output[0]], self.dtypes[node.output[0]] = constant
+                return None
+        opset = self.opsets.get(node.domain, 1)
+        sign = self._signature(node, opset)
+        row = TABLE.get(node.op_type) if not node.domain and opset >= 13 else None
+        if sign is None or (row is not None and sign.since < 1):
+            row = None
+        if sign is None or row is None:
+            return self._opaque(node, sign, opset)
+        return self._covered(node, row, sign, opset)
+
+    def _signature(self, node: onnx.NodeProto, opset: int) -> Signature | None:
+        if (node.domain, node.op_type) in self.functions:
+            return None
+        try:
+            return signature(node.op_type, opset, node.domain)
+        except onnx.defs.SchemaError:
+            return None
+
+    def _opaque(self, node: onnx.NodeProto, sign: Signature | None, opset: int) -> Step:
+        names = tuple(name or None for name in node.input)
+        dtypes = tuple(self.dtypes.get(n) if n else None for n in names)
+        outputs: tuple[DType | None, ...] = (None,) * len(node.output)
+        if sign is not None:
+            bound = {sign.formal(i).variable: d for i, d in enumerate(dtypes) if d is not None and sign.inputs}
+            outputs = output_dtypes(None, sign, {}, dtypes, len(node.output), bound)
+        return Step(node, None, opset, names, {}, {}, dtypes, tuple(node.output), self._declare(node, outputs))
+
+    def _covered(self, node: onnx.NodeProto, row: Operator, sign: Signature, opset: int) -> Step:
+        params: dict[str, Any] = dict(sign.defaults)
+        params.update((a.name, _attribute(a)) for a in node.attribute)
+        late: dict[str, str] = {}
+        names: list[str | None] = []
+        bound: dict[str, DType] = {}
+        for position, name in enumerate(node.input):
+            formal = sign.formal(position)
+            if formal.name in row.parameters:
+                if name in self.constants:
+                    params[formal.name] = parameter(self.constants[name])
+                elif name:
+                    late[formal.name] = name
+                continue
+            names.append(name or None)
+            if name in self.dtypes:
+                bound.setdefault(formal.variable, self.dtypes[name])
+        dtypes = tuple(self.dtypes.get(n) if n else None for n in names)
+        outputs = output_dtypes(row, sign, params, dtypes, len(node.output), bound)
+        if any(d is None for d in outputs):
+            return self._opaque(node, sign, opset)
+        declared = self._declare(node, outputs)
+        return Step(node, row, opset, tuple(names), params, late, dtypes, tuple(node.output), declared)
+
+    def _declare(self, node: onnx.NodeProto, outputs: tuple[DType | None, ...]) -> tuple[DType | None, ...]:
+        self.dtypes.update((n, d) for n, d in zip(node.output, outputs, strict=False) if n and d is not None)
+        return outputs
+
+
+def parse(model: onnx.ModelProto, folder: str = "") -> Program:
+    """Read a model into steps. ``folder`` is where its external data lies.
+
+    Raises ValueError or onnx.checker.ValidationError where a tensor in it is broken.
+    """
+    parser = _Parser(model, folder)
+    for tensor in model.graph.initializer:
+        parser.constants[tensor.name], parser.dtypes[tensor.name] = _initializer(tensor, folder)
+    # An initializer that is an input as well is a default that the caller may override: not a constant.
+    inputs = tuple(i.name for i in model.graph.input)
+    for info in model.graph.input:
+        code = info.type.tensor_type.elem_type
+        if code in BY_CODE:
+            parser.dtypes[info.name] = BY_CODE[code]
+    steps = [step for node in model.graph.node if (step := parser.step(node)) is not None]
+    outputs = tuple(o.name for o in model.graph.output)
+    return Program(model, inputs, parser.constants, tuple(steps), outputs, parser.dtypes)

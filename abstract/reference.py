@@ -1,0 +1,174 @@
+"""The reference: a model interpreted node by node in float64, with a bound on each element's legal error.
+
+The model is never re-typed: integers keep their width (they wrap), explicit casts and quantisation happen, and each
+float is checked against the range of its declared type. What lies in [value - bound, value + bound] is a legal answer
+of some correct implementation; a bound of inf says that nothing can be said of the element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+import onnx.helper
+
+from abstract.accuracy import in_type
+from abstract.constraints import Constraints, Infeasible
+from abstract.dims import product
+from abstract.dtypes import DType
+from abstract.error import is_exact, rounding_unit
+from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
+from abstract.program import Program, Step, parameter, to_carrier
+
+__all__ = ["Bounded", "Float64", "TooLarge", "finish", "interpret", "wrapped"]
+
+Content: TypeAlias = "Array | list[Any] | None"
+
+
+class TooLarge(Exception):
+    """A tensor of the model has more elements than the caller allows."""
+
+
+class Float64:
+    """The reference's own arithmetic: numpy's pairwise sums and matmul."""
+
+    def sum(self, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+        """Sum over axes."""
+        result: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)
+        return result
+
+    def dot(self, a: Array, b: Array) -> Array:
+        """Matrix product."""
+        result: Array = np.matmul(a, b)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A value of the reference: a tensor in its carrier type (or a list: a sequence), its bound, its element type."""
+
+    value: Content
+    bound: Bound
+    dtype: DType | None
+
+
+def wrapped(y: Array, dtype: DType) -> Array:
+    """Integers brought into the declared width, two's complement: what every implementation does on overflow."""
+    if not dtype.is_integer or y.dtype != dtype.carrier or dtype.bits == 64 or y.size == 0:
+        return y
+    if y.min() >= dtype.minimum and y.max() <= dtype.maximum:
+        return y
+    span = 1 << dtype.bits
+    return (y - dtype.minimum) % span + dtype.minimum
+
+
+def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
+    """The bound of an output once its own rounding is added and its declared range is checked."""
+    if not dtype.is_float:
+        return bound
+    if not row.exact:
+        grant = in_type(row.accuracy, dtype)
+        unit = rounding_unit(dtype)
+        bound = bound + np.abs(y) * (2 * grant.ulps * unit) + (grant.units * unit + 4 * dtype.smallest_normal)
+    elif is_exact(bound):
+        return 0.0
+    reach = np.abs(y) + bound
+    if y.size and not float(reach.max()) <= dtype.maximum:
+        bound = np.where(reach <= dtype.maximum, bound, np.inf)
+    return bound
+
+
+def interpret(
+    program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28
+) -> dict[str, Bounded]:
+    """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
+
+    ``limit`` is the largest number of elements a tensor may have: TooLarge is raised before memory is asked for.
+    """
+    values = {name: Bounded(array, 0.0, program.dtypes.get(name)) for name, array in program.constants.items()}
+    for name, content in inputs.items():
+        values[name] = Bounded(content, 0.0, program.dtypes.get(name))
+    machine = _Machine(program, arithmetic or Float64(), limit)
+    with np.errstate(all="ignore"):
+        for step in program.steps:
+            for name, result in zip(step.outputs, machine.run(step, values), strict=False):
+                if name:
+                    values[name] = result
+    return values
+
+
+class _Machine:
+    def __init__(self, program: Program, arithmetic: Arithmetic, limit: int) -> None:
+        self.program = program
+        self.arithmetic = arithmetic
+        self.limit = limit
+
+    def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+        if step.row is not None:
+            try:
+                return self._covered(step, step.row, values)
+            except NotCovered:
+                pass
+        return self._fallback(step, values)
+
+    def _covered(self, step: Step, row: Operator, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+        operands = [None if name is None else values[name] for name in step.inputs]
+        params = step.params
+        certain = True
+        if step.late:
+            late = {key: values[name] for key, name in step.late.items()}
+            certain = all(is_exact(v.bound) for v in late.values())
+            params = {**params, **{k: parameter(np.asarray(v.value)) for k, v in late.items()}}
+        if any(o is not None and not isinstance(o.value, np.ndarray) for o in operands):
+            raise NotCovered(row.name)
+        arrays: tuple[Any, ...] = tuple(None if o is None else o.value for o in operands)
+        dtypes = tuple(None if o is None else o.dtype for o in operands)
+        outputs: tuple[Any, ...] = step.output_dtypes
+        self._check_size(step, row, params, arrays, dtypes)
+        run = Run(params, arrays, dtypes, outputs, self.arithmetic)
+        raw = row.evaluate(run)
+        y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
+        bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
+        return (
+            Bounded(a, self._settle(row, a, d, b) if certain else np.inf, d)
+            for a, d, b in zip(y, outputs, bounds, strict=False)
+        )
+
+    def _settle(self, row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
+        bound = finish(row, y, dtype, bound)
+        if isinstance(bound, float):
+            return bound
+        unclear = np.isnan(bound)
+        return np.where(unclear, np.inf, bound) if unclear.any() else bound
+
+    def _check_size(
+        self, step: Step, row: Operator, params: Mapping[str, Any], arrays: tuple[Any, ...], dtypes: tuple[Any, ...]
+    ) -> None:
+        """Only what its parameters can blow up is measured beforehand; elsewhere outputs are as large as inputs."""
+        if not row.parameters:
+            return
+        shapes = tuple(None if a is None else a.shape for a in arrays)
+        typing = Typing(params, shapes, dtypes, len(step.outputs), Constraints())
+        try:
+            sizes = row.shape(typing)
+        except Infeasible as broken:
+            raise ValueError(f"{row.name}: the node does not fit its inputs ({broken})") from broken
+        for shape in sizes:
+            count = product(shape)
+            if isinstance(count, int) and count > self.limit:
+                raise TooLarge(f"{row.name} would make a tensor of {count} elements")
+
+    def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+        from abstract.fallback import run_node
+
+        return run_node(self.program.model, step, values)
+
+
+def carried(content: Content, dtype: DType | None) -> Content:
+    """A fed value in the carrier type of its declared element type."""
+    if isinstance(content, np.ndarray) and dtype is not None:
+        return to_carrier(content, dtype)
+    return content

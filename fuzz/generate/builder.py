@@ -1,0 +1,258 @@
+"""Growing a graph node by node: a call is proposed, typed, checked under the witness, evaluated, and only then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from abstract.constraints import Infeasible
+from abstract.dims import Dim, Expr
+from abstract.dtypes import DType
+from abstract.graph import Graph, Node, Origin, Recipe, Value
+from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
+from abstract.operators import TABLE
+from abstract.reference import Float64
+from abstract.schema import Signature, signature
+from abstract.types import TensorType
+from fuzz.generate.choices import Choices
+from fuzz.generate.plan import Plan
+
+__all__ = ["Builder", "concrete", "settle"]
+
+_LARGEST = 8192  # elements of a computed tensor
+# Beyond these magnitudes sums stop being sharp (or, for float16, come near the end of the range).
+_CEILING = {"float16": 2048.0, "bfloat16": 1e4, "float": 1e6, "double": 1e9}
+_ARITHMETIC = Float64()
+
+
+def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
+    """Parameters with every symbolic integer replaced by its witness."""
+    return {
+        name: (
+            tuple(value(v) if isinstance(v, Expr) else v for v in given)
+            if isinstance(given, tuple)
+            else value(given)
+            if isinstance(given, Expr)
+            else given
+        )
+        for name, given in params.items()
+    }
+
+
+def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DType | None) -> dict[str, Any]:
+    """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs."""
+    result = dict(params)
+    for name, given in params.items():
+        if isinstance(given, float) or (isinstance(given, tuple) and given and isinstance(given[0], float)):
+            as_input = name in row.parameters and name not in sign.attributes
+            own = dtype is not None and dtype.is_float and not isinstance(given, tuple)
+            storage = dtype.numpy if as_input and own and dtype is not None else np.dtype(np.float32)
+            if isinstance(given, tuple):
+                result[name] = tuple(float(storage.type(v)) for v in given)
+            else:
+                result[name] = float(storage.type(given))
+    return result
+
+
+class Builder:
+    """The graph under construction. What the current attempt has made is ``pending`` until ``keep``."""
+
+    def __init__(self, choices: Choices, plan: Plan) -> None:
+        self.choices = choices
+        self.plan = plan
+        self.graph = Graph(plan.opset)
+        self.values: list[Value] = []
+        self.by_dtype: dict[str, list[Value]] = {}
+        self.by_shape: dict[tuple[str, tuple[int, ...]], list[Value]] = {}
+        self.dims: list[Dim] = []
+        self._nodes: list[Node] = []
+        self._made: list[Value] = []
+        self._count = 0
+
+    # -- operands --------------------------------------------------------------------------------------------------
+
+    def recent(self, integer: Callable[[int, int], int]) -> Value:
+        """A value of the graph, later ones more likely."""
+        last = len(self.values) - 1
+        return self.values[max(integer(0, last), integer(0, last))]
+
+    def placeholder(self, type_: TensorType, array: Array, origin: Origin, recipe: Recipe | None) -> Value:
+        """A new input or initializer, pending."""
+        value = Value(self._name("x" if origin is Origin.INPUT else "w"), type_, array, origin, True, recipe)
+        self._made.append(value)
+        return value
+
+    def _name(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def attempt(self, name: str, propose: Callable[[Signature], Call]) -> bool:
+        """Try one call of an operator: all of it enters the graph, or nothing does."""
+        store = self.graph.store
+        mark, dims, count = store.mark(), len(self.dims), self._count
+        try:
+            sign = signature(name, self.plan.opset)
+            call = propose(sign)
+            self.apply(name, call)
+        except (Infeasible, NotCovered):
+            store.rollback(mark)
+            del self.dims[dims:]
+            self._nodes.clear()
+            self._made.clear()
+            self._count = count
+            return False
+        self._keep()
+        return True
+
+    def _keep(self) -> None:
+        self.graph.store.freeze()
+        self.graph.nodes.extend(self._nodes)
+        for node in self._nodes:
+            for operand in node.inputs:
+                if operand is not None:
+                    operand.uses += 1
+        used = {id(v) for node in self._nodes for v in (*node.inputs, *node.outputs) if v is not None}
+        for value in self._made:
+            if id(value) not in used:
+                continue
+            if value.origin is Origin.INPUT:
+                self.graph.inputs.append(value)
+            elif value.origin is Origin.INITIALIZER:
+                self.graph.initializers.append(value)
+            self.values.append(value)
+            self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
+            self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
+        self._nodes.clear()
+        self._made.clear()
+
+    def apply(self, name: str, call: Call) -> tuple[Value, ...]:
+        """Type, check and evaluate a call; its node and outputs are pending then. Infeasible where it is no good."""
+        row, sign = TABLE[name], signature(name, self.plan.opset)
+        operands = call.inputs
+        dtypes = tuple(None if v is None else v.type.dtype for v in operands)
+        params = settle(call.params, row, sign, dtypes[0] if dtypes else None)
+        typing = Typing(
+            {**sign.defaults, **params}, tuple(None if v is None else v.type.shape for v in operands), dtypes,
+            call.outputs, self.graph.store,
+        )  # fmt: skip
+        shapes = row.shape(typing)
+        outputs = self._output_dtypes(row, sign, typing, dtypes)
+        for value in self._made:
+            self._refit(value)
+        typing.params = concrete(typing.params, self.graph.store.value)
+        run = Run(typing.params, tuple(None if v is None else v.array for v in operands), dtypes, outputs, _ARITHMETIC)
+        if row.defined is not None and not row.defined(run):
+            raise Infeasible(f"{name} is not defined there")
+        arrays = row.evaluate(run)
+        exact = all(v is None or v.exact for v in operands)
+        results = []
+        for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):
+            value = Value(
+                self._name("v"), TensorType(dtype, shape), np.asarray(array), Origin.NODE,
+                exact and (row.exact or not dtype.is_float),
+            )  # fmt: skip
+            self._examine(name, value)
+            results.append(value)
+        self._nodes.append(Node(name, operands, tuple(results), params))
+        self._made.extend(results)
+        return tuple(results)
+
+    def _refit(self, value: Value) -> None:
+        """A placeholder whose symbols were moved while constraints were repaired is drawn again at its new size."""
+        if value.recipe is not None:
+            sizes = tuple(self.graph.store.value(d) for d in value.type.shape)
+            if sizes != value.array.shape:
+                from fuzz.generate.tensors import fill
+
+                value.array = fill(value.recipe, sizes, value.type.dtype)
+
+    def _output_dtypes(
+        self, row: Operator, sign: Signature, typing: Typing, dtypes: Sequence[DType | None]
+    ) -> tuple[DType, ...]:
+        if row.output_dtypes is not None:
+            return tuple(row.output_dtypes(typing, sign))[: typing.outputs]
+        bound: dict[str, DType] = {}
+        data = [f for f in sign.inputs if f.name not in row.parameters]
+        for position, dtype in enumerate(dtypes):
+            if dtype is not None:
+                bound.setdefault(data[min(position, len(data) - 1)].variable, dtype)
+        result = []
+        for position in range(typing.outputs):
+            variable = sign.outputs[min(position, len(sign.outputs) - 1)].variable
+            result.append(bound.get(variable) or sign.types[variable][0])
+        return tuple(result)
+
+    def _examine(self, name: str, value: Value) -> None:
+        """Refuse what the case could not be judged by: values out of range, or a shape rule that was wrong."""
+        array, dtype = value.array, value.type.dtype
+        if array.size > _LARGEST:
+            raise Infeasible(f"{name} makes {array.size} elements")
+        store = self.graph.store
+        sizes = tuple(store.value(d) for d in value.type.shape)
+        if sizes != array.shape:
+            raise AssertionError(f"shape rule of {name} says {sizes}, its values have {array.shape}")
+        if dtype.kind.value in ("bool", "string") or not array.size:
+            return
+        low, high = value.range()
+        if dtype.is_float:
+            ceiling = _CEILING.get(dtype.name, dtype.maximum / 4)
+            if not (-ceiling <= low and high <= ceiling):
+                raise Infeasible(f"{name} leaves the range of {dtype}")
+            if low == high and array.size > 3 and self.choices.integer(0, 3):
+                raise Infeasible(f"{name} is constant")
+        elif low < dtype.minimum or high > min(dtype.maximum, 2**53):
+            raise Infeasible(f"{name} overflows {dtype}")
+
+    # -- adapters --------------------------------------------------------------------------------------------------
+
+    def adapter(self, name: str, inputs: tuple[Value, ...], params: Mapping[str, Any]) -> Value | None:
+        """One node on the way to what a call needs; None where the operator is not to be used or does not fit."""
+        if name not in self.plan.operators:
+            return None
+        dtype = inputs[0].type.dtype
+        sign = signature(name, self.plan.opset)
+        if dtype not in self.plan.allowed(name, sign, sign.inputs[0].variable):
+            return None
+        nodes, made = len(self._nodes), len(self._made)
+        try:
+            return self.apply(name, Call(inputs, params))[0]
+        except Infeasible:
+            del self._nodes[nodes:], self._made[made:]
+            return None
+
+    def fit(self, value: Value, sizes: tuple[int, ...]) -> Value | None:
+        """The value brought to these sizes by Slice, Pad, Expand and Reshape nodes; None where that cannot be."""
+        have = value.array.shape
+        if have == sizes:
+            return value
+        if 0 in have or 0 in sizes:
+            return None
+        if len(have) == len(sizes):
+            return self._resized(value, sizes)
+        if prod(have) != prod(sizes):
+            flat = value if len(have) == 1 else self.adapter("Reshape", (value,), {"shape": (-1,)})
+            resized = None if flat is None else self._resized(flat, (prod(sizes),))
+            value, have = (value, have) if resized is None else (resized, resized.array.shape)
+            if resized is None:
+                return None
+        return value if have == sizes else self.adapter("Reshape", (value,), {"shape": sizes})
+
+    def _resized(self, value: Value, sizes: tuple[int, ...]) -> Value | None:
+        have = value.array.shape
+        longer = [a for a, (h, s) in enumerate(zip(have, sizes, strict=True)) if h > s]
+        result: Value | None = value
+        if longer:
+            bounds = {"starts": (0,) * len(longer), "ends": tuple(sizes[a] for a in longer), "axes": tuple(longer)}
+            result = self.adapter("Slice", (value,), bounds)
+        if result is not None and any(h == 1 < s for h, s in zip(have, sizes, strict=True)):
+            target = tuple(s if h == 1 else min(h, s) for h, s in zip(have, sizes, strict=True))
+            result = self.adapter("Expand", (result,), {"shape": target})
+        if result is not None and any(1 < h < s for h, s in zip(have, sizes, strict=True)):
+            ends = tuple(s - g for g, s in zip(result.array.shape, sizes, strict=True))
+            result = self.adapter("Pad", (result,), {"pads": (0,) * len(sizes) + ends})
+        return result

@@ -1,0 +1,196 @@
+"""From a graph to an ONNX model: attributes or inputs as the schema of the opset has them, dims open or closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+
+from abstract.constraints import Constraints
+from abstract.dims import Dim, Expr, Symbol, symbols
+from abstract.dtypes import DType, dtype
+from abstract.graph import Graph, Node, Value
+from abstract.operators import TABLE
+from abstract.schema import Signature, signature
+
+__all__ = ["Emitted", "emit"]
+
+# The oldest ir_version that knows an opset (onnx's own table of releases).
+_IR_VERSIONS = ((13, 7), (15, 8), (19, 9), (21, 10), (23, 11), (25, 12), (26, 13))
+_INT64, _FLOAT = dtype("int64"), dtype("float")
+
+
+@dataclass(slots=True)
+class Emitted:
+    """A model as bytes, and the symbols of its input shapes that stay open (none in a static model)."""
+
+    model: bytes
+    open: list[Symbol] = field(default_factory=list)
+
+
+def emit(graph: Graph, *, dynamic: bool) -> Emitted:
+    """The model of a graph. With ``dynamic`` every symbol stays open that no initializer, attribute or constant pins."""
+    opened = _open_symbols(graph) if dynamic else set()
+    return Emitted(_Emitter(graph, opened).model(), [s for s in graph.store.unbound() if s in opened])
+
+
+def _open_symbols(graph: Graph) -> set[Symbol]:
+    resolve = graph.store.resolve
+    opened = {s for v in graph.inputs for d in v.type.shape for s in symbols(resolve(d))}
+    pinned = {s for v in graph.initializers for d in v.type.shape for s in symbols(resolve(d))}
+    for node in graph.nodes:
+        for name, given in node.params.items():
+            encoded = _relative(node, name, given, resolve)
+            for item in encoded if isinstance(encoded, tuple) else (encoded,):
+                if isinstance(item, Expr):
+                    pinned.update(symbols(resolve(item)))
+    return opened - pinned
+
+
+def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) -> Any:
+    """A target shape said without its symbols where the operator has a way to: 0 and -1 in Reshape, 1 in Expand."""
+    if name != "shape" or node.operator not in ("Reshape", "Expand") or not isinstance(given, tuple):
+        return given
+    operand = node.inputs[0]
+    assert operand is not None, f"{node.operator} has no data"
+    have = operand.type.shape
+    result = list(given)
+    if node.operator == "Expand":
+        shift = len(have) - len(given)
+        for i, dim in enumerate(given):
+            if isinstance(dim, Expr) and i + shift >= 0 and resolve(dim) == resolve(have[i + shift]):
+                result[i] = 1
+        return tuple(result)
+    for i, dim in enumerate(given):
+        if isinstance(dim, Expr) and i < len(have) and resolve(dim) == resolve(have[i]) and not isinstance(have[i], int):
+            result[i] = 0
+    left = [i for i, dim in enumerate(result) if isinstance(dim, Expr) and not isinstance(resolve(dim), int)]
+    if len(left) == 1 and -1 not in [d for d in given if isinstance(d, int)]:
+        result[left[0]] = -1
+    return tuple(result)
+
+
+class _Emitter:
+    def __init__(self, graph: Graph, opened: set[Symbol]) -> None:
+        self.graph = graph
+        self.store: Constraints = graph.store
+        self.opened = opened
+        self.proto = onnx.ModelProto()
+        self.constants = 0
+
+    def model(self) -> bytes:
+        proto, graph = self.proto, self.graph
+        proto.ir_version = max(ir for opset, ir in _IR_VERSIONS if opset <= graph.opset)
+        proto.producer_name = "dnnfuzz"
+        proto.opset_import.add(version=graph.opset)
+        proto.graph.name = "graph"
+        for node in graph.nodes:
+            self.node(node)
+        for value in graph.initializers:
+            self.tensor(value.name, value.array, value.type.dtype)
+        for values, into in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
+            for value in values:
+                self.info(value, into.add())
+        return proto.SerializeToString(deterministic=True)
+
+    def info(self, value: Value, proto: onnx.ValueInfoProto) -> None:
+        proto.name = value.name
+        tensor = proto.type.tensor_type
+        tensor.elem_type = value.type.dtype.code
+        tensor.shape.SetInParent()
+        for dim, size in zip(value.type.shape, value.array.shape, strict=True):
+            entry = tensor.shape.dim.add()
+            if not self.opened:
+                entry.dim_value = size
+                continue
+            resolved = self.store.resolve(dim)
+            if not any(s in self.opened for s in symbols(resolved)):
+                entry.dim_value = size
+            elif value in self.graph.inputs or resolved.symbol is not None:  # type: ignore[union-attr]
+                entry.dim_param = str(resolved)
+
+    def tensor(self, name: str, array: Any, kind: DType) -> None:
+        proto = self.proto.graph.initializer.add(name=name, data_type=kind.code, dims=array.shape)
+        proto.raw_data = np.asarray(array).astype(kind.numpy).tobytes()
+
+    def node(self, node: Node) -> None:
+        sign = signature(node.operator, self.graph.opset)
+        row = TABLE[node.operator]
+        proto = self.proto.graph.node.add(op_type=node.operator, name=f"n{len(self.proto.graph.node)}")
+        data = iter(node.inputs)
+        given = self.concrete(node)
+        names: list[str] = []
+        for formal in sign.inputs:
+            if formal.name in row.parameters:
+                names.append(self.parameter(node, sign, formal.variable, given.pop(formal.name, None)))
+            elif formal.variadic:
+                names.extend(v.name if v is not None else "" for v in data)
+            else:
+                operand = next(data, None)
+                names.append(operand.name if operand is not None else "")
+        while names and not names[-1]:
+            names.pop()
+        proto.input.extend(names)
+        proto.output.extend(v.name for v in node.outputs)
+        for name, value in given.items():
+            _set(proto.attribute.add(name=name), value)
+
+    def concrete(self, node: Node) -> dict[str, Any]:
+        """Parameters as numbers: open symbols are said relatively, the rest by their witness."""
+        result: dict[str, Any] = {}
+        for name, given in node.params.items():
+            said = _relative(node, name, given, self.store.resolve) if self.opened else given
+            if isinstance(said, tuple):
+                said = tuple(self.store.value(v) if isinstance(v, Expr) else v for v in said)
+            elif isinstance(said, Expr):
+                said = self.store.value(said)
+            result[name] = said
+        return result
+
+    def parameter(self, node: Node, sign: Signature, variable: str, given: Any) -> str:
+        """A parameter that is an input at this opset: a constant of the type that the schema asks for."""
+        if given is None:
+            return ""
+        kind = _parameter_type(node, sign, variable, given)
+        self.constants += 1
+        name = f"c{self.constants}"
+        self.tensor(name, np.asarray(given), kind)
+        return name
+
+
+def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> DType:
+    for formal, operand in zip(sign.inputs, node.inputs, strict=False):
+        if formal.variable == variable and operand is not None:
+            return operand.type.dtype
+    allowed = sign.types[variable]
+    first = given[0] if isinstance(given, tuple) and given else given
+    wanted = _FLOAT if isinstance(first, float) else _INT64
+    return wanted if wanted in allowed else allowed[0]
+
+
+def _set(proto: onnx.AttributeProto, value: Any) -> None:
+    """An attribute of the type that the Python value has."""
+    if isinstance(value, bool | int):
+        proto.type, proto.i = onnx.AttributeProto.INT, int(value)
+    elif isinstance(value, float):
+        proto.type, proto.f = onnx.AttributeProto.FLOAT, value
+    elif isinstance(value, bytes):
+        proto.type, proto.s = onnx.AttributeProto.STRING, value
+    elif isinstance(value, onnx.TensorProto):
+        proto.type = onnx.AttributeProto.TENSOR
+        proto.t.CopyFrom(value)
+    elif value and isinstance(value[0], float):
+        proto.type = onnx.AttributeProto.FLOATS
+        proto.floats.extend(value)
+    elif value and isinstance(value[0], bytes):
+        proto.type = onnx.AttributeProto.STRINGS
+        proto.strings.extend(value)
+    else:
+        proto.type = onnx.AttributeProto.INTS
+        proto.ints.extend(value)
+
+
+_ = Mapping

@@ -1,0 +1,76 @@
+"""From choices to a graph: draw a plan, call operators until it is met, choose the outputs."""
+
+from __future__ import annotations
+
+from abstract.constraints import Infeasible
+from abstract.graph import Graph, Origin, Value
+from abstract.operators import TABLE
+from abstract.schema import Signature
+from fuzz.generate.builder import Builder
+from fuzz.generate.choices import Choices
+from fuzz.generate.plan import Plan, Supports, draw_plan, menu
+from fuzz.generate.scope import Scope
+from fuzz.generate.settings import Settings
+
+__all__ = ["NothingFits", "generate_graph"]
+
+_TRIES = 12  # attempts a node; a model that runs out of luck stays smaller than planned
+
+
+class NothingFits(Exception):
+    """No operator could be placed with these settings."""
+
+
+def generate_graph(choices: Choices, settings: Settings, supports: Supports | None = None) -> tuple[Graph, Plan]:
+    """A graph with its witness: valid, defined on its values, and the same for the same choices.
+
+    Raises NothingFits where the settings leave no operator that can be called, ValueError where they make no sense.
+    """
+    names = menu(settings)
+    plan = draw_plan(choices, settings, names, supports)
+    builder = Builder(choices, plan)
+    _grow(builder, plan.nodes)
+    if not builder.graph.nodes:
+        # The model's own subset had no operator for its own types: let it have all.
+        plan.operators = list(names)
+        plan.dtypes = frozenset().union(*({d for d in _all_dtypes(settings)},))
+        plan._allowed.clear()
+        _grow(builder, plan.nodes)
+    if not builder.graph.nodes:
+        raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
+    _choose_outputs(builder)
+    return builder.graph, plan
+
+
+def _all_dtypes(settings: Settings) -> list:  # type: ignore[type-arg]
+    from abstract.dtypes import BY_NAME
+
+    return [BY_NAME[n] for n in settings.dtypes]
+
+
+def _grow(builder: Builder, nodes: int) -> None:
+    failures = 0
+    operators = builder.plan.operators
+    last = len(operators) - 1
+    while len(builder.graph.nodes) < nodes and failures < _TRIES * (nodes + 2):
+        name = operators[builder.choices.integer(0, last)]
+        row = TABLE[name]
+
+        def propose(sign: Signature, name: str = name) -> object:
+            return row.propose(Scope(builder, sign, name))
+
+        if not builder.attempt(name, propose):  # type: ignore[arg-type]
+            failures += 1
+
+
+def _choose_outputs(builder: Builder) -> None:
+    """Every value that nothing reads, and now and then one that something does."""
+    graph = builder.graph
+    computed: list[Value] = [v for node in graph.nodes for v in node.outputs]
+    graph.outputs = [v for v in computed if v.uses == 0]
+    inner = [v for v in computed if v.uses]
+    if inner and builder.choices.integer(0, 3) == 0:
+        graph.outputs.append(inner[builder.choices.integer(0, len(inner) - 1)])
+
+
+_ = (Infeasible, Origin)

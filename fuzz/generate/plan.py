@@ -1,0 +1,122 @@
+"""The plan of one model: which operators and types it draws from, how large it is, how it is knit (swarm testing).
+
+Each model uses its own small subset of what is allowed; many narrow distributions find more distinct failures than one
+broad one (Groce et al., Swarm Testing, ISSTA 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from abstract.dtypes import BY_NAME, DType
+from abstract.operators import TABLE
+from abstract.schema import Signature, newest_opset, signature
+from fuzz.generate.choices import Choices
+from fuzz.generate.settings import Settings
+
+__all__ = ["Plan", "Supports", "draw_plan", "menu"]
+
+Supports = Callable[[str, str], bool]
+"""Whether all chosen targets run an operator (first argument) on an element type (second)."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one model draws from. ``fresh`` and ``initializer`` are chances: of a new operand, and of its being one."""
+
+    nodes: int
+    operators: Sequence[str]
+    dtypes: frozenset[DType]
+    rank: tuple[int, int]
+    fresh: float
+    initializer: float
+    adapters: bool
+    dynamic: bool
+    opset: int
+    supports: Supports | None
+    _allowed: dict[tuple[str, str], tuple[DType, ...]] = field(default_factory=dict)
+
+    def allowed(self, operator: str, sign: Signature, variable: str) -> tuple[DType, ...]:
+        """The element types that a type variable of an operator may take in this model."""
+        key = (operator, variable)
+        found = self._allowed.get(key)
+        if found is None:
+            found = tuple(d for d in sign.types.get(variable, ()) if d in self.dtypes)
+            supports = self.supports
+            if supports is not None and sign.inputs and sign.inputs[0].variable == variable:
+                found = tuple(d for d in found if supports(operator, d.name))
+            self._allowed[key] = found
+        return found
+
+
+def menu(settings: Settings) -> tuple[str, ...]:
+    """The operators that these settings allow, in the order of the table.
+
+    Raises ValueError with a one-line message for an operator or opset that is not known.
+    """
+    if not 13 <= settings.opset <= newest_opset():
+        raise ValueError(f"opset {settings.opset} is out of range: choose one from 13 to {newest_opset()}")
+    for name in settings.operators:
+        if name not in TABLE:
+            raise ValueError(f"unknown operator {name!r}{_similar(name)}; the table has {', '.join(sorted(TABLE))}")
+    for name in settings.dtypes:
+        if name not in BY_NAME:
+            raise ValueError(f"unknown element type {name!r}; ONNX has {', '.join(BY_NAME)}")
+    wanted = settings.operators or tuple(TABLE)
+    kept = tuple(n for n in wanted if TABLE[n].since <= settings.opset and _exists(n, settings.opset))
+    if not kept:
+        raise ValueError(f"none of {', '.join(wanted)} exists at opset {settings.opset}")
+    return kept
+
+
+def _similar(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, TABLE, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _exists(name: str, opset: int) -> bool:
+    import onnx.defs
+
+    try:
+        return not onnx.defs.get_schema(name, opset).deprecated and signature(name, opset).since > 0
+    except onnx.defs.SchemaError:
+        return False
+
+
+# How often a model's own subset of types holds a type; the types of most real models come first.
+_TYPE_CHANCE: Mapping[str, int] = {"float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30}
+
+
+def _subset(names: Sequence[str], choices: Choices) -> list[str]:
+    """Each name kept with a chance of 1/4, 1/2, 3/4 or 1; thirty decisions a draw."""
+    density = choices.integer(0, 3)
+    if density == 3:
+        return list(names)
+    kept: list[str] = []
+    for start in range(0, len(names), 30):
+        first, second = choices.integer(0, 2**30 - 1), choices.integer(0, 2**30 - 1)
+        bits = (first & second, first, first | second)[density]
+        kept.extend(name for i, name in enumerate(names[start : start + 30]) if bits >> i & 1)
+    return kept
+
+
+def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:
+    """One model's plan. ``names`` is what ``menu`` gave for these settings."""
+    nodes = choices.integer(*settings.nodes)
+    own = list(names) if settings.operators else _subset(names, choices)
+    if len(own) < 3:
+        own = list(names)
+    operators = [name for name in own for _ in range(max(1, round(TABLE[name].weight * 4)))]
+    dtypes = frozenset(BY_NAME[n] for n in settings.dtypes if choices.integer(0, 99) < _TYPE_CHANCE.get(n, 20))
+    if not any(d.is_float for d in dtypes):
+        dtypes |= {BY_NAME[n] for n in settings.dtypes if BY_NAME[n].is_float}
+    if not dtypes:
+        dtypes = frozenset(BY_NAME[n] for n in settings.dtypes)
+    dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
+    fresh = (0.05, 0.1, 0.2, 0.35)[choices.integer(0, 3)]
+    initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)
+    adapters = not dynamic and choices.integer(0, 3) > 0
+    return Plan(nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports)

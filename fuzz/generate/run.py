@@ -1,0 +1,133 @@
+"""From seeds to cases on disk: the whole of ``fuzz gen``, on as many processes as asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abstract.dtypes import DType
+from abstract.operator import Array
+from backends.tensor import Tensor
+from fuzz.case import DataSet, open_root, write_case
+from fuzz.generate.choices import Choices, Seeded
+from fuzz.generate.emit import emit
+from fuzz.generate.graph import generate_graph
+from fuzz.generate.plan import Supports
+from fuzz.generate.settings import Settings
+from fuzz.generate.sizes import other_sizes
+
+__all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A case before it is written: the model's bytes, its data sets, what ``case.json`` says, its number of nodes."""
+
+    model: bytes
+    data_sets: tuple[DataSet, ...]
+    record: dict[str, Any]
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run of ``fuzz gen`` made."""
+
+    root: str
+    cases: int
+    nodes: int
+    seconds: float
+
+
+def to_tensor(array: Array, dtype: DType) -> Tensor:
+    """A tensor in carrier type as it goes to disk, in its declared type."""
+    stored = np.asarray(array).astype(dtype.numpy)
+    if dtype.bits >= 8:
+        return Tensor(dtype.name, tuple(stored.shape), stored.tobytes())
+    from backends.tensor import from_numpy
+
+    return from_numpy(stored)
+
+
+def generate_case(choices: Choices, settings: Settings, supports: Supports | None = None) -> Generated:
+    """One case from choices: the same choices and settings give the same bytes."""
+    graph, plan = generate_graph(choices, settings, supports)
+    emitted = emit(graph, dynamic=plan.dynamic)
+    dtypes = {v.name: v.type.dtype for v in (*graph.inputs, *graph.outputs)}
+    sets = [({v.name: v.array for v in graph.inputs}, {v.name: v.array for v in graph.outputs})]
+    dropped = 0
+    if emitted.open:
+        more, dropped = other_sizes(graph, emitted, choices, 2)
+        sets.extend(more)
+    data_sets = tuple(
+        DataSet(
+            {n: to_tensor(a, dtypes[n]) for n, a in inputs.items()},
+            {n: to_tensor(a, dtypes[n]) for n, a in outputs.items()},
+        )
+        for inputs, outputs in sets
+    )
+    record = {
+        "settings": settings.to_json(), "choices": choices.record, "open": [s.name for s in emitted.open],
+        "dropped_sizes": dropped,
+    }  # fmt: skip
+    return Generated(emitted.model, data_sets, record, len(graph.nodes))
+
+
+def case_id(seed: int) -> str:
+    """The name of a seed's case."""
+    return f"{seed:08d}"
+
+
+def _write(root: str, settings: Settings, seeds: Sequence[int], supports: Supports | None) -> tuple[int, int]:
+    nodes = 0
+    for seed in seeds:
+        made = generate_case(Seeded(seed), settings, supports)
+        write_case(Path(root), case_id(seed), made.model, made.data_sets, {"seed": seed, **made.record})
+        nodes += made.nodes
+    return len(seeds), nodes
+
+
+def _chunks(seeds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(seeds), size):
+        yield seeds[start : start + size]
+
+
+def generate_cases(
+    root: Path, settings: Settings, seeds: Sequence[int], *, jobs: int = 1, supports: Supports | None = None,
+    progress: Callable[[int], None] = lambda cases: None,
+) -> Summary:  # fmt: skip
+    """Write one case a seed under ``root``; ``progress`` is told how many more were written.
+
+    Raises ValueError (settings that make no sense), NothingFits, StorageError.
+    """
+    start = time.perf_counter()
+    open_root(root)
+    total = nodes = 0
+    for cases, made in _results(root, settings, seeds, jobs, supports):
+        total += cases
+        nodes += made
+        progress(cases)
+    return Summary(str(root), total, nodes, round(time.perf_counter() - start, 3))
+
+
+def _results(
+    root: Path, settings: Settings, seeds: Sequence[int], jobs: int, supports: Supports | None
+) -> Iterable[tuple[int, int]]:
+    if jobs <= 1 or len(seeds) < 32:
+        for chunk in _chunks(seeds, 8):
+            yield _write(str(root), settings, chunk, supports)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        pending = [pool.submit(_write, str(root), settings, chunk, supports) for chunk in _chunks(seeds, 16)]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

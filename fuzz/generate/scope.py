@@ -1,0 +1,206 @@
+"""What an operator's ``propose`` sees of the generator: operands, parameters and recorded choices.
+
+Operands come from four places, in this order of preference: a value that exists and fits; one that exists behind a
+guard (Clip) or an adapter (Slice, Pad, Expand, ...); a new initializer; a new input. Nothing enters the graph before
+the call that needs it is accepted: until then it waits in ``pending``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+
+from abstract.constraints import Constraints, Infeasible
+from abstract.dims import Dim, Expr
+from abstract.dtypes import DType, Kind
+from abstract.graph import Origin, Value
+from abstract.operator import EVERYWHERE, Array, Domain
+from abstract.schema import Signature
+from abstract.types import Shape, TensorType
+from fuzz.generate.builder import Builder
+from fuzz.generate.tensors import choose_recipe, fill
+
+__all__ = ["Scope"]
+
+_TRIES = 5
+_LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
+_SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
+
+
+class Scope:
+    """One attempt to call one operator; implements ``abstract.operator.Scope``."""
+
+    def __init__(self, builder: Builder, signature: Signature, name: str) -> None:
+        self.builder = builder
+        self.store: Constraints = builder.graph.store
+        self.signature = signature
+        self.operator = name
+        self.integer = builder.choices.integer
+        self._variables: dict[str, DType] = {}
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        """One of the options."""
+        return options[self.integer(0, len(options) - 1)]
+
+    def coin(self, chance: float) -> bool:
+        """True with this chance, to one part in a thousand."""
+        return self.integer(0, 999) < chance * 1000
+
+    def size(self, low: int, high: int, name: str = "p") -> Expr:
+        """A symbolic parameter; Infeasible where the range is empty."""
+        if low > high:
+            raise Infeasible(f"no {name} in [{low}, {high}]")
+        return self.store.fresh(self.integer(low, high), low=low, high=high, name=name)
+
+    def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
+        """The element type that a type variable stands for in this call."""
+        known = self._variables.get(variable)
+        if known is None:
+            known = self.pick(self._allowed(variable, kinds))
+            self._variables[variable] = known
+        return known
+
+    def _allowed(self, variable: str, kinds: Sequence[Kind] | None) -> tuple[DType, ...]:
+        known = self._variables.get(variable)
+        if known is not None:
+            return (known,)
+        allowed = self.builder.plan.allowed(self.operator, self.signature, variable)
+        if kinds is not None:
+            allowed = tuple(d for d in allowed if d.kind in kinds)
+        if not allowed:
+            raise Infeasible(f"no element type for {variable}")
+        return allowed
+
+    def tensor(
+        self,
+        variable: str = "T",
+        *,
+        rank: tuple[int, int] = (0, 8),
+        kinds: Sequence[Kind] | None = None,
+        domain: Domain = EVERYWHERE,
+        where: Callable[[Value], bool] | None = None,
+    ) -> Value:
+        """An operand of a type and rank that fit, inside the domain."""
+        allowed = self._allowed(variable, kinds)
+        if self.builder.values and not self.coin(self.builder.plan.fresh):
+            for _ in range(_TRIES):
+                value = self.builder.recent(self.integer)
+                if value.type.dtype not in allowed or not rank[0] <= len(value.array.shape) <= rank[1]:
+                    continue
+                if where is not None and not where(value):
+                    continue
+                guarded = self._inside(value, domain)
+                if guarded is not None:
+                    self._variables[variable] = guarded.type.dtype
+                    return guarded
+        dtype = self.dtype(variable, kinds)
+        low, high = self.builder.plan.rank
+        low, high = max(low, rank[0]), min(max(high, rank[0]), rank[1])
+        if low > high:
+            raise Infeasible(f"rank {rank}")
+        length = self.integer(low, high)
+        return self._fresh(self._dimensions(length), dtype, domain, weight=False)
+
+    def _inside(self, value: Value, domain: Domain) -> Value | None:
+        """The value itself, or clipped into the domain by a node; None where it cannot be brought inside."""
+        if domain is EVERYWHERE or domain.admits(value):
+            return value
+        if not value.type.dtype.is_float or not self.builder.plan.adapters:
+            return None
+        low, high = (max(domain.low, domain.away) if domain.away else domain.low), domain.high
+        params: dict[str, Any] = {}
+        if low > -inf:
+            params["min"] = low
+        if high < inf:
+            params["max"] = high
+        return self.builder.adapter("Clip", (value,), params)
+
+    def _dimensions(self, rank: int) -> Shape:
+        """Sizes of a new tensor: symbols that exist, or new ones, within the element budget."""
+        shape: list[Dim] = []
+        count = 1
+        known = self.builder.dims
+        for _ in range(rank):
+            if known and self.coin(0.5):
+                dim = known[self.integer(0, len(known) - 1)]
+                size = self.store.value(dim)
+            else:
+                size = self.pick(_SIZES)
+                dim = None
+            if count * size > _LARGEST:
+                dim, size = None, 1
+            if dim is None:
+                dim = self.store.fresh(size, low=1, name="d")
+                known.append(dim)
+            count *= size
+            shape.append(dim)
+        return tuple(shape)
+
+    def _fresh(self, shape: Shape, dtype: DType, domain: Domain, *, weight: bool) -> Value:
+        sizes = tuple(self.store.value(d) for d in shape)
+        if prod(sizes) > 8 * _LARGEST:
+            raise Infeasible(f"a new tensor of {prod(sizes)} elements")
+        recipe = choose_recipe(dtype, domain, self.integer)
+        initializer = self.coin(0.85 if weight else self.builder.plan.initializer)
+        origin = Origin.INITIALIZER if initializer else Origin.INPUT
+        array = fill(recipe, sizes, dtype)
+        return self.builder.placeholder(TensorType(dtype, shape), array, origin, recipe)
+
+    def shaped(
+        self, shape: Shape, variable: str = "T", *, domain: Domain = EVERYWHERE, weight: bool = False
+    ) -> Value:
+        """An operand of exactly this shape."""
+        dtype = self.dtype(variable)
+        if not (weight and self.coin(0.9)):
+            sizes = tuple(self.store.value(d) for d in shape)
+            value = self._existing(sizes, dtype, domain)
+            if value is not None:
+                for mine, theirs in zip(shape, value.type.shape, strict=True):
+                    self.store.unify(mine, theirs)
+                return value
+        return self._fresh(shape, dtype, domain, weight=weight)
+
+    def _existing(self, sizes: tuple[int, ...], dtype: DType, domain: Domain) -> Value | None:
+        """A value that has these sizes, or one made to fit by adapters; None where luck or shapes say no."""
+        alike = self.builder.by_shape.get((dtype.name, sizes))
+        if alike and self.coin(0.7):
+            value = alike[self.integer(0, len(alike) - 1)]
+            guarded = self._inside(value, domain)
+            if guarded is not None:
+                return guarded
+        if self.builder.plan.adapters and self.coin(0.35):
+            same_type = self.builder.by_dtype.get(dtype.name)
+            if same_type:
+                value = same_type[self.integer(0, len(same_type) - 1)]
+                fitted = self.builder.fit(value, sizes)
+                return None if fitted is None else self._inside(fitted, domain)
+        return None
+
+    def broadcastable(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
+        """An operand that broadcasts with ``value``: alike, or with axes of size 1, fewer axes, or more."""
+        shape = value.type.shape
+        style = self.integer(0, 9)
+        if style < 5:
+            return self.shaped(shape, variable, domain=domain)
+        if style == 9 and shape and value.array.size * 4 <= _LARGEST and len(shape) < self.builder.plan.rank[1]:
+            wider = (self._dimensions(1)[0], *shape)
+            if self.store.value(wider[0]) * value.array.size <= _LARGEST:
+                return self.shaped(wider, variable, domain=domain)
+        return self.unidirectional(value, variable, domain=domain)
+
+    def unidirectional(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
+        """An operand that broadcasts to ``value``'s shape: some axes 1, leading ones left out."""
+        shape: list[Dim] = list(value.type.shape)
+        for axis in range(len(shape)):
+            if self.coin(0.35):
+                shape[axis] = 1
+        drop = self.integer(0, len(shape)) if self.coin(0.4) else 0
+        return self.shaped(tuple(shape[drop:]), variable, domain=domain)
+
+    def constant(self, array: Array, dtype: DType) -> Value:
+        """A new initializer with given numbers (in any numpy type that converts to the carrier exactly)."""
+        carried = np.asarray(array).astype(dtype.carrier)
+        return self.builder.placeholder(TensorType(dtype, tuple(carried.shape)), carried, Origin.INITIALIZER, None)

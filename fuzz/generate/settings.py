@@ -1,0 +1,38 @@
+"""What a user asks of the generator: plain data, kept in each case's ``case.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["DEFAULT_DTYPES", "Settings"]
+
+DEFAULT_DTYPES = ("float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+                  "bool")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
+
+    ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
+    ``dynamic`` None lets each model decide.
+    """
+
+    nodes: tuple[int, int] = (1, 20)
+    opset: int = 21
+    operators: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DEFAULT_DTYPES
+    rank: tuple[int, int] = (0, 5)
+    dynamic: bool | None = False
+    targets: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON keeps them."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Settings:
+        """The settings that ``to_json`` wrote."""
+        return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})

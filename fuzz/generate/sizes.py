@@ -1,0 +1,89 @@
+"""Other sizes for a dynamic model: new values of its open symbols, inputs drawn anew, everything evaluated again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from abstract.dims import Symbol
+from abstract.graph import Graph
+from abstract.operator import Array
+from abstract.program import parse
+from abstract.reference import Bounded, TooLarge, interpret
+from fuzz.generate.choices import Choices
+from fuzz.generate.emit import Emitted
+from fuzz.generate.tensors import fill
+
+__all__ = ["Resized", "other_sizes"]
+
+_SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17)
+_TRIES = 6
+_LARGEST = 8192
+
+Resized = tuple[dict[str, Array], dict[str, Array]]
+"""Inputs and reference outputs by name, in carrier types."""
+
+
+def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) -> tuple[list[Resized], int]:
+    """Up to ``count`` other data sets, and how many candidates were dropped because a value left its range there."""
+    program = parse(onnx.ModelProto.FromString(emitted.model))
+    found: list[Resized] = []
+    seen = {tuple(graph.store.witness(s) for s in emitted.open)}
+    dropped = 0
+    for _ in range(_TRIES * count):
+        if len(found) == count:
+            break
+        sizes = {s: _SIZES[choices.integer(0, len(_SIZES) - 1)] for s in emitted.open}
+        key = tuple(sizes.values())
+        if key in seen or not _satisfies(graph, sizes):
+            continue
+        seen.add(key)
+        inputs = _inputs(graph, sizes)
+        if inputs is None:
+            continue
+        try:
+            values = interpret(program, inputs, limit=_LARGEST)
+        except (TooLarge, ValueError, IndexError):
+            dropped += 1
+            continue
+        if not all(_sound(v) for v in values.values()):
+            dropped += 1
+            continue
+        found.append((inputs, {v.name: np.asarray(values[v.name].value) for v in graph.outputs}))
+    return found, dropped
+
+
+def _value(graph: Graph, sizes: Mapping[Symbol, int], symbol: Symbol) -> int:
+    chosen = sizes.get(symbol)
+    return graph.store.witness(symbol) if chosen is None else chosen
+
+
+def _satisfies(graph: Graph, sizes: Mapping[Symbol, int]) -> bool:
+    try:
+        return graph.store.satisfied(lambda s: _value(graph, sizes, s))
+    except ZeroDivisionError:
+        return False
+
+
+def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | None:
+    from abstract.dims import evaluate
+
+    result: dict[str, Array] = {}
+    for value in graph.inputs:
+        assert value.recipe is not None, "an input has numbers that were given"
+        dims = (graph.store.resolve(d) for d in value.type.shape)
+        shape = tuple(evaluate(d, lambda s: _value(graph, sizes, s)) for d in dims)
+        if int(np.prod(shape)) > _LARGEST or any(n < 0 for n in shape):
+            return None
+        result[value.name] = fill(value.recipe, shape, value.type.dtype)
+    return result
+
+
+def _sound(bounded: Bounded) -> bool:
+    """Finite, within its type, and known."""
+    value, dtype = bounded.value, bounded.dtype
+    if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float or not value.size:
+        return True
+    return bool(np.isfinite(value).all()) and float(np.abs(value).max()) <= dtype.maximum / 8

@@ -1,0 +1,108 @@
+"""The numbers of inputs and initializers: a palette, a seed and a range give the same bytes on every machine.
+
+Only raw 64-bit draws, integer arithmetic and exact scaling are used: no transcendental function, whose last bits
+differ between CPUs, and no numpy distribution, whose stream may change between releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf, prod
+from types import MappingProxyType
+
+import numpy as np
+
+from abstract.dtypes import DType, Kind
+from abstract.graph import Recipe
+from abstract.operator import Array, Domain
+
+__all__ = ["PALETTES", "choose_recipe", "fill", "rounded"]
+
+
+def _draws(recipe: Recipe, count: int) -> Array:
+    return np.random.PCG64(recipe.seed).random_raw(count)  # type: ignore[return-value]
+
+
+def rounded(array: Array, dtype: DType) -> Array:
+    """Numbers brought to the nearest that the type can hold, in its carrier type."""
+    return array.astype(dtype.numpy).astype(dtype.carrier)
+
+
+def _spread(raw: Array, recipe: Recipe) -> Array:
+    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return recipe.low + unit * (recipe.high - recipe.low)
+
+
+def _whole(raw: Array, recipe: Recipe) -> Array:
+    low, high = int(np.ceil(recipe.low)), int(np.floor(recipe.high))
+    span = np.uint64(max(high - low, 0) + 1)
+    return (raw % span).astype(np.float64) + low
+
+
+def _halves(raw: Array, recipe: Recipe) -> Array:
+    low, high = int(np.ceil(recipe.low * 4)), int(np.floor(recipe.high * 4))
+    span = np.uint64(max(high - low, 0) + 1)
+    return ((raw % span).astype(np.float64) + low) / 4
+
+
+def _wide(raw: Array, recipe: Recipe) -> Array:
+    # Magnitudes spread evenly over the binary exponents from 2**-8 up to the end of the range.
+    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    magnitude = np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(12)).astype(np.int64) - 8)
+    signed = np.where(raw & np.uint64(1), magnitude, -magnitude)
+    return np.clip(signed, recipe.low, recipe.high)
+
+
+def _constant(raw: Array, recipe: Recipe) -> Array:
+    first = recipe.low + (recipe.seed % 8) / 8 * (recipe.high - recipe.low)
+    return np.full(raw.shape, first)
+
+
+PALETTES: Mapping[str, Callable[[Array, Recipe], Array]] = MappingProxyType(
+    {"spread": _spread, "whole": _whole, "quarters": _halves, "wide": _wide, "constant": _constant}
+)
+_FLOAT_PALETTES = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
+
+
+def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], int]) -> Recipe:
+    """A recipe for numbers of this type inside a domain, of moderate size; draws three decisions."""
+    seed = integer(0, 2**32 - 1)
+    style = integer(0, len(_FLOAT_PALETTES) - 1)
+    size = integer(0, 3)
+    if dtype.kind is Kind.BOOL:
+        return Recipe("whole", seed, 0, 1)
+    if dtype.is_float:
+        reach = (1.0, 2.0, 2.0, 4.0)[size]
+        palette = _FLOAT_PALETTES[style]
+        if palette == "wide":
+            reach = 8.0
+    else:
+        reach = (4, 8, 16, 100)[size]
+        palette = "whole"
+    low, high = max(domain.low, -reach), min(domain.high, reach)
+    if low > high:
+        low, high = (domain.low, min(domain.low + reach, domain.high)) if low > reach else (
+            max(domain.high - reach, domain.low), domain.high)  # fmt: skip
+    if dtype.kind is Kind.UNSIGNED:
+        low = max(low, 0)
+    if domain.away > 0 and low < domain.away < high:
+        low = domain.away
+    if palette in ("whole", "quarters") and np.ceil(low * 4) > np.floor(high * 4):
+        palette = "spread"
+    return Recipe(palette, seed, float(low), float(max(high, low)), domain.away)
+
+
+def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
+    """The tensor of a recipe at a shape, in the carrier type, every number representable in the declared type."""
+    raw = _draws(recipe, prod(shape))
+    numbers = PALETTES[recipe.palette](raw, recipe).reshape(shape)
+    if dtype.kind is Kind.BOOL:
+        return numbers != 0
+    if not dtype.is_float:
+        return numbers.astype(dtype.carrier)
+    numbers = rounded(numbers, dtype)
+    if recipe.low > -inf or recipe.high < inf:
+        # Rounding to a narrow type may step over the end of the range by one number.
+        numbers = np.where(numbers > recipe.high, rounded(np.asarray(recipe.low), dtype), numbers)
+        numbers = np.where(numbers < recipe.low, rounded(np.asarray(recipe.high), dtype), numbers)
+    return numbers
