@@ -17,16 +17,35 @@ def check_external_data(model: bytes, folder: str | None) -> None:
     # model need not be parsed twice.
     if b"location" not in model:
         return
+    for tensor in _tensors(_parse(model)):
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        if "location" in entries:
+            _check(entries, folder)
+
+
+def read_model(model: bytes, folder: str | None) -> Any:
+    """Parse a model whose external data `check_external_data` has passed, and take that data in.
+
+    Raises `InvalidCase` where it is no ONNX model.
+    """
+    parsed = _parse(model)
+    if b"location" in model and folder is not None:
+        from onnx.external_data_helper import load_external_data_for_model
+
+        load_external_data_for_model(parsed, folder)
+    return parsed
+
+
+def _parse(model: bytes) -> Any:
     import onnx
 
     try:
         parsed = onnx.load_model_from_string(model)
     except Exception as problem:
         raise InvalidCase("the file is no readable ONNX model") from problem
-    for tensor in _tensors(parsed):
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        if "location" in entries:
-            _check(entries, folder)
+    if not parsed.HasField("graph"):
+        raise InvalidCase("the file is no ONNX model: it has no graph")
+    return parsed
 
 
 def _check(entries: dict[str, str], folder: str | None) -> None:

@@ -100,14 +100,12 @@ BACKENDS: Mapping[str, Entry] = MappingProxyType({
             options=(
                 Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
                 Option("disable", _PASSES, "pass names joined by +", "passes to leave out"),
-                Option("pipeline", r"default|zero|default_build", "default, zero or default_build", "Relax pipeline"),
                 Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
                 _THREADS,
             ),
             knobs=(
                 Knob("opt", ("0", "1", "2"), "passes above that level"),
                 Knob("disable", (), "the passes named"),
-                Knob("pipeline", ("zero",), "what the default pipeline adds"),
             ),
         ),
         Entry(

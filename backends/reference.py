@@ -1,0 +1,80 @@
+"""ONNX's own reference evaluator, as it is: in the types that the model declares, with its known faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx.reference import ReferenceEvaluator
+
+from backends.external import read_model
+from backends.protocol import InvalidCase, Unsupported, Words, heard
+from backends.tensor import Tensor, Value, from_numpy, to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from backends.protocol import Stage
+
+WORDS = Words(
+    unsupported=(
+        r"NotImplementedError",
+        r"RuntimeImplementationError",
+        r"[Nn]ot (yet |currently )?(supported|implemented)",
+        r"No (registered )?implementation",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`onnx.reference.ReferenceEvaluator`."""
+
+    name: str = "reference"
+
+    def compile(
+        self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
+    ) -> _Evaluator:
+        """Set up the evaluator; it reads and does not compile."""
+        del options, enter
+        parsed = read_model(model, folder)
+        with heard(WORDS):
+            return _Evaluator(ReferenceEvaluator(parsed), parsed.graph)
+
+
+class _Evaluator:
+    def __init__(self, evaluator: Any, graph: Any) -> None:
+        self._evaluator = evaluator
+        defaults = {tensor.name for tensor in graph.initializer}
+        ports = [port.name for port in graph.input]
+        required = [name for name in ports if name not in defaults]
+        self._required = len(required)
+        self._inputs = [*required, *(name for name in ports if name in defaults)]
+
+    def run(self, inputs: Sequence[Value]) -> list[Value]:
+        if not self._required <= len(inputs) <= len(self._inputs):
+            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
+        feed = {name: _argument(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        with heard(WORDS), np.errstate(all="ignore"):
+            results = self._evaluator.run(None, feed)
+        return [_value(result) for result in results]
+
+
+def _argument(value: Value) -> Any:
+    if isinstance(value, Tensor):
+        return to_numpy(value)
+    return value if value is None else [_argument(item) for item in value]
+
+
+def _value(result: Any) -> Value:
+    if isinstance(result, list):
+        return [_value(item) for item in result]
+    if result is None:
+        return None
+    if isinstance(result, dict):
+        raise Unsupported("maps are not passed on")
+    return from_numpy(np.asarray(result))
+
+
+BACKEND = Reference()
