@@ -1,0 +1,126 @@
+"""Nodes without rules: run by ONNX's own reference operators, their bound found by perturbation.
+
+Covers what the operator table does not: control flow, sequences, optionals, strings, quantisation, functions. The
+node is evaluated in its declared types. Its bound is coarse: how far the outputs move when inexact inputs move inside
+their intervals, plus the relative error that ONNX's own backend tests allow (1e-3), since nothing is known of how the
+operator computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from abstract.dtypes import DTYPES, DType
+from abstract.error import is_exact
+from abstract.operator import Array, Bound
+from abstract.program import Step, to_carrier
+
+if TYPE_CHECKING:
+    from abstract.reference import Bounded
+
+__all__ = ["run_node"]
+
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-6
+_TRIALS = 3
+_BY_NUMPY = {row.numpy.str if not row.extension else row.numpy.name: row for row in DTYPES if row.name != "float8e8m0"}
+
+
+def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+    """The outputs of one node given every value so far (captured ones included).
+
+    Raises whatever ONNX's reference raises where it cannot run the node.
+    """
+    from onnx.reference import ReferenceEvaluator
+
+    from abstract.reference import Bounded
+
+    node = step.node
+    names = [n for n in dict.fromkeys((*node.input, *_captured(node))) if n in values]
+    single = onnx.ModelProto(ir_version=model.ir_version)
+    single.opset_import.extend(model.opset_import)
+    single.functions.extend(model.functions)
+    single.graph.name = "node"
+    single.graph.node.append(node)
+    single.graph.input.extend(onnx.ValueInfoProto(name=n) for n in names)
+    kept = [n for n in node.output if n]
+    single.graph.output.extend(onnx.ValueInfoProto(name=n) for n in kept)
+    session = ReferenceEvaluator(single)
+    feeds = {n: _declared(values[n].value, values[n].dtype) for n in names}
+    results = dict(zip(kept, session.run(None, feeds), strict=True))
+    inexact = [n for n in names if not is_exact(values[n].bound)]
+    moved = [dict(zip(kept, session.run(None, f), strict=True)) for f in _perturbed(feeds, values, inexact)]
+    for position, name in enumerate(node.output):
+        if not name:
+            yield Bounded(None, 0.0, None)
+            continue
+        result = results[name]
+        dtype = step.output_dtypes[position] or _dtype_of(result)
+        if isinstance(result, list) or result is None or dtype is None:
+            yield Bounded(result, np.inf if inexact else 0.0, dtype)
+            continue
+        array = to_carrier(np.asarray(result), dtype)
+        yield Bounded(array, _bound(array, dtype, [m[name] for m in moved]), dtype)
+
+
+def _captured(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that the subgraphs of a node read from outside (and some that they make themselves: harmless)."""
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from inner.input
+                yield from _captured(inner)
+            yield from (o.name for o in graph.output)
+
+
+def _declared(value: Any, dtype: DType | None) -> Any:
+    if isinstance(value, np.ndarray) and dtype is not None and value.dtype == dtype.carrier:
+        return value.astype(dtype.numpy)
+    return value
+
+
+def _dtype_of(result: Any) -> DType | None:
+    if not isinstance(result, np.ndarray | np.generic):
+        return None
+    kind = result.dtype
+    if kind.kind in "OUS":
+        return _BY_NUMPY[np.dtype(object).str]
+    return _BY_NUMPY.get(kind.str) or _BY_NUMPY.get(kind.name)
+
+
+def _perturbed(
+    feeds: Mapping[str, Any], values: Mapping[str, Bounded], inexact: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The inputs moved to random corners of their intervals; drawn from a fixed seed, so always the same."""
+    if not inexact:
+        return
+    bits = np.random.PCG64(0)
+    for _ in range(_TRIALS):
+        feed = dict(feeds)
+        for name in inexact:
+            value, dtype = values[name].value, values[name].dtype
+            if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float:
+                continue
+            signs = (bits.random_raw(value.size).reshape(value.shape) & np.uint64(1)).astype(np.float64) * 2 - 1
+            reach = np.nan_to_num(np.asarray(values[name].bound, dtype=np.float64), posinf=0.0)
+            feed[name] = (value + signs * reach).astype(dtype.numpy)
+        yield feed
+
+
+def _bound(array: Array, dtype: DType, moved: Sequence[Any]) -> Bound:
+    others = [to_carrier(np.asarray(m), dtype) for m in moved]
+    if any(o.shape != array.shape for o in others):
+        return np.inf
+    if not dtype.is_float:
+        if not others:
+            return 0.0
+        same = np.all([o == array for o in others], axis=0)
+        return 0.0 if same.all() else np.where(same, 0.0, np.inf)
+    spread: Bound = 0.0
+    for other in others:
+        spread = np.maximum(spread, np.abs(other - array))
+    bound = 8 * spread + np.abs(array) * _RELATIVE + _ABSOLUTE * max(1.0, dtype.unit / 2**-24)
+    return np.where(np.isfinite(array), np.nan_to_num(bound, nan=np.inf), 0.0 if not others else np.inf)

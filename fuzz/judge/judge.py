@@ -1,0 +1,221 @@
+"""Execution to verdict: what a case's targets answered, against the reference or against one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnx.checker
+
+from abstract.program import Program, parse, to_carrier
+from abstract.reference import Bounded, TooLarge, interpret
+from backends.protocol import Outcome
+from backends.tensor import Tensor, Value, to_numpy
+from fuzz.execute.execution import Execution
+from fuzz.judge.compare import Comparison, compare, worst
+from fuzz.judge.verdict import Verdict, Word
+
+__all__ = ["Oracle", "Sample", "judge", "reference_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """``bound``: within the case's own error bound. ``allclose``: |a - b| <= atol + rtol |b|, b being the reference
+    or the target named in ``against``."""
+
+    name: Literal["bound", "allclose"] = "bound"
+    rtol: float = 1e-3
+    atol: float = 1e-5
+    against: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One data set of a case: inputs by name, and the outputs that its author expects, where there are any.
+
+    ``foreign`` says that the expected outputs are not the reference's own: then they are a second opinion.
+    """
+
+    inputs: Mapping[str, Value]
+    expected: tuple[Value, ...] = ()
+    foreign: bool = False
+
+
+def _content(value: Value) -> Any:
+    if isinstance(value, list):
+        return [_content(v) for v in value]
+    return None if value is None else to_numpy(value)
+
+
+def reference_values(program: Program, inputs: Mapping[str, Value], limit: int = 2**26) -> dict[str, Bounded]:
+    """Every value of the model on these inputs, with bounds. Raises what the reference cannot do."""
+    carried: dict[str, Any] = {}
+    for name, value in inputs.items():
+        content, dtype = _content(value), program.dtypes.get(name)
+        carried[name] = to_carrier(content, dtype) if isinstance(content, np.ndarray) and dtype else content
+    return interpret(program, carried, limit=limit)
+
+
+def judge(
+    case: str, model: bytes, folder: str, samples: Sequence[Sample], executions: Sequence[Execution],
+    oracle: Oracle = Oracle(),
+) -> list[Verdict]:  # fmt: skip
+    """One verdict for each execution of a case."""
+    ran = [e for e in executions if e.outcome is Outcome.OK]
+    verdicts = {id(e): _outcome(case, model, e) for e in executions if e.outcome is not Outcome.OK}
+    if ran:
+        verdicts.update(_Judge(case, model, folder, samples, oracle).all(ran))
+    return [verdicts[id(e)] for e in executions]
+
+
+def _outcome(case: str, model: bytes, execution: Execution) -> Verdict:
+    """What did not run is judged by its outcome; a refusal needs a witness that the model is valid."""
+    word, message = Word(execution.outcome.value), execution.message
+    if word is Word.REJECTED:
+        problem = _invalid(model)
+        if problem:
+            word, message = Word.UNSUPPORTED, f"the model is invalid, so it may be refused: {problem}"
+    data_set = len(execution.outputs)
+    return Verdict(case, execution.target, data_set, word.value, message=message)
+
+
+def _invalid(model: bytes) -> str:
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # noqa: BLE001 - whatever the checker raises is its opinion
+        return str(error).strip().split("\n", 1)[0][:200]
+    return ""
+
+
+class _Judge:
+    def __init__(self, case: str, model: bytes, folder: str, samples: Sequence[Sample], oracle: Oracle) -> None:
+        self.case = case
+        self.samples = samples
+        self.oracle = oracle
+        self.problem = ""
+        self.references: list[list[Bounded] | None] = []
+        try:
+            self.program = parse(onnx.ModelProto.FromString(model), folder)
+            self.names = self.program.outputs
+        except Exception as error:  # noqa: BLE001 - a model that cannot be read is reported, not raised
+            self.problem = f"the reference cannot read the model: {_line(error)}"
+            self.names = ()
+            return
+        for sample in samples:
+            self.references.append(self.reference(sample))
+
+    def reference(self, sample: Sample) -> list[Bounded] | None:
+        try:
+            values = reference_values(self.program, sample.inputs)
+            return [values[name] for name in self.names]
+        except TooLarge as error:
+            self.problem = f"too large to judge: {error}"
+        except Exception as error:  # noqa: BLE001 - an operator outside the reference's reach must not end the run
+            self.problem = f"the reference cannot run the model: {_line(error)}"
+        return None
+
+    def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
+        result = {id(e): self.one(e, executions) for e in executions}
+        disputed = self.disputed(executions, list(result.values()))
+        return {k: _disputed(v) for k, v in result.items()} if disputed else result
+
+    def one(self, execution: Execution, executions: Sequence[Execution]) -> Verdict:
+        """The worst of all outputs of all data sets."""
+        found: list[tuple[Comparison, int, str]] = []
+        other = next((e for e in executions if e.target == self.oracle.against), None)
+        for number, outputs in enumerate(execution.outputs):
+            if number >= len(self.samples):
+                break
+            for position, actual in enumerate(outputs):
+                name = self.names[position] if position < len(self.names) else f"output {position}"
+                found.append((self.output(number, position, actual, other), number, name))
+        if not found:
+            return Verdict(self.case, execution.target, 0, Word.UNDECIDABLE.value, message="there is no output to judge")
+        chosen = worst([c for c, _, _ in found])
+        _, number, name = next(f for f in found if f[0] is chosen)
+        return Verdict(
+            self.case, execution.target, number, chosen.word.value, name, chosen.ratio, chosen.index,
+            chosen.expected, chosen.actual, chosen.bound, None, chosen.message,
+        )  # fmt: skip
+
+    def output(self, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
+        if self.oracle.against is not None:
+            if other is None or number >= len(other.outputs):
+                return Comparison(Word.UNDECIDABLE, message=f"{self.oracle.against} has no result to compare with")
+            return compare(actual, self.tolerated(_plain(other.outputs[number][position])))
+        known = self.references[number] if number < len(self.references) else None
+        sample = self.samples[number]
+        opinion = sample.expected[position] if sample.foreign and position < len(sample.expected) else None
+        if known is None:
+            if opinion is None:
+                return Comparison(Word.UNDECIDABLE, message=self.problem)
+            return compare(actual, _opinion(opinion))
+        if self.oracle.name == "allclose":
+            return compare(actual, self.tolerated(known[position]))
+        found = compare(actual, known[position])
+        if found.word in (Word.WRONG, Word.SUSPECT) and opinion is not None:
+            second = compare(actual, _opinion(opinion))
+            if second.word is Word.OK:
+                return Comparison(Word.DISPUTE, found.ratio, found.index, found.expected, found.actual, found.bound,
+                                  "it agrees with the outputs that came with the case, not with the reference")  # fmt: skip
+        return found
+
+    def tolerated(self, reference: Bounded) -> Bounded:
+        """The same value with allclose's tolerance for its bound."""
+        value = reference.value
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            return reference
+        if value.dtype.kind == "b":
+            return Bounded(value, 0.0, reference.dtype)
+        bound = self.oracle.atol + self.oracle.rtol * np.abs(value.astype(np.float64))
+        return Bounded(value, bound, reference.dtype)
+
+    def disputed(self, executions: Sequence[Execution], verdicts: Sequence[Verdict]) -> bool:
+        """Whether several independent backends agree with one another on all outputs, and none with the reference."""
+        independent = {e.target.split(":")[0].split("@")[0].split("==")[0] for e in executions}
+        if self.oracle.name != "bound" or len(independent) < 2 or "reference" in independent:
+            return False
+        if any(v.verdict not in (Word.WRONG, Word.SUSPECT) for v in verdicts):
+            return False
+        first, *rest = executions
+        for other in rest:
+            for number, outputs in enumerate(first.outputs):
+                references = self.references[number]
+                if references is None or number >= len(other.outputs):
+                    return False
+                for mine, theirs, known in zip(outputs, other.outputs[number], references, strict=False):
+                    plain = _plain(mine)
+                    if compare(theirs, Bounded(plain.value, 2 * np.asarray(known.bound), known.dtype)).word != Word.OK:
+                        return False
+        return True
+
+
+def _disputed(verdict: Verdict) -> Verdict:
+    from dataclasses import replace
+
+    return replace(verdict, verdict=Word.DISPUTE.value, message="all backends agree, and not with the reference")
+
+
+def _plain(value: Value) -> Bounded:
+    """A backend's own output in the role of a reference."""
+    from abstract.dtypes import BY_NAME
+
+    if isinstance(value, Tensor):
+        dtype = BY_NAME[value.element_type]
+        return Bounded(to_carrier(to_numpy(value), dtype), 0.0, dtype)
+    return Bounded(_content(value), 0.0, None)
+
+
+def _opinion(value: Value) -> Bounded:
+    """The expected outputs of a case that someone else made, with the tolerance of ONNX's backend tests."""
+    plain = _plain(value)
+    if isinstance(plain.value, np.ndarray) and plain.value.dtype.kind == "f":
+        return Bounded(plain.value, np.abs(plain.value) * 1e-3 + 1e-7, plain.dtype)
+    return plain
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:200]

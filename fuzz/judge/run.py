@@ -1,0 +1,138 @@
+"""The whole of ``fuzz diff``: every executed case of a root judged, on as many processes as asked.
+
+Models and results of strangers are read in these processes alone, under a memory limit: one that dies costs its case
+a verdict (``error``), never the run.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
+from fuzz.errors import FuzzError, UsageError
+from fuzz.judge.judge import Oracle, Sample, judge
+from fuzz.judge.verdict import FINDINGS, Verdict, Word
+from fuzz.signature import read_signature
+from fuzz.store import Store
+
+__all__ = ["Judgement", "judge_root", "samples_of"]
+
+_CHUNK = 16
+_MEMORY = 8 * 2**30  # bytes of address space a judging process may have
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All verdicts of a root: ``counts`` by target and verdict, ``findings`` the verdicts that make exit status 1."""
+
+    cases: int
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many cases have each verdict, by target; every word of the set is there."""
+        result: dict[str, dict[str, int]] = {}
+        for verdict in self.verdicts:
+            words = result.setdefault(verdict.target, {word.value: 0 for word in Word})
+            words[verdict.verdict] += 1
+        return dict(sorted(result.items()))
+
+    @property
+    def findings(self) -> tuple[Verdict, ...]:
+        """The verdicts that are findings."""
+        return tuple(v for v in self.verdicts if Word(v.verdict) in FINDINGS)
+
+
+def samples_of(case: Case) -> list[Sample]:
+    """The data sets of a case; its expected outputs are a second opinion unless our generator made them."""
+    ours = "choices" in read_record(case)
+    ports = read_signature(case.model_path)
+    names = [p.name for p in (*ports.inputs, *ports.defaults)]
+    samples = []
+    for data_set in case.data_sets:
+        inputs = dict(zip(names, read_inputs(case, data_set), strict=False))
+        samples.append(Sample(inputs, () if ours else read_outputs(case, data_set), not ours))
+    return samples
+
+
+def _judge_case(case: Case, store: Store, oracle: Oracle) -> list[Verdict]:
+    executions = store.executions(case.id)
+    if not executions:
+        return []
+    try:
+        model = case.model_path.read_bytes()
+        samples = samples_of(case)
+    except (FuzzError, OSError) as error:
+        return [Verdict(case.id, e.target, 0, Word.ERROR.value, message=str(error)) for e in executions]
+    return judge(case.id, model, str(case.folder), samples, executions, oracle)
+
+
+def _judge_chunk(root: str, cases: Sequence[Case], oracle: Oracle) -> list[Verdict]:
+    with Store.open(Path(root)) as store:
+        return [verdict for case in cases for verdict in _judge_case(case, store, oracle)]
+
+
+def _limit_memory() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard), hard))
+
+
+def judge_root(
+    root: Path, oracle: Oracle, *, jobs: int = 1, progress: Callable[[int], None] = lambda cases: None
+) -> Judgement:
+    """Judge every executed case; the verdicts go into the store as well.
+
+    Raises RootError (no root, nothing executed), UsageError (``against`` names a target that was not executed).
+    """
+    cases = find_cases(root)
+    with Store.open(root) as store:
+        known = [name for name, _ in store.targets()]
+        if oracle.against is not None and oracle.against not in known:
+            raise UsageError(f"--against {oracle.against}: nothing was executed on it; there is {', '.join(known)}")
+        executed = set(store.cases())
+        wanted = [case for case in cases if case.id in executed]
+        verdicts = [v for part in _verdicts(root, wanted, oracle, jobs, progress) for v in part]
+        verdicts.sort(key=lambda v: (v.case, v.target))
+        store.record_verdicts(verdicts)
+    return Judgement(len(wanted), tuple(verdicts))
+
+
+def _verdicts(
+    root: Path, cases: Sequence[Case], oracle: Oracle, jobs: int, progress: Callable[[int], None]
+) -> Iterator[list[Verdict]]:
+    chunks = [cases[i : i + _CHUNK] for i in range(0, len(cases), _CHUNK)]
+    broken: list[Case] = []
+    with ProcessPoolExecutor(max(1, jobs), initializer=_limit_memory) as pool:
+        pending: dict[Future[list[Verdict]], Sequence[Case]] = {
+            pool.submit(_judge_chunk, str(root), chunk, oracle): chunk for chunk in chunks
+        }
+        try:
+            for done in as_completed(pending):
+                try:
+                    yield done.result()
+                    progress(len(pending[done]))
+                except BrokenProcessPool:
+                    broken.extend(pending[done])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for case in broken:
+        yield _alone(root, case, oracle)
+        progress(1)
+
+
+def _alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
+    """A case whose chunk lost its process, in a process of its own; if that dies too, the case did it."""
+    with ProcessPoolExecutor(1, initializer=_limit_memory) as pool:
+        try:
+            return pool.submit(_judge_chunk, str(root), [case], oracle).result()
+        except BrokenProcessPool:
+            with Store.open(root) as store:
+                executions = store.executions(case.id)
+            message = "judging this case ended the process that did it"
+            return [Verdict(case.id, e.target, 0, Word.ERROR.value, message=message) for e in executions]
