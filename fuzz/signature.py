@@ -15,7 +15,7 @@ from fuzz.wire import WireError, as_bytes, as_int, as_text, fields
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Port", "Signature", "ValueType", "read_signature", "signature"]
+__all__ = ["Port", "Signature", "ValueType", "parse_port", "read_signature", "signature"]
 
 _NAMES = {number: name for name, number in ONNX_NUMBERS.items()}
 _NESTING = 8  # sequence(optional(sequence(...))): no operator makes deeper types
@@ -79,9 +79,9 @@ def signature(model: bytes) -> Signature:
     inputs, outputs, defaults = [], [], set()
     for number, value in fields(graph):
         if number == 11:
-            inputs.append(_port(as_bytes(value)))
+            inputs.append(parse_port(as_bytes(value)))
         elif number == 12:
-            outputs.append(_port(as_bytes(value)))
+            outputs.append(parse_port(as_bytes(value)))
         elif number == 5:
             defaults.add(_initializer_name(as_bytes(value)))
     return Signature(
@@ -95,7 +95,8 @@ def _initializer_name(tensor: memoryview) -> str:
     return next((as_text(value) for number, value in fields(tensor) if number == 8), "")
 
 
-def _port(value_info: memoryview) -> Port:
+def parse_port(value_info: memoryview) -> Port:
+    """The name and type in a ValueInfoProto."""
     name, kind = "", ValueType("unknown")
     for number, value in fields(value_info):
         if number == 1:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.tensor import ONNX_NUMBERS, Tensor, byte_size
-from fuzz.wire import WireError, as_bytes, as_int, as_text, fields, length_delimited, varint
+from fuzz.wire import WireError, as_bytes, as_int, as_text, fields, length_delimited, packed, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from backends.tensor import Value
@@ -123,7 +123,7 @@ def _decode_tensor(message: memoryview, folder: Path | None) -> Tensor:
     element_type = _NAMES.get(code)
     if element_type is None:
         raise WireError(f"element type {code} is none of ONNX's")
-    shape = tuple(_dims(parts.get(1, [])))
+    shape = tuple(dim for value in parts.get(1, []) for dim in packed(value))
     if any(dim < 0 for dim in shape):
         raise WireError(f"shape {list(shape)} has a negative dim")
     if element_type == "string":
@@ -136,14 +136,6 @@ def _decode_tensor(message: memoryview, folder: Path | None) -> Tensor:
     data = as_bytes(parts[9][-1]) if 9 in parts else _typed_data(element_type, parts)
     _check_size(element_type, shape, len(data), _bytes_needed(element_type, shape))
     return Tensor(element_type, shape, bytes(data))
-
-
-def _dims(values: list[int | memoryview]) -> Iterator[int]:
-    for value in values:
-        if isinstance(value, int):
-            yield as_int(value)
-        else:
-            yield from map(int, _varints(value).view(np.int64))
 
 
 def _typed_data(element_type: str, parts: dict[int, list[int | memoryview]]) -> bytes:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Field", "WireError", "as_bytes", "as_int", "as_text", "fields", "length_delimited", "varint"]
+__all__ = ["Field", "WireError", "as_bytes", "as_int", "as_text", "fields", "length_delimited", "packed",
+"varint"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_WIDTHS = {_FIXED64: 8, _FIXED32: 4}
@@ -82,6 +83,17 @@ def as_bytes(value: int | memoryview) -> memoryview:
 def as_text(value: int | memoryview) -> str:
     """The value of a string field; bytes that are no UTF-8 survive as lone surrogates."""
     return bytes(as_bytes(value)).decode("utf-8", "surrogateescape")
+
+
+def packed(value: int | memoryview) -> Iterator[int]:
+    """The values of a repeated int64 field, of one entry: a single number, or many packed together."""
+    if isinstance(value, int):
+        yield as_int(value)
+        return
+    position = 0
+    while position < len(value):
+        number, position = _read_varint(value, position)
+        yield as_int(number)
 
 
 def varint(value: int) -> bytes:

@@ -55,12 +55,12 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
 )
 def fuzz() -> None:
-    r"""Differential testing of neural-network compilers.
+    """Differential testing of neural-network compilers.
 
     \b
     fuzz gen                    random valid models with inputs, as ONNX test cases

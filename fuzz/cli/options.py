@@ -12,7 +12,16 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["IntRange", "Names", "echo", "jobs_option", "json_option", "print_json", "root_option"]
+__all__ = [
+    "IntRange",
+    "Names",
+    "SeveralValues",
+    "echo",
+    "jobs_option",
+    "json_option",
+    "print_json",
+    "root_option",
+]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -106,3 +115,21 @@ class Names(click.ParamType[tuple[str, ...]]):
         if not all(names):
             self.fail(f"{value!r} has an empty name; write A,B,C", param, ctx)
         return names
+
+
+class SeveralValues(click.Command):
+    """A command without arguments; its options named in ``several`` take many values: `--for a b`."""
+
+    several: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each further value."""
+        spread: list[str] = []
+        option = ""
+        for arg in args:
+            if arg.startswith("-"):
+                option = arg if arg in self.several else ""
+            elif option and spread[-1] != option:
+                spread.append(option)
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
