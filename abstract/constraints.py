@@ -103,7 +103,10 @@ class Constraints:
 
     def value(self, dim: Dim) -> int:
         """The concrete value of an expression under the witness."""
-        return dim if isinstance(dim, int) else evaluate(dim, self.witness)
+        if isinstance(dim, int):
+            return dim
+        symbol = dim.symbol
+        return evaluate(dim, self.witness) if symbol is None else self.witness(symbol)
 
     def resolve(self, dim: Dim) -> Dim:
         """The expression with every bound symbol replaced by what it is bound to."""

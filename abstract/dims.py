@@ -17,12 +17,18 @@ __all__ = ["Dim", "Expr", "Factor", "Quotient", "Symbol", "ceil_div", "evaluate"
            "symbols"]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Symbol:
     """An unknown non-negative integer. ``index`` gives it its place in every normal form, ``name`` is for people."""
 
     index: int
     name: str
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Symbol) and self.index == other.index)
+
+    def __hash__(self) -> int:
+        return self.index
 
     def __repr__(self) -> str:
         return self.name
@@ -62,9 +68,13 @@ def _key(dim: Expr | int) -> tuple[object, ...]:
     return (dim.constant, *((tuple(_factor_key(f) for f in monomial), c) for monomial, c in dim.terms))
 
 
-def _order(item: tuple[Monomial, int]) -> str:
-    # Keys nest tuples of unequal depth, which Python cannot compare; their text can.
-    return repr([_factor_key(f) for f in item[0]])
+def _place(factor: Factor) -> tuple[int, str]:
+    # Quotients nest to unequal depths, which Python cannot compare; their text can.
+    return (factor.index, "") if isinstance(factor, Symbol) else (-1, repr(factor.key))
+
+
+def _order(item: tuple[Monomial, int]) -> list[tuple[int, str]]:
+    return [_place(f) for f in item[0]]
 
 
 class Expr:
@@ -124,7 +134,7 @@ class Expr:
         right = (*other.terms, ((), other.constant)) if other.constant else other.terms
         for m1, c1 in left:
             for m2, c2 in right:
-                monomial = tuple(sorted(m1 + m2, key=lambda f: repr(_factor_key(f)))) if m1 and m2 else m1 + m2
+                monomial = tuple(sorted(m1 + m2, key=_place)) if m1 and m2 else m1 + m2
                 merged[monomial] = merged.get(monomial, 0) + c1 * c2
         return _build(merged, merged.pop((), 0))
 

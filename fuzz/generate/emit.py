@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,5 +192,3 @@ def _set(proto: onnx.AttributeProto, value: Any) -> None:
         proto.type = onnx.AttributeProto.INTS
         proto.ints.extend(value)
 
-
-_ = Mapping

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from abstract.constraints import Infeasible
-from abstract.graph import Graph, Origin, Value
+from collections.abc import Callable
+
+from abstract.graph import Graph, Value
+from abstract.operator import Call
 from abstract.operators import TABLE
 from abstract.schema import Signature
 from fuzz.generate.builder import Builder
@@ -32,20 +34,12 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     _grow(builder, plan.nodes)
     if not builder.graph.nodes:
         # The model's own subset had no operator for its own types: let it have all.
-        plan.operators = list(names)
-        plan.dtypes = frozenset().union(*({d for d in _all_dtypes(settings)},))
-        plan._allowed.clear()
+        plan.widen(names, settings.dtypes)
         _grow(builder, plan.nodes)
     if not builder.graph.nodes:
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
     _choose_outputs(builder)
     return builder.graph, plan
-
-
-def _all_dtypes(settings: Settings) -> list:  # type: ignore[type-arg]
-    from abstract.dtypes import BY_NAME
-
-    return [BY_NAME[n] for n in settings.dtypes]
 
 
 def _grow(builder: Builder, nodes: int) -> None:
@@ -54,13 +48,13 @@ def _grow(builder: Builder, nodes: int) -> None:
     last = len(operators) - 1
     while len(builder.graph.nodes) < nodes and failures < _TRIES * (nodes + 2):
         name = operators[builder.choices.integer(0, last)]
-        row = TABLE[name]
-
-        def propose(sign: Signature, name: str = name) -> object:
-            return row.propose(Scope(builder, sign, name))
-
-        if not builder.attempt(name, propose):  # type: ignore[arg-type]
+        if not builder.attempt(name, _proposal(builder, name)):
             failures += 1
+
+
+def _proposal(builder: Builder, name: str) -> Callable[[Signature], Call]:
+    propose = TABLE[name].propose
+    return lambda sign: propose(Scope(builder, sign, name))
 
 
 def _choose_outputs(builder: Builder) -> None:
@@ -72,5 +66,3 @@ def _choose_outputs(builder: Builder) -> None:
     if inner and builder.choices.integer(0, 3) == 0:
         graph.outputs.append(inner[builder.choices.integer(0, len(inner) - 1)])
 
-
-_ = (Infeasible, Origin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from abstract.dtypes import BY_NAME, DType
 from abstract.operators import TABLE
@@ -37,6 +38,12 @@ class Plan:
     supports: Supports | None
     _allowed: dict[tuple[str, str], tuple[DType, ...]] = field(default_factory=dict)
 
+    def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
+        """Give up the model's own subset: all of these operators and types from now on."""
+        self.operators = operators
+        self.dtypes = frozenset(BY_NAME[n] for n in dtypes)
+        self._allowed.clear()
+
     def allowed(self, operator: str, sign: Signature, variable: str) -> tuple[DType, ...]:
         """The element types that a type variable of an operator may take in this model."""
         key = (operator, variable)
@@ -50,6 +57,7 @@ class Plan:
         return found
 
 
+@cache
 def menu(settings: Settings) -> tuple[str, ...]:
     """The operators that these settings allow, in the order of the table.
 

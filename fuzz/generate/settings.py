@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["DEFAULT_DTYPES", "Settings"]
@@ -30,7 +30,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""
-        return asdict(self)
+        return {field: getattr(self, field) for field in self.__slots__}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Settings:
