@@ -64,8 +64,9 @@ def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) 
             if isinstance(dim, Expr) and i + shift >= 0 and resolve(dim) == resolve(have[i + shift]):
                 result[i] = 1
         return tuple(result)
-    for i, dim in enumerate(given):
-        if isinstance(dim, Expr) and i < len(have) and resolve(dim) == resolve(have[i]) and not isinstance(have[i], int):
+    copies = min(len(have), len(given)) if not node.params.get("allowzero", 0) else 0
+    for i, dim in enumerate(given[:copies]):
+        if isinstance(dim, Expr) and resolve(dim) == resolve(have[i]):
             result[i] = 0
     left = [i for i, dim in enumerate(result) if isinstance(dim, Expr) and not isinstance(resolve(dim), int)]
     if len(left) == 1 and -1 not in [d for d in given if isinstance(d, int)]:
