@@ -20,6 +20,9 @@ WORDS = Words(
     unsupported=(
         r"NOT_IMPLEMENTED",
         r"is not a registered function/op",
+        r"Unsupported model IR version",
+        r"Unrecognized attribute",
+        r"Failed to construct locale",
         r"under development and support for this is limited",
         r"[Nn]ot (yet |currently )?(supported|implemented|registered)",
         r"[Uu]nsupported (data )?type",

@@ -23,6 +23,8 @@ WORDS = Words(
         r"[Nn]ot (yet |currently )?(supported|implemented)",
         r"([Dd]oes|[Dd]o|[Cc]an) ?n[o']t (yet |currently )?support",
         r"[Uu]nsupported",
+        r"is only supported",
+        r"must be an? .*\bconstant",
         r"NOT_IMPLEMENTED|NotImplemented",
     )
 )

@@ -23,6 +23,7 @@ WORDS = Words(
         r"RuntimeImplementationError",
         r"[Nn]ot (yet |currently )?(supported|implemented)",
         r"No (registered )?implementation",
+        r"must be installed",
     )
 )
 

@@ -27,6 +27,10 @@ WORDS = Words(
         r"([Dd]oes|[Dd]o|[Cc]an) ?not (yet |currently )?support",
         r"[Uu]nsupported",
         r"[Oo]nly supports?\b",
+        r"[Oo]nly (constant|static|integer|float)\b.* supported",
+        r"must be a constant",
+        r"cannot handle",
+        r"unknown dtype `object`",
     )
 )
 
@@ -54,7 +58,7 @@ class Tvm:
             opt_level=int(options.get("opt", "3")), disabled_pass=disabled.split("+") if disabled else None
         )
         with heard(WORDS), context:
-            program = tvm.compile(module, target="llvm", exec_mode=options.get("exec_mode", "bytecode"))
+            program = relax.build(module, target="llvm", exec_mode=options.get("exec_mode", "bytecode"))
             machine = relax.VirtualMachine(program, tvm.cpu())
         return _Program(machine, len(module["main"].params), len(parsed.graph.output))
 
@@ -89,6 +93,8 @@ def _argument(value: Value) -> Any:
 
 def _value(result: Any) -> Value:
     if isinstance(result, tvm.runtime.Tensor):
+        if str(result.dtype) in _NOT_PASSED:
+            raise Unsupported(f"{result.dtype} tensors cannot be made into arrays")
         with heard(WORDS):
             return from_numpy(result.numpy())
     if isinstance(result, Shape):

@@ -29,7 +29,7 @@ __all__ = ["Summary", "execute"]
 _BATCH = 256  # executions written at once
 _BATCH_SECONDS = 0.5  # and at the latest after this time
 _REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
-_PREPARED = 8  # cases kept ready, for targets that go through them at about the same pace
+_KEPT = 8  # cases kept ready, for targets that go through them at about the same pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,10 @@ class Summary:
     interrupted: bool
 
 
-class _Prepared(NamedTuple):
-    """A case ready to send: the digest of its files, the encoded request, or why there is none."""
+class _Request(NamedTuple):
+    """A case ready to send: the encoded message, or why there is none."""
 
-    digest: str
-    request: Sequence[bytes]
+    parts: Sequence[bytes]
     problem: str
 
 
@@ -96,10 +95,10 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
     limits = Limits(timeout, memory << 20)
     known = {target: {} if force else store.executed(target.canonical, target.version) for target in targets}
     schedule = _Schedule(cases, targets)
-    prepare = lru_cache(maxsize=_PREPARED)(_prepare)
+    library = _Library()
     count = min(jobs or max(len(os.sched_getaffinity(0)), len(targets)), len(cases) * len(targets))
     lanes = [
-        threading.Thread(target=_Lane(schedule, known, prepare, limits, stop, finished).drive, name=f"lane-{index}")
+        threading.Thread(target=_Lane(schedule, known, library, limits, stop, finished).drive, name=f"lane-{index}")
         for index in range(count)
     ]
     writer = _Writer(store, targets, progress)
@@ -153,14 +152,14 @@ class _Lane:
         self,
         schedule: _Schedule,
         known: Mapping[Target, Mapping[tuple[str, str], Outcome]],
-        prepare: Callable[[Case], _Prepared],
+        library: _Library,
         limits: Limits,
         stop: threading.Event,
         finished: queue.Queue[_Finished | Exception | None],
     ) -> None:
         self._schedule = schedule
         self._known = known
-        self._prepare = prepare
+        self._library = library
         self._limits = limits
         self._stop = stop
         self._finished = finished
@@ -192,27 +191,30 @@ class _Lane:
             self._drop()
 
     def _finish(self, target: Target, case: Case) -> _Finished:
-        prepared = self._prepare(case)
-        before = self._known[target].get((case.id, prepared.digest))
+        try:
+            identity = self._library.digest(case)
+        except OSError as problem:
+            raise CaseError(f"cannot read {case.folder}: {problem.strerror}") from None
+        before = self._known[target].get((case.id, identity))
         if before is not None:
-            return _Finished(target, prepared.digest, None, before)
-        attempt, attempts = self._attempt(target, prepared)
+            return _Finished(target, identity, None, before)
+        attempt, attempts = self._attempt(target, self._library.request(case))
         execution = Execution(
             case=case.id, target=target.canonical, version=target.version, outcome=attempt.outcome,
             stage=attempt.stage, message=attempt.message, stderr=attempt.stderr, attempts=attempts,
             wall_seconds=attempt.wall_seconds, cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
         )  # fmt: skip
-        return _Finished(target, prepared.digest, execution, attempt.outcome)
+        return _Finished(target, identity, execution, attempt.outcome)
 
-    def _attempt(self, target: Target, prepared: _Prepared) -> tuple[Attempt, int]:
-        if prepared.problem:
-            return Attempt(Outcome.ERROR, None, prepared.problem, "", 0.0, 0.0, ()), 1
-        first = self._ready(target).execute(prepared.request)
+    def _attempt(self, target: Target, request: _Request) -> tuple[Attempt, int]:
+        if request.problem:
+            return Attempt(Outcome.ERROR, None, request.problem, "", 0.0, 0.0, ()), 1
+        first = self._ready(target).execute(request.parts)
         if first.outcome not in _REPEATED:
             return first, 1
         # It counts only if it happens again where nothing came before it.
         self._drop()
-        second = self._ready(target).execute(prepared.request)
+        second = self._ready(target).execute(request.parts)
         if second.outcome == first.outcome:
             return second, 2
         note = f"flaky: {first.outcome.value} at first ({first.message})"
@@ -309,16 +311,33 @@ class _Writer:
         return Summary(self._counts, self._executed, self._skipped, interrupted)
 
 
-def _prepare(case: Case) -> _Prepared:
-    """Read and encode a case once for all targets; a fault of the case's files is told, not raised."""
-    identity = digest(case)
+class _Library:
+    """Reads each case once for all targets that come to it at about the same time."""
+
+    def __init__(self) -> None:
+        # The lock keeps two lanes at the same case from both reading it.
+        self._lock = threading.Lock()
+        self._digest = lru_cache(maxsize=_KEPT)(digest)
+        self._request = lru_cache(maxsize=_KEPT)(_request)
+
+    def digest(self, case: Case) -> str:
+        """The digest of a case's files."""
+        with self._lock:
+            return self._digest(case)
+
+    def request(self, case: Case) -> _Request:
+        """The message that asks a worker to execute the case."""
+        with self._lock:
+            return self._request(case)
+
+
+def _request(case: Case) -> _Request:
+    """Read and encode a case; a fault of its files is told, not raised."""
     try:
         if case.model_path.stat().st_size > BODY_LIMIT:
             raise CaseError(f"{case.model_path} is larger than 2 GiB, which no protocol buffer is")
         values = [list(read_inputs(case, data_set)) for data_set in case.data_sets]
-        request = encode(
-            Frame("execute", {"folder": str(case.folder.resolve())}, values, case.model_path.read_bytes())
-        )
+        folder = {"folder": str(case.folder.resolve())}
+        return _Request(encode(Frame("execute", folder, values, case.model_path.read_bytes())), "")
     except (CaseError, FrameError, OSError) as problem:
-        return _Prepared(identity, (), f"the case cannot be read: {problem}")
-    return _Prepared(identity, request, "")
+        return _Request((), f"the case cannot be read: {problem}")

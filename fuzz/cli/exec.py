@@ -1,0 +1,135 @@
+"""`fuzz exec`: run the cases of a root on real compilers."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fuzz.cli.options import jobs_option, json_option, print_json, root_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from backends.protocol import Outcome
+    from fuzz.execute.run import Summary
+    from fuzz.execute.target import Target
+
+__all__ = ["command"]
+
+
+@click.command()
+@root_option
+@click.option(
+    "--backend",
+    "backends",
+    metavar="TARGET",
+    multiple=True,
+    required=True,
+    help="Where to run: NAME[:OPTION=VALUE,...][@DEVICE], such as tvm or onnxruntime:opt=0. Repeat it for several;"
+    " they run side by side. `fuzz backends` lists the names and what they take.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds that one case may take on one target, compiling included.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    metavar="MB",
+    help="Resident memory that one worker process may use.",
+)
+@jobs_option
+@click.option("--force", is_flag=True, help="Execute again what has been executed already.")
+@json_option
+def command(  # noqa: PLR0913 - click gives each option as an argument
+    root: Path,
+    backends: tuple[str, ...],
+    timeout: float,
+    memory: int,
+    jobs: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Run the cases of a root on compilers, each in worker processes of its own.
+
+    A crash, a time-out or an excess of memory ends the worker and not the run; it counts when it has happened
+    twice. What has been executed is not executed again, so an interrupted run goes on where it was.
+
+    Exit codes: 0 everything was executed, whatever came of it (`fuzz diff` judges); 2 misuse.
+
+    --json prints {"targets": {TARGET: {ok, unsupported, rejected, crash, timeout, oom, error}}}: how many of the
+    root's cases have each outcome.
+    """
+    from fuzz.case import find_cases
+    from fuzz.execute.run import execute
+    from fuzz.execute.target import parse_targets
+    from fuzz.store import Store
+
+    targets = parse_targets(backends)
+    cases = find_cases(root)
+    with Store.open(root, create=True) as store, _progress(len(cases) * len(targets)) as advance:
+        summary = execute(
+            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force, progress=advance
+        )
+    if summary.interrupted:
+        raise click.Abort
+    if as_json:
+        print_json({"targets": _plain(summary.outcomes)})
+    else:
+        _print_table(summary)
+
+
+def _plain(outcomes: Mapping[str, Mapping[Outcome, int]]) -> dict[str, dict[str, int]]:
+    return {target: {outcome.value: n for outcome, n in row.items()} for target, row in outcomes.items()}
+
+
+def _progress(total: int) -> AbstractContextManager[Callable[[Target, Outcome], None]]:
+    """A bar on standard error where that is a terminal; what it gives is called for each case."""
+    import sys
+
+    if not sys.stderr.isatty():
+        return nullcontext(lambda _target, _outcome: None)
+    return _bar(total)
+
+
+def _bar(total: int) -> Any:
+    from contextlib import contextmanager
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    @contextmanager
+    def show() -> Any:
+        columns = (TextColumn("executing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=total)
+            yield lambda _target, _outcome: progress.advance(task)
+
+    return show()
+
+
+def _print_table(summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from backends.protocol import Outcome
+
+    table = Table()
+    table.add_column("target")
+    for outcome in Outcome:
+        table.add_column(outcome.value, justify="right")
+    for target, row in summary.outcomes.items():
+        table.add_row(target, *(str(row[outcome]) if row[outcome] else "-" for outcome in Outcome))
+    console = Console()
+    console.print(table)
+    console.print(f"{summary.executed} executed now, {summary.skipped} executed before")
