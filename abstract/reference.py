@@ -8,7 +8,8 @@ of some correct implementation; a bound of inf says that nothing can be said of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,9 @@ from abstract.program import Program, Step, parameter, to_carrier
 __all__ = ["Bounded", "Float64", "TooLarge", "finish", "interpret", "wrapped"]
 
 Content: TypeAlias = "Array | list[Any] | None"
+
+
+_HELD_AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 
 
 class TooLarge(Exception):
@@ -82,16 +86,20 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
 
 
 def interpret(
-    program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28
-) -> dict[str, Bounded]:
+    program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28,
+    held: Mapping[DType, DType] = _HELD_AS_DECLARED,
+) -> dict[str, Bounded]:  # fmt: skip
     """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
 
     ``limit`` is the largest number of elements a tensor may have: TooLarge is raised before memory is asked for.
+    ``held`` names the types that a target may hold in narrower ones (double in float, int64 in int32).
     """
-    values = {name: Bounded(array, 0.0, program.dtypes.get(name)) for name, array in program.constants.items()}
-    for name, content in inputs.items():
-        values[name] = Bounded(content, 0.0, program.dtypes.get(name))
-    machine = _Machine(program, arithmetic or Float64(), limit)
+    machine = _Machine(program, arithmetic or Float64(), limit, held)
+    values = {
+        name: Bounded(content, machine.stored(content, program.dtypes.get(name)), program.dtypes.get(name))
+        for source in (program.constants, inputs)
+        for name, content in source.items()
+    }
     with np.errstate(all="ignore"):
         for step in program.steps:
             for name, result in zip(step.outputs, machine.run(step, values), strict=False):
@@ -101,10 +109,22 @@ def interpret(
 
 
 class _Machine:
-    def __init__(self, program: Program, arithmetic: Arithmetic, limit: int) -> None:
+    def __init__(
+        self, program: Program, arithmetic: Arithmetic, limit: int, held: Mapping[DType, DType]
+    ) -> None:
         self.program = program
         self.arithmetic = arithmetic
         self.limit = limit
+        self.held = held
+
+    def stored(self, content: Content, dtype: DType | None) -> Bound:
+        """What an input or constant loses where its type is held in a narrower one."""
+        narrow = self.held.get(dtype) if dtype is not None else None
+        if narrow is None or not isinstance(content, np.ndarray):
+            return 0.0
+        if narrow.is_float:
+            return self._settle(content, narrow, np.abs(content - content.astype(narrow.numpy)))
+        return self._settle(content, narrow, 0.0)
 
     def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
         if step.row is not None:
@@ -131,14 +151,20 @@ class _Machine:
         run = Run(params, arrays, dtypes, outputs, self.arithmetic)
         raw = row.evaluate(run)
         y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
+        if self.held:
+            run = replace(run, dtypes=tuple(None if d is None else self.held.get(d, d) for d in dtypes))
         bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
         return (
-            Bounded(a, self._settle(row, a, d, b) if certain else np.inf, d)
-            for a, d, b in zip(y, outputs, bounds, strict=False)
+            Bounded(a, self._settle(a, own, finish(row, a, own, b)) if certain else np.inf, d)
+            for a, d, own, b in zip(y, outputs, (self.held.get(d, d) for d in outputs), bounds, strict=False)
         )
 
-    def _settle(self, row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
-        bound = finish(row, y, dtype, bound)
+    def _settle(self, y: Array, dtype: DType, bound: Bound) -> Bound:
+        """NaN means unknown; so does an integer outside the type that it is held in."""
+        if dtype.is_integer and self.held and y.size and not (
+            y.min() >= dtype.minimum and y.max() <= dtype.maximum
+        ):  # fmt: skip
+            return np.where((y >= dtype.minimum) & (y <= dtype.maximum), bound, np.inf)
         if isinstance(bound, float):
             return bound
         unclear = np.isnan(bound)

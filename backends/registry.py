@@ -87,6 +87,7 @@ BACKENDS: Mapping[str, Entry] = MappingProxyType({
                 _THREADS,
             ),
             devices=("cpu", "cuda"),
+            numerics=Numerics(excess_half_precision=True),
             knobs=(
                 Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
                 Knob("disable", (), "the optimizers named"),
@@ -103,6 +104,7 @@ BACKENDS: Mapping[str, Entry] = MappingProxyType({
                 Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
                 _THREADS,
             ),
+            numerics=Numerics(half_accumulator=True),
             knobs=(
                 Knob("opt", ("0", "1", "2"), "passes above that level"),
                 Knob("disable", (), "the passes named"),
@@ -118,6 +120,8 @@ BACKENDS: Mapping[str, Entry] = MappingProxyType({
                 Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
                 _THREADS,
             ),
+            # Measured: its CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
+            numerics=Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True),
         ),
         Entry(
             name="reference",

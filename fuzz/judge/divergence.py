@@ -68,14 +68,14 @@ def expose(model: bytes, folder: str = "") -> Exposed:
 
 
 def first_divergence(
-    exposed: Exposed, inputs: Mapping[str, Value], outputs: Sequence[Value], folder: str = ""
+    exposed: Exposed, inputs: Mapping[str, Value], outputs: Sequence[Value], target: str, folder: str = ""
 ) -> Divergence:
     """The node at which a target's exposed values first part from the reference.
 
     ``outputs`` are what the target gave for the exposed model on ``inputs``, in the order of ``exposed.names``.
     """
     program: Program = parse(onnx.ModelProto.FromString(exposed.model), folder)
-    values = reference_values(program, inputs)
+    values = reference_values(program, inputs, target)
     answers = dict(zip(exposed.names, outputs, strict=True))
     for step in program.steps:
         for name in step.outputs:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnx.checker
 
+from abstract.dtypes import BY_NAME, DType, dtype
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import Bounded, TooLarge, interpret
-from backends.protocol import Outcome
+from backends.protocol import Numerics, Outcome
+from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.execute.execution import Execution
 from fuzz.judge.compare import Comparison, compare, worst
@@ -50,13 +53,36 @@ def _content(value: Value) -> Any:
     return None if value is None else to_numpy(value)
 
 
-def reference_values(program: Program, inputs: Mapping[str, Value], limit: int = 2**26) -> dict[str, Bounded]:
-    """Every value of the model on these inputs, with bounds. Raises what the reference cannot do."""
+def held_types(target: str) -> dict[DType, DType]:
+    """The types that a target's numerics contract lets it hold in narrower ones (none for a backend not in the table)."""
+    row = BACKENDS.get(base_name(target))
+    numerics = row.numerics if row is not None else Numerics()
+    held = {}
+    if numerics.narrow_double:
+        held[dtype("double")] = dtype("float")
+    if numerics.narrow_int64:
+        held[dtype("int64")] = dtype("int32")
+    return held
+
+
+def base_name(target: str) -> str:
+    """The backend of a target: its text without version, options and device."""
+    return re.split("[:@=]", target, maxsplit=1)[0]
+
+
+def reference_values(
+    program: Program, inputs: Mapping[str, Value], target: str = "", limit: int = 2**26
+) -> dict[str, Bounded]:
+    """Every value of the model on these inputs, with the bounds that a target's numerics contract gives.
+
+    Raises what the reference cannot do.
+    """
     carried: dict[str, Any] = {}
     for name, value in inputs.items():
-        content, dtype = _content(value), program.dtypes.get(name)
-        carried[name] = to_carrier(content, dtype) if isinstance(content, np.ndarray) and dtype else content
-    return interpret(program, carried, limit=limit)
+        content, own = _content(value), program.dtypes.get(name)
+        carried[name] = to_carrier(content, own) if isinstance(content, np.ndarray) and own else content
+    held = {wide: own for wide, own in held_types(target).items() if wide in program.dtypes.values()}
+    return interpret(program, carried, limit=limit, held=held)
 
 
 def judge(
@@ -96,20 +122,26 @@ class _Judge:
         self.samples = samples
         self.oracle = oracle
         self.problem = ""
-        self.references: list[list[Bounded] | None] = []
+        self._references: dict[tuple[int, tuple[DType, ...]], list[Bounded] | None] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
             self.names = self.program.outputs
         except Exception as error:  # noqa: BLE001 - a model that cannot be read is reported, not raised
             self.problem = f"the reference cannot read the model: {_line(error)}"
             self.names = ()
-            return
-        for sample in samples:
-            self.references.append(self.reference(sample))
 
-    def reference(self, sample: Sample) -> list[Bounded] | None:
+    def reference(self, number: int, target: str) -> list[Bounded] | None:
+        """The outputs' values and bounds on a data set, None where the reference cannot tell (see ``problem``)."""
+        if not self.names or number >= len(self.samples):
+            return None
+        key = (number, tuple(held_types(target)))
+        if key not in self._references:
+            self._references[key] = self._interpreted(self.samples[number], target)
+        return self._references[key]
+
+    def _interpreted(self, sample: Sample, target: str) -> list[Bounded] | None:
         try:
-            values = reference_values(self.program, sample.inputs)
+            values = reference_values(self.program, sample.inputs, target)
             return [values[name] for name in self.names]
         except TooLarge as error:
             self.problem = f"too large to judge: {error}"
@@ -131,7 +163,7 @@ class _Judge:
                 break
             for position, actual in enumerate(outputs):
                 name = self.names[position] if position < len(self.names) else f"output {position}"
-                found.append((self.output(number, position, actual, other), number, name))
+                found.append((self.output(execution.target, number, position, actual, other), number, name))
         if not found:
             return Verdict(self.case, execution.target, 0, Word.UNDECIDABLE.value, message="there is no output to judge")
         chosen = worst([c for c, _, _ in found])
@@ -141,12 +173,12 @@ class _Judge:
             chosen.expected, chosen.actual, chosen.bound, None, chosen.message,
         )  # fmt: skip
 
-    def output(self, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
+    def output(self, target: str, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
         if self.oracle.against is not None:
             if other is None or number >= len(other.outputs):
                 return Comparison(Word.UNDECIDABLE, message=f"{self.oracle.against} has no result to compare with")
             return compare(actual, self.tolerated(_plain(other.outputs[number][position])))
-        known = self.references[number] if number < len(self.references) else None
+        known = self.reference(number, target)
         sample = self.samples[number]
         opinion = sample.expected[position] if sample.foreign and position < len(sample.expected) else None
         if known is None:
@@ -175,7 +207,7 @@ class _Judge:
 
     def disputed(self, executions: Sequence[Execution], verdicts: Sequence[Verdict]) -> bool:
         """Whether several independent backends agree with one another on all outputs, and none with the reference."""
-        independent = {e.target.split(":")[0].split("@")[0].split("==")[0] for e in executions}
+        independent = {base_name(e.target) for e in executions}
         if self.oracle.name != "bound" or len(independent) < 2 or "reference" in independent:
             return False
         if any(v.verdict not in (Word.WRONG, Word.SUSPECT) for v in verdicts):
@@ -183,7 +215,7 @@ class _Judge:
         first, *rest = executions
         for other in rest:
             for number, outputs in enumerate(first.outputs):
-                references = self.references[number]
+                references = self.reference(number, other.target)
                 if references is None or number >= len(other.outputs):
                     return False
                 for mine, theirs, known in zip(outputs, other.outputs[number], references, strict=False):
@@ -194,18 +226,14 @@ class _Judge:
 
 
 def _disputed(verdict: Verdict) -> Verdict:
-    from dataclasses import replace
-
     return replace(verdict, verdict=Word.DISPUTE.value, message="all backends agree, and not with the reference")
 
 
 def _plain(value: Value) -> Bounded:
     """A backend's own output in the role of a reference."""
-    from abstract.dtypes import BY_NAME
-
     if isinstance(value, Tensor):
-        dtype = BY_NAME[value.element_type]
-        return Bounded(to_carrier(to_numpy(value), dtype), 0.0, dtype)
+        own = BY_NAME[value.element_type]
+        return Bounded(to_carrier(to_numpy(value), own), 0.0, own)
     return Bounded(_content(value), 0.0, None)
 
 
