@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fuzz.generate.settings import Settings
 
-__all__ = ["gen"]
+__all__ = ["command"]
 
 _DYNAMIC = {"always": True, "mixed": None, "never": False}
 
@@ -65,7 +65,7 @@ class _Gen(SeveralValues):
 )
 @jobs_option
 @json_option
-def gen(
+def command(
     root: Path,
     count: int,
     seed: int,

@@ -14,15 +14,15 @@ __all__ = ["COMMANDS", "fuzz", "main"]
 
 FOUND_NOTHING, FINDINGS, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
-# name -> where it is, what `fuzz --help` says of it
-COMMANDS: dict[str, tuple[str, str]] = {
-    "gen": ("fuzz.cli.gen:gen", "Make random valid models with inputs."),
-    "exec": ("fuzz.cli.exec:execute", "Run the cases of a root on backends, isolated."),
-    "diff": ("fuzz.cli.diff:diff", "Judge what was executed against the fp64 reference."),
-    "check": ("fuzz.cli.check:check", "Run and judge one model of your own."),
-    "backends": ("fuzz.cli.backends:backends", "Show the targets: what is installed, what each can do."),
-    "corpus": ("fuzz.cli.corpus:corpus", "Write cases from elsewhere: ONNX's operator tests."),
-    "selftest": ("fuzz.cli.selftest:selftest", "Test the judge: null runs and planted faults."),
+# The command NAME is `command` in fuzz/cli/NAME.py; this is what `fuzz --help` says of it.
+COMMANDS: dict[str, str] = {
+    "gen": "Make random valid models with inputs.",
+    "exec": "Run the cases of a root on backends, isolated.",
+    "diff": "Judge what was executed against the fp64 reference.",
+    "check": "Run and judge one model of your own.",
+    "backends": "Show the targets: what is installed, what each can do.",
+    "corpus": "Write cases from elsewhere: ONNX's operator tests.",
+    "selftest": "Test the judge: null runs and planted faults.",
 }
 
 
@@ -37,14 +37,13 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        command: click.Command = import_module(f"fuzz.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table; nothing is imported for it."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -55,7 +54,10 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=LazyGroup, context_settings=_SETTINGS)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
 )

@@ -13,7 +13,7 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Yield a function that is told how many more are done."""
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -1,0 +1,101 @@
+"""What `diff` and `check` print for a person: the table of verdicts, and the findings one by one."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from fuzz.judge.verdict import Verdict
+
+__all__ = ["console", "print_findings", "printable", "verdict_json", "verdict_table"]
+
+_SHOWN = 20
+_PLAIN_WIDTH = 140  # where no terminal says how wide it is
+_STYLES = {"ok": "green", "suspect": "yellow", "dispute": "yellow", "flaky": "yellow", "unsupported": "dim",
+           "undecidable": "dim"}  # fmt: skip
+
+
+def console() -> Console:
+    """Standard output, wide where it is a file or a pipe."""
+    from rich.console import Console
+
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def printable(text: str) -> str:
+    """Names come from models of strangers: control characters must not reach the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def verdict_table(counts: Mapping[str, Mapping[str, int]]) -> Table:
+    """Targets by verdicts; a verdict that nobody has gets no column, but for ok and wrong."""
+    from rich.table import Table
+
+    every = next(iter(counts.values()), {})
+    words = [word for word in every if word in {"ok", "wrong"} or any(row[word] for row in counts.values())]
+    table = Table("target", box=None, pad_edge=False, header_style="bold")
+    for word in words:
+        table.add_column(word, justify="right")
+    for target, row in counts.items():
+        table.add_row(printable(target), *(_cell(word, row[word]) for word in words))
+    return table
+
+
+def _cell(word: str, count: int) -> str:
+    style = _STYLES.get(word, "bold red") if count else "dim"
+    return f"[{style}]{count:,}[/]" if count else f"[{style}]·[/]"
+
+
+def print_findings(to: Console, findings: Sequence[Verdict], *, remedy: str) -> None:
+    """The first findings, each in two or three lines; ``remedy`` says where the others can be seen."""
+    for finding in findings[:_SHOWN]:
+        to.print(f"{finding.case} on {finding.target}: {finding.verdict}", style="bold red", markup=False)
+        for line in _lines(finding):
+            to.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+    if len(findings) > _SHOWN:
+        to.print(f"... and {len(findings) - _SHOWN:,} more: {remedy}", markup=False)
+
+
+def _lines(finding: Verdict) -> list[str]:
+    lines = []
+    if finding.output is not None:
+        place = "" if finding.index is None else str(list(finding.index))
+        line = f"output {finding.output}{place} of data set {finding.data_set}"
+        if finding.expected is not None or finding.actual is not None:
+            line += f": {_number(finding.actual)}, expected {_number(finding.expected)}"
+        if finding.bound is not None:
+            line += f" ± {finding.bound:.2g}"
+        if finding.bound_ratio is not None:
+            line += f" ({_ratio(finding.bound_ratio)} the bound)"
+        lines.append(line)
+    if finding.node:
+        lines.append(f"first differs at node {finding.node}")
+    if finding.message:
+        lines.append(finding.message)
+    return [printable(line)[:300] for line in lines]
+
+
+def _number(value: float | str | None) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if 10 <= ratio < 1e9 else f"{ratio:.3g} times"
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as `--json` gives it; JSON has no infinity and no NaN, so these become strings."""
+    from dataclasses import asdict
+
+    return {key: _finite(value) for key, value in asdict(verdict).items()}
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
