@@ -18,8 +18,8 @@ import numpy as np
 from abstract.dtypes import DType
 from abstract.operator import Array, Bound, Run
 
-__all__ = ["ErrorRule", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum", "monotone", "moved",
-           "rounding_unit", "summation", "tainted", "unknown"]  # fmt: skip
+__all__ = ["ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum", "monotone", "moved",
+           "rounding_unit", "spread", "summation", "tainted", "unknown", "widened"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
 
@@ -89,6 +89,20 @@ def monotone(function: Callable[[Array, Run], Array]) -> ErrorRule:
     return rule
 
 
+def bent(function: Callable[[Array, Run], Array]) -> ErrorRule:
+    """A function monotone on each side of 0, where it is 0: both ends of the interval, and 0 if inside."""
+
+    def rule(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        if is_exact(e[0]):
+            return (0.0,)
+        x = run[0]
+        above, below = function(x + e[0], run), function(x - e[0], run)
+        ends = np.maximum(np.abs(above - y[0]), np.abs(y[0] - below))
+        return (np.maximum(ends, np.where(np.abs(x) <= e[0], np.abs(y[0]), 0.0)),)
+
+    return rule
+
+
 def lipschitz(constant: float) -> ErrorRule:
     """A function of one input whose slope is nowhere steeper than ``constant``."""
 
@@ -108,6 +122,21 @@ def maximum(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound
     for bound in e:
         worst = np.maximum(worst, bound)
     return (np.broadcast_to(worst, y[0].shape),)
+
+
+def spread(bound: Bound, y: Array) -> Bound:
+    """A bound computed on operands that broadcast, in the shape of the output."""
+    return bound if isinstance(bound, float) or bound.shape == y.shape else np.broadcast_to(bound, y.shape)
+
+
+def widened(rule: ErrorRule, extra: Callable[[Run, Array], Bound]) -> ErrorRule:
+    """A rule to whose first bound something is added that depends on operands and result."""
+
+    def wider(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        first, *others = rule(run, y, e)
+        return (first + extra(run, y[0]), *others)
+
+    return wider
 
 
 def tainted(y: Array, touched: Array) -> Bound:

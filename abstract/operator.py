@@ -74,10 +74,12 @@ class Accuracy:
     """What maths libraries are granted for one function: ``ulps`` units in the last place and ``units`` of u.
 
     The computed value lies within ``ulps * ulp(y) + units * u`` of the exact y (``abstract/accuracy.py`` has the table).
+    ``composed`` functions take several steps, for which half-width types are granted more.
     """
 
     ulps: float = 0.5
     units: float = 0.0
+    composed: bool = False
 
 
 class Arithmetic(Protocol):

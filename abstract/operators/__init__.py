@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from abstract.operator import Operator
-from abstract.operators import convolution, elementwise, movement
+from abstract.operators import broadcast, cast, convolution, elementwise, linear, movement
 
 __all__ = ["TABLE"]
 
-_FAMILIES = (elementwise, movement, convolution)
+_FAMILIES = (elementwise, broadcast, cast, linear, movement, convolution)
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
     {row.name: row for family in _FAMILIES for row in family.OPERATORS}

@@ -1,0 +1,120 @@
+"""Conversion between element types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abstract.dtypes import BY_CODE, DType, Kind
+from abstract.error import is_exact, tainted
+from abstract.operator import Array, Bound, Call, NotCovered, Operator, Run, Scope, Typing
+from abstract.operators.elementwise import apart, same_shape
+
+if TYPE_CHECKING:
+    from abstract.schema import Signature
+
+__all__ = ["OPERATORS"]
+
+_NUMERIC = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL)
+
+
+def _target(run: Run) -> DType:
+    """The type to convert to; what saturates or converts text is left to ONNX's own operator."""
+    target, source = run.output_dtypes[0], run.dtypes[0]
+    for dtype in (target, source):
+        if dtype is None or dtype.kind not in _NUMERIC or (dtype.is_float and dtype.bits < 16):
+            raise NotCovered(f"Cast from {source} to {target}")
+    return target
+
+
+def propose_cast(s: Scope) -> Call:
+    """Any element type to any other; floats to integers only inside the integers' range (H1.1)."""
+    x = s.tensor("T1")
+    return Call((x,), {"to": s.dtype("T2", _NUMERIC).code})
+
+
+def propose_cast_like(s: Scope) -> Call:
+    """The second operand gives its type and nothing else."""
+    x = s.tensor("T1")
+    return Call((x, s.tensor("T2")))
+
+
+def cast(run: Run) -> tuple[Array, ...]:
+    """The values in the carrier of the new type. Floats stay as they are: rounding is the interpreter's.
+
+    A float outside the integer's range becomes what the machine makes of it: the error rule knows better.
+    """
+    target, x = _target(run), run[0]
+    if target.kind is Kind.BOOL:
+        return (x != 0,)
+    if target.is_float:
+        return (x if x.dtype.kind == "f" else x.astype(target.carrier),)
+    if x.dtype.kind != "f":
+        return (x.astype(target.carrier),)
+    return (np.trunc(x).astype(target.carrier),)
+
+
+def cast_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """To bool: sure unless 0 is within reach. To integers: what lies between the ends, if that is in range.
+
+    A bool that is unsure becomes a number that errs by 1 at most.
+    """
+    target, x, bound = _target(run), run[0], e[0]
+    if target.kind is Kind.BOOL:
+        unsure = (np.abs(x) <= bound) & (bound > 0) if x.dtype != np.bool_ else np.asarray(bound) > 0
+        return (0.0 if is_exact(bound) else tainted(y[0], unsure),)
+    if x.dtype == np.bool_:
+        return (np.minimum(bound, 1.0),)
+    if target.is_float:
+        return (bound,)
+    if x.dtype.kind != "f":
+        return (0.0 if is_exact(bound) else _within(x, x, bound, target, bound),)
+    below, above = np.trunc(x - bound), np.trunc(x + bound)
+    middle = np.trunc(x)
+    steps = 0.0 if is_exact(bound) else np.maximum(above - middle, middle - below)
+    low, high = float(np.min(below, initial=0)), float(np.max(above, initial=0))
+    if is_exact(bound) and target.minimum <= low and high <= target.maximum:
+        return (0.0,)
+    return (_within(below, above, 0.0, target, steps),)
+
+
+def _within(below: Array, above: Array, reach: Bound, target: DType, bound: Bound) -> Bound:
+    """The bound where the interval keeps inside the integer type, inf elsewhere (and for NaN)."""
+    inside = (below.astype(np.float64) - reach >= target.minimum) & (
+        above.astype(np.float64) + reach <= target.maximum
+    )
+    return np.where(inside, bound, np.inf)
+
+
+def _defined(run: Run) -> bool:
+    """Floats in range for integers, and off the whole numbers at which truncation jumps."""
+    target, x = _target(run), run[0]
+    if x.dtype.kind != "f" or target.is_float or not x.size:
+        return True
+    if target.kind is Kind.BOOL:
+        return apart(x, x)
+    low, high = float(x.min()), float(x.max())
+    if not (low > target.minimum - 1 and high < target.maximum and abs(high) < 2**53 and abs(low) < 2**53):
+        return False
+    return apart(x - np.rint(x), np.maximum(np.abs(x), 1))
+
+
+def _given(t: Typing, sign: Signature) -> tuple[DType, ...]:
+    del sign
+    return (BY_CODE[t.params["to"]],)
+
+
+def _alike(t: Typing, sign: Signature) -> tuple[DType, ...]:
+    del sign
+    like = t.dtypes[1]
+    if like is None:
+        raise NotCovered("CastLike without a type to be like")
+    return (like,)
+
+
+OPERATORS: tuple[Operator, ...] = (
+    Operator("Cast", propose_cast, same_shape, cast, cast_error, defined=_defined, output_dtypes=_given),
+    Operator("CastLike", propose_cast_like, same_shape, cast, cast_error, defined=_defined,
+             output_dtypes=_alike, since=15, weight=0.5),
+)  # fmt: skip
