@@ -76,7 +76,9 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
     if not row.exact:
         grant = in_type(row.accuracy, dtype)
         unit = rounding_unit(dtype)
-        bound = bound + np.abs(y) * (2 * grant.ulps * unit) + (grant.units * unit + 4 * dtype.smallest_normal)
+        # Relative to the value that is rounded, which may be as large as |y| + bound.
+        relative = 2 * grant.ulps * unit
+        bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + 4 * dtype.smallest_normal)
     elif is_exact(bound):
         return 0.0
     reach = np.abs(y) + bound

@@ -1,0 +1,191 @@
+"""The null executor: a model recomputed by legal means other than the reference's, in its declared types.
+
+It runs the operators' own rules, but on arrays of the declared element types, with sums in other orders and other
+accumulators, and with the last bits moved as far as each operator's grant in ``abstract/accuracy.py`` allows. Whatever
+it gives is what some correct implementation could give, so the judge must not call it wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from abstract.accuracy import in_type
+from abstract.dtypes import DType
+from abstract.operator import Arithmetic, Array, NotCovered, Operator, Run
+from abstract.program import Program, Step, parameter
+from abstract.reference import Bounded, wrapped
+from fuzz.selftest.arithmetic import ORDERS, Ordered
+
+__all__ = ["METHODS", "Method", "Rounding", "recompute"]
+
+Rounding: TypeAlias = Literal["each", "once", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One legal way to compute a model.
+
+    ``rounding``: ``each`` operation inside an operator is rounded to the declared type; an operator is computed in the
+    next wider type and rounded ``once``; or, for 16-bit floats, ``never`` (float32 from node to node, as runtimes do
+    that insert casts around whole chains), wider types then being rounded once. ``noise`` moves each result as far as
+    its operator's grant allows.
+    """
+
+    name: str
+    arithmetic: Arithmetic
+    rounding: Rounding
+    noise: bool = False
+
+
+METHODS: tuple[Method, ...] = (
+    Method("sequential", Ordered(ORDERS["sequential"]), "each"),
+    Method("sequential+noise", Ordered(ORDERS["sequential"]), "each", noise=True),
+    Method("reversed", Ordered(ORDERS["reversed"], wide=True), "each"),
+    Method("pairwise", Ordered(ORDERS["pairwise"], wide=True), "once"),
+    Method("pairwise+noise", Ordered(ORDERS["pairwise"]), "once", noise=True),
+    Method("blocked", Ordered(ORDERS["blocked"]), "each"),
+    Method("fused", Ordered(ORDERS["sequential"], wide=True, fused=True), "each"),
+    Method("excess", Ordered(ORDERS["blocked"]), "never"),
+    Method("excess+noise", Ordered(ORDERS["reversed"]), "never", noise=True),
+)
+"""Both accumulators of 16-bit floats are here, every order, every rounding; see ``Method``."""
+
+_WIDER = {2: np.dtype(np.float32), 4: np.dtype(np.float64), 8: np.dtype(np.float64)}
+
+
+def recompute(
+    program: Program, inputs: Mapping[str, Any], method: Method, seed: int
+) -> Iterator[tuple[Step, str, DType | None, Any]]:
+    """Run a model by one method; yields (step, name, element type, value) of every value that a node computes.
+
+    ``inputs`` are in carrier types. Values are yielded in the declared types (integers in their carriers). ``seed``
+    chooses the noise. Raises what ONNX's reference raises for a node that has no rules.
+    """
+    values: dict[str, Any] = {
+        name: _held(array, program.dtypes.get(name), method) for name, array in (*program.constants.items(), *inputs.items())
+    }
+    machine = _Machine(program, method, values)
+    with np.errstate(all="ignore"):
+        for number, step in enumerate(program.steps):
+            noise = _Noise(seed, method.name, number) if method.noise else None
+            for name, dtype, value in machine.run(step, noise):
+                if name:
+                    values[name] = value
+                    yield step, name, dtype, _declared(value, dtype)
+
+
+def _held(value: Any, dtype: DType | None, method: Method) -> Any:
+    """A value in the type in which this method keeps it between nodes."""
+    if not isinstance(value, np.ndarray) or dtype is None:
+        return value
+    if not dtype.is_float:
+        return wrapped(value.astype(dtype.carrier, copy=False), dtype)
+    if method.rounding == "never" and dtype.bits <= 16:
+        return value.astype(np.float32)
+    return value.astype(dtype.numpy)
+
+
+def _declared(value: Any, dtype: DType | None) -> Any:
+    return value.astype(dtype.numpy) if isinstance(value, np.ndarray) and dtype is not None and dtype.is_float else value
+
+
+class _Machine:
+    def __init__(self, program: Program, method: Method, values: Mapping[str, Any]) -> None:
+        self.program = program
+        self.method = method
+        self.values = values
+
+    def run(self, step: Step, noise: _Noise | None) -> Iterator[tuple[str, DType | None, Any]]:
+        if step.row is not None:
+            try:
+                yield from self._covered(step, step.row, noise)
+                return
+            except NotCovered:
+                pass
+        yield from self._fallback(step)
+
+    def _covered(
+        self, step: Step, row: Operator, noise: _Noise | None
+    ) -> Iterator[tuple[str, DType | None, Any]]:
+        late = {key: parameter(self._carried(name)) for key, name in step.late.items()}
+        inputs = tuple(None if name is None else self.values[name] for name in step.inputs)
+        if any(isinstance(x, list) for x in inputs):
+            raise NotCovered(row.name)
+        dtypes: Any = step.output_dtypes
+        run = Run({**step.params, **late}, inputs, step.input_dtypes, dtypes, self.method.arithmetic)
+        if self.method.rounding != "each":
+            run = replace(run, inputs=tuple(map(_widened, inputs)))
+        results = row.evaluate(run)
+        if noise is not None and not row.exact:
+            results = self._disturbed(row, run, results, noise)
+        for name, dtype, result in zip(step.outputs, dtypes, results, strict=False):
+            yield name, dtype, _held(np.asarray(result), dtype, self.method)
+
+    def _disturbed(self, row: Operator, run: Run, results: tuple[Array, ...], noise: _Noise) -> tuple[Array, ...]:
+        """Float results moved inside their operator's grant, measured from its value in float64 on these operands."""
+        exact = row.evaluate(replace(run, inputs=tuple(_carrier(x) for x in run.inputs), arithmetic=ORDERED64))
+        return tuple(
+            noise.moved(row, np.asarray(y), np.asarray(z), dtype) if dtype.is_float else y
+            for y, z, dtype in zip(results, exact, run.output_dtypes, strict=False)
+        )
+
+    def _carried(self, name: str) -> Array:
+        dtype = self.program.dtypes.get(name)
+        value = np.asarray(self.values[name])
+        return value if dtype is None else value.astype(dtype.carrier)
+
+    def _fallback(self, step: Step) -> Iterator[tuple[str, DType | None, Any]]:
+        from abstract.fallback import run_node
+
+        known = {
+            name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, self.program.dtypes.get(name))
+            for name, value in self.values.items()
+        }
+        for name, bounded in zip(step.outputs, run_node(self.program.model, step, known), strict=False):
+            yield name, bounded.dtype, _held(bounded.value, bounded.dtype, self.method)
+
+
+ORDERED64 = Ordered(ORDERS["pairwise"])
+
+
+def _widened(x: Array | None) -> Array | None:
+    if x is None or not _is_float(x):
+        return x
+    return x.astype(_WIDER[x.dtype.itemsize])
+
+
+def _carrier(x: Array | None) -> Array | None:
+    return x.astype(np.float64) if x is not None and _is_float(x) else x
+
+
+def _is_float(x: Array) -> bool:
+    return x.dtype.kind == "f" or x.dtype.name == "bfloat16"
+
+
+class _Noise:
+    """A stream of signs and sizes for one node, the same for the same seed everywhere (SHAKE-128, FIPS 202)."""
+
+    def __init__(self, seed: int, method: str, node: int) -> None:
+        self._key = f"{seed}/{method}/{node}".encode()
+
+    def moved(self, row: Operator, y: Array, exact: Array, dtype: DType) -> Array:
+        """``y`` moved at random inside what the grant allows about ``exact``; an element it would leave stays as it is.
+
+        Half of all elements go to the edge of the grant, the others by -1, 0 or 1 unit in the last place.
+        """
+        if not y.size:
+            return y
+        grant = in_type(row.accuracy, dtype)
+        spacing = np.ldexp(1.0, np.frexp(np.maximum(np.abs(exact), dtype.smallest_normal))[1] - dtype.precision)
+        reach = grant.ulps * spacing + grant.units * dtype.unit
+        bits = np.frombuffer(hashlib.shake_128(self._key).digest(y.size), dtype=np.uint8).reshape(y.shape)
+        near = y.astype(np.float64) + ((bits % 3).astype(np.float64) - 1) * spacing
+        edge = exact + np.where(bits & 64, reach, -reach) * (1 - 2**-8)
+        chosen = np.where(bits & 128, edge, near).astype(dtype.numpy)
+        legal = np.abs(chosen.astype(np.float64) - exact) <= reach
+        return np.where(legal, chosen, y.astype(dtype.numpy))

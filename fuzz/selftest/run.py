@@ -1,0 +1,139 @@
+"""Null runs over generated cases: what the judge says of legal recomputations, by operator and element type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+
+from abstract.dtypes import DType
+from abstract.program import Program, Step, parse, to_carrier
+from abstract.reference import Bounded, interpret
+from backends.tensor import Tensor, Value, from_numpy, to_numpy
+from fuzz.generate.choices import Seeded
+from fuzz.generate.run import generate_case
+from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+from fuzz.judge.compare import Comparison, compare
+from fuzz.judge.verdict import Word
+from fuzz.selftest.null import METHODS, Method, recompute
+
+__all__ = ["NULL_SETTINGS", "Culprit", "Tally", "null_case", "null_run"]
+
+NULL_SETTINGS = Settings(nodes=(1, 20), dtypes=(*DEFAULT_DTYPES, "bfloat16"), dynamic=None)
+_CHUNK = 8
+_KEPT = 50  # culprits worth showing
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A value that the judge does not accept though it was computed legally."""
+
+    seed: int
+    data_set: int
+    method: str
+    node: str
+    operator: str
+    dtype: str
+    comparison: Comparison
+
+
+@dataclass(slots=True)
+class Tally:
+    """``words``: how many values have each verdict, by (operator, element type). ``culprits``: the first in each run."""
+
+    cases: int = 0
+    words: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    culprits: list[Culprit] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in what another process counted."""
+        self.cases += other.cases
+        self.words.update(other.words)
+        self.culprits.extend(other.culprits[: _KEPT - len(self.culprits)])
+
+    def count(self, word: Word) -> int:
+        """How many values have a verdict."""
+        return sum(n for (_, _, w), n in self.words.items() if w == word.value)
+
+    def to_json(self) -> dict[str, int]:
+        """The keys of ``fuzz selftest --null --json``."""
+        words = {word.value: self.count(word) for word in (Word.OK, Word.SUSPECT, Word.WRONG, Word.UNDECIDABLE)}
+        return {"cases": self.cases, "judged": sum(self.words.values()), **words}
+
+
+def null_case(seed: int, settings: Settings = NULL_SETTINGS, methods: Sequence[Method] = METHODS) -> Tally:
+    """One generated case, recomputed by every method; every value that a node computes is judged as an output."""
+    made = generate_case(Seeded(seed), settings)
+    program = parse(onnx.ModelProto.FromString(made.model))
+    tally = Tally(cases=1)
+    for number, data_set in enumerate(made.data_sets):
+        inputs = carried(program, data_set.inputs)
+        reference = interpret(program, inputs)
+        for method in methods:
+            _judge(tally, seed, number, method, recompute(program, inputs, method, seed), reference)
+    return tally
+
+
+def carried(program: Program, inputs: Mapping[str, Value]) -> dict[str, Any]:
+    """Inputs as the reference holds them."""
+    result: dict[str, Any] = {}
+    for name, value in inputs.items():
+        assert isinstance(value, Tensor), "the generator makes tensors"
+        result[name] = to_carrier(to_numpy(value), program.dtypes[name])
+    return result
+
+
+def _judge(
+    tally: Tally, seed: int, number: int, method: Method, computed: Iterator[tuple[Step, str, DType | None, Any]],
+    reference: Mapping[str, Bounded],
+) -> None:  # fmt: skip
+    first = True
+    for step, name, dtype, value in computed:
+        found = compare(tensor(value, dtype), reference[name])
+        label = "" if dtype is None else dtype.name
+        tally.words[step.node.op_type, label, found.word.value] += 1
+        if first and found.word in (Word.WRONG, Word.SUSPECT):
+            first = False
+            tally.culprits.append(Culprit(seed, number, method.name, step.node.name, step.node.op_type, label, found))
+
+
+def tensor(value: Any, dtype: DType | None) -> Value:
+    """A recomputed value as a backend would hand it over."""
+    if isinstance(value, list):
+        return [tensor(v, None) for v in value]
+    array = np.asarray(value)
+    return from_numpy(array if dtype is None else array.astype(dtype.numpy))
+
+
+def _chunk(seeds: Sequence[int]) -> Tally:
+    tally = Tally()
+    for seed in seeds:
+        tally.add(null_case(seed))
+    return tally
+
+
+def null_run(
+    seeds: Sequence[int], *, jobs: int = 1, progress: Callable[[int], None] = lambda cases: None
+) -> Tally:
+    """Null runs over generated cases, one a seed, on as many processes as asked."""
+    chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
+    tally = Tally()
+    if jobs <= 1 or len(chunks) < 2:
+        for chunk in chunks:
+            tally.add(_chunk(chunk))
+            progress(len(chunk))
+        return tally
+    with ProcessPoolExecutor(jobs) as pool:
+        try:
+            for part in pool.map(_chunk, chunks):
+                tally.add(part)
+                progress(part.cases)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tally
