@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +15,53 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-def command(as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
     """List the backends: which are installed and can run here, and the options that their targets take.
 
     --json prints {"backends": [{name, versions, installed, runnable, reason, devices, options}]}.
     """
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+@command.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Where to write NAME.json.  [default: the tables of this installation]")  # fmt: skip
+@click.option("--samples", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
+              help="Models of each operator and element type.")  # fmt: skip
+@json_option
+def probe(targets: tuple[str, ...], out: Path | None, samples: int, as_json: bool) -> None:
+    """Find out what targets support, for `fuzz gen --for`: run single-operator models and keep the table.
+
+    --json prints {"tables": [{backend, version, opset, operators, pairs, file}]}.
+    """
+    from backends.support import FOLDER
+    from fuzz.cli.progress import progress_bar
+    from fuzz.execute.target import parse_targets
+    from fuzz.probe import probe as run
+
+    folder = out or FOLDER
+    rows = []
+    for target in parse_targets(targets):
+        with progress_bar(f"probing {target.canonical}", None) as advance:
+            table = run(target, samples=samples, progress=lambda: advance(1))
+        path = folder / f"{table.backend}.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(table.to_json(), encoding="utf-8")
+        pairs = sum(table.supports(name, kind) for name, kinds in table.operators.items() for kind in kinds)
+        rows.append({"backend": table.backend, "version": table.version, "opset": table.opset,
+                     "operators": len(table.operators), "pairs": pairs, "file": str(path)})  # fmt: skip
+        if not as_json:
+            click.echo(f"{target.canonical} {table.version}: {pairs} pairs of operator and type run; {path}")
+    if as_json:
+        print_json({"tables": rows})
+
+
+def _list(as_json: bool) -> None:
     from backends.registry import BACKENDS
 
     rows = [_row(entry) for _, entry in sorted(BACKENDS.items())]

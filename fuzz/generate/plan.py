@@ -14,7 +14,7 @@ from abstract.dtypes import BY_NAME, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.choices import Choices
-from fuzz.generate.settings import Settings
+from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 
 __all__ = ["Plan", "Supports", "draw_plan", "menu"]
 
@@ -111,6 +111,14 @@ def _subset(names: Sequence[str], choices: Choices) -> list[str]:
     return kept
 
 
+def _types(names: Sequence[str], choices: Choices) -> list[DType]:
+    """The model's own subset of the default types; types that the user named are all in."""
+    if tuple(names) != DEFAULT_DTYPES:
+        return [BY_NAME[n] for n in names]
+    kept = [BY_NAME[n] for n in names if choices.integer(0, 99) < _TYPE_CHANCE.get(n, 20)]
+    return kept if any(d.is_float for d in kept) else [*kept, BY_NAME["float"]]
+
+
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:
     """One model's plan. ``names`` is what ``menu`` gave for these settings."""
     nodes = choices.integer(*settings.nodes)
@@ -118,11 +126,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     if len(own) < 3:
         own = list(names)
     operators = [name for name in own for _ in range(max(1, round(TABLE[name].weight * 4)))]
-    dtypes = frozenset(BY_NAME[n] for n in settings.dtypes if choices.integer(0, 99) < _TYPE_CHANCE.get(n, 20))
-    if not any(d.is_float for d in dtypes):
-        dtypes |= {BY_NAME[n] for n in settings.dtypes if BY_NAME[n].is_float}
-    if not dtypes:
-        dtypes = frozenset(BY_NAME[n] for n in settings.dtypes)
+    dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
     fresh = (0.05, 0.1, 0.2, 0.35)[choices.integer(0, 3)]
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)

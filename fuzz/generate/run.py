@@ -18,9 +18,10 @@ from fuzz.case import DataSet, open_root, write_case
 from fuzz.generate.choices import Choices, Seeded
 from fuzz.generate.emit import emit
 from fuzz.generate.graph import generate_graph
-from fuzz.generate.plan import Supports
+from fuzz.generate.plan import Supports, menu
 from fuzz.generate.settings import Settings
 from fuzz.generate.sizes import other_sizes
+from fuzz.generate.support import joint_support
 
 __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
 
@@ -84,8 +85,9 @@ def case_id(seed: int) -> str:
     return f"{seed:08d}"
 
 
-def _write(root: str, settings: Settings, seeds: Sequence[int], supports: Supports | None) -> tuple[int, int]:
+def _write(root: str, settings: Settings, seeds: Sequence[int]) -> tuple[int, int]:
     nodes = 0
+    supports = joint_support(settings.targets)
     for seed in seeds:
         made = generate_case(Seeded(seed), settings, supports)
         write_case(Path(root), case_id(seed), made.model, made.data_sets, {"seed": seed, **made.record})
@@ -99,7 +101,7 @@ def _chunks(seeds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 
 def generate_cases(
-    root: Path, settings: Settings, seeds: Sequence[int], *, jobs: int = 1, supports: Supports | None = None,
+    root: Path, settings: Settings, seeds: Sequence[int], *, jobs: int = 1,
     progress: Callable[[int], None] = lambda cases: None,
 ) -> Summary:  # fmt: skip
     """Write one case a seed under ``root``; ``progress`` is told how many more were written.
@@ -107,24 +109,24 @@ def generate_cases(
     Raises ValueError (settings that make no sense), NothingFits, StorageError.
     """
     start = time.perf_counter()
+    menu(settings)
+    joint_support(settings.targets)
     open_root(root)
     total = nodes = 0
-    for cases, made in _results(root, settings, seeds, jobs, supports):
+    for cases, made in _results(root, settings, seeds, jobs):
         total += cases
         nodes += made
         progress(cases)
     return Summary(str(root), total, nodes, round(time.perf_counter() - start, 3))
 
 
-def _results(
-    root: Path, settings: Settings, seeds: Sequence[int], jobs: int, supports: Supports | None
-) -> Iterable[tuple[int, int]]:
+def _results(root: Path, settings: Settings, seeds: Sequence[int], jobs: int) -> Iterable[tuple[int, int]]:
     if jobs <= 1 or len(seeds) < 32:
         for chunk in _chunks(seeds, 8):
-            yield _write(str(root), settings, chunk, supports)
+            yield _write(str(root), settings, chunk)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        pending = [pool.submit(_write, str(root), settings, chunk, supports) for chunk in _chunks(seeds, 16)]
+        pending = [pool.submit(_write, str(root), settings, chunk) for chunk in _chunks(seeds, 16)]
         try:
             for done in as_completed(pending):
                 yield done.result()

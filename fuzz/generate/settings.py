@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DEFAULT_DTYPES", "Settings"]
+__all__ = ["DEFAULT_DTYPES", "DEFAULT_OPSET", "Settings"]
+
+DEFAULT_OPSET = 21
 
 DEFAULT_DTYPES = ("float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
                   "bool")  # fmt: skip
@@ -21,7 +23,7 @@ class Settings:
     """
 
     nodes: tuple[int, int] = (1, 20)
-    opset: int = 21
+    opset: int = DEFAULT_OPSET
     operators: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DEFAULT_DTYPES
     rank: tuple[int, int] = (0, 5)

@@ -1,0 +1,54 @@
+"""What a backend runs, as it was probed with single-operator models: operator x element type, kept as data.
+
+One file a backend, ``backends/support/NAME.json``, written by ``fuzz backends probe NAME``:
+
+    {"backend": ..., "version": ..., "opset": ..., "operators": {OPERATOR: {ELEMENT_TYPE: "yes" | "partly" | "no"}}}
+
+``yes``: every probe reached the end of the run stage; ``partly``: some did (an attribute or a rank is lacking).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FOLDER", "Support", "load_support"]
+
+FOLDER = Path(__file__).parent / "support"
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The table of one backend at one version, probed at one opset."""
+
+    backend: str
+    version: str
+    opset: int
+    operators: Mapping[str, Mapping[str, str]]
+
+    def supports(self, operator: str, element_type: str) -> bool:
+        """Whether every probe of this operator on this type ran; False for what was never probed."""
+        return self.operators.get(operator, {}).get(element_type) == "yes"
+
+    def to_json(self) -> str:
+        """The file's text: a line an operator, keys sorted."""
+        rows = ",\n".join(
+            f"  {json.dumps(name)}: {json.dumps(dict(sorted(self.operators[name].items())))}"
+            for name in sorted(self.operators)
+        )
+        head = f'"backend": {json.dumps(self.backend)}, "version": {json.dumps(self.version)}, "opset": {self.opset}'
+        return f'{{{head},\n "operators": {{\n{rows}\n}}}}\n'
+
+
+def load_support(backend: str, folder: Path = FOLDER) -> Support | None:
+    """The table of a backend, None where it was never probed. Raises ValueError for a file that is no table."""
+    path = folder / f"{backend}.json"
+    if not path.is_file():
+        return None
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Support(data["backend"], data["version"], data["opset"], data["operators"])

@@ -1,0 +1,29 @@
+"""What all chosen targets run, for ``fuzz gen --for``."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from backends.support import load_support
+from fuzz.generate.plan import Supports
+
+__all__ = ["joint_support"]
+
+
+@cache
+def joint_support(targets: tuple[str, ...]) -> Supports | None:
+    """Whether every target's support table has an operator on a type; None where no target is named.
+
+    Raises ValueError with a one-line message for a target that was never probed.
+    """
+    if not targets:
+        return None
+    tables = []
+    for target in targets:
+        backend = re.split("[:@=]", target, maxsplit=1)[0]
+        table = load_support(backend)
+        if table is None:
+            raise ValueError(f"{target} has no support table: make one with `fuzz backends probe {backend}`")
+        tables.append(table)
+    return lambda operator, element_type: all(t.supports(operator, element_type) for t in tables)
