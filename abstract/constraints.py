@@ -78,9 +78,13 @@ class _Range:
 
 
 class Constraints:
-    """The store. ``facts`` are the constraints that substitution could not resolve."""
+    """The store. ``facts`` are the constraints that substitution could not resolve.
 
-    def __init__(self) -> None:
+    ``queries`` is how often the solver may be asked, in the life of the store, to move several free symbols at once.
+    """
+
+    def __init__(self, queries: int = 2) -> None:
+        self._queries = queries
         self._witness: list[int] = []
         self._ranges: list[_Range] = []
         self._symbols: list[Symbol] = []
@@ -213,7 +217,19 @@ class Constraints:
             for step in range(1, 65):
                 if any(self._try(symbol, v, constraint) for v in (at - step, at + step) if low <= v <= high):
                     return True
-        return False
+        return self._solve(constraint)
+
+    def _solve(self, constraint: Constraint) -> bool:
+        """Last of all the solver, and only where more than one free symbol could give way."""
+        if self._queries <= 0 or sum(map(self.free, dict.fromkeys(constraint.symbols()))) < 2:
+            return False
+        self._queries -= 1
+        from abstract.solver import move_free
+
+        moved = move_free(self, constraint)
+        for symbol, value in (moved or {}).items():
+            self._witness[symbol.index] = value
+        return moved is not None
 
     def satisfied(self, values: Callable[[Symbol], int]) -> bool:
         """Whether another assignment (of the unbound symbols) satisfies ranges and facts alike."""

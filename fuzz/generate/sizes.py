@@ -35,9 +35,9 @@ def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) ->
     for _ in range(_TRIES * count):
         if len(found) == count:
             break
-        sizes = {s: _SIZES[choices.integer(0, len(_SIZES) - 1)] for s in emitted.open}
-        key = tuple(sizes.values())
-        if key in seen or not _satisfies(graph, sizes):
+        wished = {s: _SIZES[choices.integer(0, len(_SIZES) - 1)] for s in emitted.open}
+        sizes = wished if _satisfies(graph, wished) else _nearest(graph, wished, seen)
+        if sizes is None or (key := tuple(sizes.values())) in seen:
             continue
         seen.add(key)
         inputs = _inputs(graph, sizes)
@@ -65,6 +65,20 @@ def _satisfies(graph: Graph, sizes: Mapping[Symbol, int]) -> bool:
         return graph.store.satisfied(lambda s: _value(graph, sizes, s))
     except ZeroDivisionError:
         return False
+
+
+def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ...]]) -> dict[Symbol, int] | None:
+    """What the solver makes of wishes that break a constraint; it is asked only while nothing else was found."""
+    if len(seen) > 1 or not any(symbol in wished for fact in graph.store.facts for symbol in fact.symbols()):
+        return None
+    from abstract.solver import solve
+
+    fixed = {s: graph.store.witness(s) for s in graph.store.unbound() if s not in wished}
+    found = solve(graph.store, fixed, list(wished.items()))
+    if found is None:
+        return None
+    sizes = {symbol: found.get(symbol, graph.store.witness(symbol)) for symbol in wished}
+    return sizes if _satisfies(graph, sizes) else None
 
 
 def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | None:
