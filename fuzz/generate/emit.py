@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import onnx
 
-from abstract.constraints import Constraints
 from abstract.dims import Dim, Expr, Symbol, symbols
 from abstract.dtypes import DType, dtype
-from abstract.graph import Graph, Node, Value
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
+
+if TYPE_CHECKING:
+    from abstract.graph import Graph, Node, Value
+    from abstract.constraints import Constraints
+    from collections.abc import Callable
 
 __all__ = ["Emitted", "emit"]
 
@@ -163,7 +165,8 @@ class _Emitter:
 
 
 def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> DType:
-    for formal, operand in zip(sign.inputs, node.inputs, strict=False):
+    data = [f for f in sign.inputs if f.name not in TABLE[node.operator].parameters]
+    for formal, operand in zip(data, node.inputs, strict=False):
         if formal.variable == variable and operand is not None:
             return operand.type.dtype
     allowed = sign.types[variable]
