@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import sqrt
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from abstract.dtypes import DType
 from abstract.operator import Array, Bound, Run
+
+if TYPE_CHECKING:
+    from abstract.dtypes import DType
 
 __all__ = ["ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum", "monotone", "moved",
            "rounding_unit", "spread", "summation", "tainted", "unknown", "widened"]  # fmt: skip
@@ -76,6 +78,11 @@ def moved(evaluate: Callable[[Run], tuple[Array, ...]]) -> ErrorRule:
     return rule
 
 
+def _unknown_stays(bound: Bound) -> Bound:
+    """NaN, which the reference reads as inf, where nothing is known of an operand: it may be NaN itself."""
+    return bound * 0.0
+
+
 def monotone(function: Callable[[Array, Run], Array]) -> ErrorRule:
     """A monotone function of one input: its values at both ends of the interval. NaN there (out of its domain) is inf."""
 
@@ -84,7 +91,7 @@ def monotone(function: Callable[[Array, Run], Array]) -> ErrorRule:
             return (0.0,)
         x = run[0]
         above, below = function(x + e[0], run), function(x - e[0], run)
-        return (np.maximum(np.abs(above - y[0]), np.abs(y[0] - below)),)
+        return (np.maximum(np.abs(above - y[0]), np.abs(y[0] - below)) + _unknown_stays(e[0]),)
 
     return rule
 
@@ -98,7 +105,7 @@ def bent(function: Callable[[Array, Run], Array]) -> ErrorRule:
         x = run[0]
         above, below = function(x + e[0], run), function(x - e[0], run)
         ends = np.maximum(np.abs(above - y[0]), np.abs(y[0] - below))
-        return (np.maximum(ends, np.where(np.abs(x) <= e[0], np.abs(y[0]), 0.0)),)
+        return (np.maximum(ends, np.where(np.abs(x) <= e[0], np.abs(y[0]), 0.0)) + _unknown_stays(e[0]),)
 
     return rule
 

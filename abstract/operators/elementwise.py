@@ -199,7 +199,7 @@ def _threshold_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tu
         return (0.0,)
     x = run[0]
     either = np.abs(x - run.params["alpha"]) <= e[0]
-    return (np.where(either, np.abs(x) + e[0], np.where(y[0] != 0, e[0], 0.0)),)
+    return (np.where(either, np.abs(x) + e[0], np.where(x > run.params["alpha"], e[0], 0.0)),)
 
 
 def _class_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
