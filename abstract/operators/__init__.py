@@ -6,11 +6,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from abstract.operator import Operator
-from abstract.operators import broadcast, cast, convolution, elementwise, linear, movement
+from abstract.operators import (
+    broadcast,
+    cast,
+    convolution,
+    cropping,
+    elementwise,
+    linear,
+    movement,
+    ranking,
+    reduction,
+    resize,
+    selection,
+)
 
 __all__ = ["TABLE"]
 
-_FAMILIES = (elementwise, broadcast, cast, linear, movement, convolution)
+_FAMILIES = (
+    elementwise, broadcast, cast, linear, movement, cropping, selection, ranking, reduction, resize, convolution,
+)  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
     {row.name: row for family in _FAMILIES for row in family.OPERATORS}

@@ -1,0 +1,340 @@
+"""Resize: nearest, linear and cubic interpolation, axis by axis.
+
+What the specification leaves open (hazards H5.12 to H5.17) is not proposed, and where a foreign model has it
+the bound says so: coordinates that rounding may push over a step, the scale where the output size is no multiple.
+Regions of interest and antialiasing are left to ONNX's own reference.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abstract.constraints import divisible
+from abstract.dims import Dim, floor_div
+from abstract.dtypes import Kind
+from abstract.error import is_exact, rounding_unit, summation
+from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
+from abstract.operators.axes import operand, pinned, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from abstract.types import Shape
+
+__all__ = ["OPERATORS"]
+
+NUMBER = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
+FLOAT = (Kind.FLOAT,)
+
+
+class _Axis:
+    """One resized axis: sizes, scale, the source coordinate of each output position and how far it may err."""
+
+    __slots__ = ("at", "axis", "error", "out", "scale", "size")
+
+    def __init__(self, axis: int, size: int, out: int, scale: float, mode: bytes) -> None:
+        self.axis, self.size, self.out, self.scale = axis, size, out, scale
+        x = np.arange(out, dtype=np.float64)
+        self.at = _COORDINATES[mode](x, size, out, scale)
+        # Backends work in float32, with the scale or its reciprocal; where it is a power of two, nothing rounds.
+        exact = mode != b"align_corners" and np.log2(scale).is_integer()
+        self.error = np.zeros(out) if exact else (np.abs(self.at) + 1) * 2.0**-21
+        if not float(scale * size).is_integer() and abs(scale * size - out) > 1e-5 * out:
+            self.error = np.full(out, np.inf)  # scale given or out/size: backends differ (hazard H5.14)
+
+    @property
+    def still(self) -> bool:
+        """Whether the axis is left as it is."""
+        return self.out == self.size and self.scale == 1.0
+
+
+def _half_pixel(x: Array, size: int, out: int, scale: float) -> Array:
+    del size, out
+    return (x + 0.5) / scale - 0.5
+
+
+def _half_pixel_symmetric(x: Array, size: int, out: int, scale: float) -> Array:
+    return size / 2 * (1 - out / (scale * size)) + (x + 0.5) / scale - 0.5
+
+
+def _pytorch_half_pixel(x: Array, size: int, out: int, scale: float) -> Array:
+    return _half_pixel(x, size, out, scale) if out > 1 else np.zeros(out)
+
+
+def _align_corners(x: Array, size: int, out: int, scale: float) -> Array:
+    del scale
+    return x * ((size - 1) / (out - 1)) if out > 1 else np.zeros(out)
+
+
+def _asymmetric(x: Array, size: int, out: int, scale: float) -> Array:
+    del size, out
+    return x / scale
+
+
+_COORDINATES: Mapping[bytes, Callable[[Array, int, int, float], Array]] = MappingProxyType({
+    b"half_pixel": _half_pixel, b"half_pixel_symmetric": _half_pixel_symmetric,
+    b"pytorch_half_pixel": _pytorch_half_pixel, b"align_corners": _align_corners, b"asymmetric": _asymmetric,
+})  # fmt: skip
+_ROUND: Mapping[bytes, Callable[[Array], Array]] = MappingProxyType({
+    b"round_prefer_floor": lambda at: np.ceil(at - 0.5),
+    b"round_prefer_ceil": lambda at: np.floor(at + 0.5),
+    b"floor": np.floor,
+    b"ceil": np.ceil,
+})  # fmt: skip
+
+
+def _named(params: Params, rank: int) -> list[int]:
+    axes = params.get("axes")
+    return list(range(rank)) if axes is None else [a % rank for a in axes]
+
+
+def _given(params: Params, name: str) -> tuple[Any, ...]:
+    return tuple(params.get(name) or ())
+
+
+def _axes(run: Run) -> list[_Axis]:
+    """The geometry of every axis that is resized."""
+    params, shape = run.params, run[0].shape
+    transform = params.get("coordinate_transformation_mode", b"half_pixel")
+    if transform not in _COORDINATES or params.get("antialias", 0) or 0 in shape:
+        raise NotCovered("Resize with roi or antialiasing, or of nothing")
+    named = _named(params, len(shape))
+    scales, sizes = _given(params, "scales"), _given(params, "sizes")
+    if scales:
+        outs = [int(np.floor(shape[a] * f)) for a, f in zip(named, scales, strict=True)]
+    else:
+        outs, scales = _from_sizes(params, [shape[a] for a in named], sizes)
+    axes = [_Axis(a, shape[a], n, f, transform) for a, n, f in zip(named, outs, scales, strict=True)]
+    return [a for a in axes if not a.still]
+
+
+def _from_sizes(
+    params: Params, have: list[int], sizes: tuple[int, ...]
+) -> tuple[list[int], tuple[float, ...]]:
+    """Output sizes and scales from the sizes asked for, the aspect ratio kept or not."""
+    policy = params.get("keep_aspect_ratio_policy", b"stretch")
+    ratios = tuple(n / d for n, d in zip(sizes, have, strict=True))
+    if policy == b"stretch":
+        return list(sizes), ratios
+    scale = min(ratios) if policy == b"not_larger" else max(ratios)
+    return [int(scale * d + 0.5) for d in have], (scale,) * len(have)
+
+
+def resize_shape(t: Typing) -> tuple[Shape, ...]:
+    """The sizes asked for, or floor(size * scale), exactly: a scale is a fraction p/q of powers of two."""
+    shape: list[Dim] = list(t[0])
+    named = _named(t.params, len(shape))
+    scales, sizes = _given(t.params, "scales"), _given(t.params, "sizes")
+    if not scales and t.params.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+        sizes = tuple(_from_sizes(t.params, [pinned(t, shape[a]) for a in named], sizes)[0])
+    for i, a in enumerate(named):
+        if scales:
+            p, q = float(scales[i]).as_integer_ratio()
+            shape[a] = floor_div(shape[a] * p, q)
+        else:
+            shape[a] = sizes[i]
+    return (tuple(shape),)
+
+
+# -- interpolation -------------------------------------------------------------------------------------------
+
+
+def _weights(run: Run, axis: _Axis) -> tuple[Array, Array]:
+    """For each output position the source positions (n of them, unclamped) and their weights."""
+    low = np.floor(axis.at)
+    ratio = axis.at - low
+    if run.params.get("mode", b"nearest") == b"linear":
+        offsets, weights = np.arange(2), np.stack([1 - ratio, ratio], axis=1)
+    else:
+        offsets = np.arange(-1, 3)
+        weights = _cubic(np.abs(ratio[:, None] - offsets), run.params.get("cubic_coeff_a", -0.75))
+    at = low.astype(np.int64)[:, None] + offsets
+    if run.params.get("exclude_outside", 0):
+        weights = np.where((at < 0) | (at >= axis.size), 0.0, weights)
+        weights = weights / weights.sum(axis=1, keepdims=True)
+    return at, weights
+
+
+def _cubic(d: Array, a: float) -> Array:
+    """Keys' cubic convolution kernel at distance d (R. Keys, IEEE Trans. ASSP 29, 1981, equation 4)."""
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def _read(x: Array, axis: _Axis, at: Array) -> Array:
+    """``x`` at clamped positions along an axis; two-dimensional positions make two axes of it."""
+    return x.take(np.clip(at, 0, axis.size - 1), axis=axis.axis)
+
+
+def _blend(run: Run, x: Array, axis: _Axis, at: Array, weights: Array) -> Array:
+    """The weighted sum over the source positions."""
+    shape = weights.shape + (1,) * (x.ndim - axis.axis - 1)
+    terms = _read(x, axis, at) * weights.astype(x.dtype, copy=False).reshape(shape)
+    return run.arithmetic.sum(terms, (axis.axis + 1,), keepdims=False)
+
+
+def _nearest(run: Run, axis: _Axis, shift: Array | float = 0.0) -> Array:
+    rounding = _ROUND[run.params.get("nearest_mode", b"round_prefer_floor")]
+    at: Array = rounding(axis.at + shift)
+    return np.where(np.isfinite(at), at, 0).astype(np.int64)
+
+
+def resize(run: Run) -> tuple[Array, ...]:
+    """Axis after axis: the nearest element, or the weighted sum of 2 (linear) or 4 (cubic), edges repeated."""
+    x, mode = run[0], run.params.get("mode", b"nearest")
+    if mode != b"nearest" and not run.output_dtypes[0].is_float:
+        raise NotCovered("interpolated integers")
+    for axis in _axes(run):
+        near = mode == b"nearest"
+        x = _read(x, axis, _nearest(run, axis)) if near else _blend(run, x, axis, *_weights(run, axis))
+    return (x,)
+
+
+def resize_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """What the sources' errors, the weights' and the coordinates' may do."""
+    if run.params.get("mode", b"nearest") == b"nearest":
+        return (_nearest_error(run, y[0], e[0]),)
+    return (_blend_error(run, e[0]),)
+
+
+def _nearest_error(run: Run, y: Array, e: Bound) -> Bound:
+    """The hull of the elements that may be read where a coordinate lies within its error of a step."""
+    sharp = True
+    picks = []
+    for axis in _axes(run):
+        below, at, above = (_nearest(run, axis, d) for d in (-axis.error, 0.0, axis.error))
+        steady = np.array_equal(below, above) and bool(np.isfinite(axis.error).all())
+        picks.append((axis, (at,) if steady else (below, at, above)))
+        sharp = sharp and steady
+    if sharp and is_exact(e):
+        return 0.0
+    x = run[0]
+    if not sharp and x.dtype.kind not in "fiu":
+        return np.inf
+    if sharp:
+        bound: Array = np.broadcast_to(np.asarray(e), x.shape)
+        for axis, (at, *_) in picks:
+            bound = _read(bound, axis, at)
+        return bound
+    low, high = x.astype(np.float64) - e, x.astype(np.float64) + e
+    for axis, options in picks:
+        low = np.minimum.reduce([_read(low, axis, at) for at in options])
+        high = np.maximum.reduce([_read(high, axis, at) for at in options])
+    if any(not np.isfinite(axis.error).all() for axis, _ in picks):
+        return np.inf
+    return np.maximum(high - y, y - low)
+
+
+def _blend_error(run: Run, e: Bound) -> Bound:
+    """Weights err by the slope of the kernel times the coordinate's error, on the neighbours beyond as well."""
+    unit = rounding_unit(run.dtypes[0])
+    steep = 1.0
+    if run.params.get("mode") == b"cubic":
+        steep = 2.0 + 2.0 * abs(run.params.get("cubic_coeff_a", -0.75))
+    size: Array = np.abs(run[0])
+    error: Array = np.broadcast_to(np.asarray(e, dtype=np.float64), size.shape)
+    for axis in _axes(run):
+        at, weights = _weights(run, axis)
+        slack = axis.error + 4 * unit * (1 + steep)
+        if run.params.get("exclude_outside", 0):
+            slack = slack * 8
+        wide = np.concatenate([at[:, :1] - 1, at, at[:, -1:] + 1], axis=1)
+        loose = np.broadcast_to((slack * steep)[:, None], wide.shape)
+        magnitude = np.abs(weights)
+        grown = size + error
+        error = (
+            _blend(run, error, axis, at, magnitude)
+            + _blend(run, grown, axis, wide, loose)
+            + _blend(run, grown, axis, at, magnitude) * summation(at.shape[1], run.dtypes[0])
+        )
+        size = _blend(run, size, axis, at, magnitude)
+    return error
+
+
+# -- the proposal --------------------------------------------------------------------------------------------
+
+
+def steady(run: Run) -> bool:
+    """Whether no nearest source hangs on a rounded coordinate or lies outside (hazards H5.12 and H5.13)."""
+    if run.params.get("mode", b"nearest") != b"nearest":
+        return True
+    for axis in _axes(run):
+        below, at, above = (_nearest(run, axis, d) for d in (-axis.error, 0.0, axis.error))
+        if not np.array_equal(below, above) or at.min() < 0 or at.max() >= axis.size:
+            return False
+    return True
+
+
+def propose_resize(s: Scope) -> Call:
+    """One to four axes, mostly the last of a batch of images, by scales or sizes; no output of size 1 (H5.15)."""
+    mode = s.pick((b"nearest", b"nearest", b"linear", b"linear", b"cubic"))
+    near = mode == b"nearest"
+    # Whether a backend interpolates other axes than the last two is its own affair: images are resized.
+    rank = s.pick(((4, 4), (4, 4), (3, 5), (1, 6))) if near else (4, 4)
+    x = operand(s, rank=rank, kinds=NUMBER if near else FLOAT, where=lambda v: 0 < v.array.size <= 512)
+    have = x.type.rank
+    axes = list(range(2 if have > 2 else 0, have)) if not near or s.coin(0.8) else [s.integer(0, have - 1)]
+    params = _styles(s, mode)
+    named = list(range(have))
+    if "axes" in s.signature.attributes and s.coin(0.4):
+        named, params["axes"] = axes, spelt(s, axes, have)
+    shape = x.type.shape
+    factors = {a: _factor(s, shape[a], up=mode == b"cubic") for a in axes}
+    if s.coin(0.6):
+        params["scales"] = tuple(factors.get(a, 1.0) for a in named)
+    elif near or s.coin(0.5):
+        params["sizes"] = tuple(_times(shape[a], factors.get(a, 1.0)) for a in named)
+    else:
+        params["sizes"] = tuple(s.size(2, 9, "o") if a in axes else shape[a] for a in named)
+    return Call((x,), params)
+
+
+def _styles(s: Scope, mode: bytes) -> dict[str, Any]:
+    """Attributes that say how positions are found; asymmetric goes with floor, the one stable pair (H5.12)."""
+    params: dict[str, Any] = {"mode": mode} if mode != b"nearest" or s.coin(0.5) else {}
+    transform = s.pick(_transforms(s.signature.since))
+    if transform != b"half_pixel" or s.coin(0.5):
+        params["coordinate_transformation_mode"] = transform
+    if mode == b"nearest" and (transform == b"asymmetric" or s.coin(0.6)):
+        params["nearest_mode"] = b"floor" if transform == b"asymmetric" else s.pick(tuple(_ROUND))
+    if mode == b"cubic" and s.coin(0.4):
+        params["cubic_coeff_a"] = s.pick((-0.5, -0.75))
+    if mode == b"cubic" and s.coin(0.2):
+        params["exclude_outside"] = 1
+    return params
+
+
+def _transforms(since: int) -> tuple[bytes, ...]:
+    modes = (b"half_pixel", b"asymmetric", b"asymmetric", b"align_corners", b"pytorch_half_pixel")
+    return (*modes, b"half_pixel_symmetric") if since >= 19 else modes
+
+
+def _factor(s: Scope, dim: Dim, *, up: bool) -> float:
+    """A scale whose product with the size is a whole number above 1: twice, thrice, half, three halves, ..."""
+    size = s.store.value(dim)
+    options = [2.0, 2.0, 3.0, 4.0] if size > 1 else [2.0, 3.0, 4.0]
+    if size > 1:
+        options.append(1.0)
+        if not up:
+            options += [1 / q for q in (2, 4) if size % q == 0 and size // q > 1]
+            options += [1.5] if size % 2 == 0 else []
+    chosen: float = s.pick(options)
+    q = chosen.as_integer_ratio()[1]
+    if q > 1:
+        s.store.require(divisible(dim, q))
+    return chosen
+
+
+def _times(dim: Dim, factor: float) -> Dim:
+    p, q = factor.as_integer_ratio()
+    return floor_div(dim * p, q)
+
+
+OPERATORS: tuple[Operator, ...] = (
+    Operator("Resize", propose_resize, resize_shape, resize, resize_error,
+             parameters=("roi", "scales", "sizes"), defined=steady),
+)  # fmt: skip
