@@ -2,160 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.constraints import at_least, divisible
-from abstract.dims import Dim, ceil_div, floor_div
-from abstract.error import contraction, rounding_unit
-from abstract.operator import Array, Bound, Call, Operator, Params, Run, Scope, Typing
-from abstract.types import Shape
+from abstract.dims import Dim, floor_div
+from abstract.error import ErrorRule, contraction, summation
+from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
+from abstract.operators.window import SAME, Window, padded, patches, per_axis, slid, window, window_params
 
-__all__ = ["OPERATORS", "Window", "padded", "patches", "window"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from abstract.types import Shape
 
-class Window:
-    """The concrete geometry of a sliding window: one number a spatial axis, ``begin`` and ``end`` are paddings."""
+__all__ = ["OPERATORS"]
 
-    __slots__ = ("begin", "dilations", "end", "kernel", "strides")
-
-    def __init__(self, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int],
-                 begin: Sequence[int], end: Sequence[int]) -> None:  # fmt: skip
-        self.kernel, self.strides, self.dilations = tuple(kernel), tuple(strides), tuple(dilations)
-        self.begin, self.end = tuple(begin), tuple(end)
-
-    def extent(self, axis: int) -> int:
-        """How far the dilated kernel reaches along an axis."""
-        return self.dilations[axis] * (self.kernel[axis] - 1) + 1
+_MODERATE = Domain(-64.0, 64.0)
 
 
-def _per_axis(params: Params, name: str, rank: int, default: int) -> tuple[Dim, ...]:
-    given = params.get(name)
-    return tuple(given) if given else (default,) * rank
-
-
-def window(params: Params, spatial: Sequence[int], kernel: Sequence[int]) -> Window:
-    """The geometry that the attributes ask for on an input of these spatial sizes, ``auto_pad`` worked out."""
-    rank = len(spatial)
-    strides = _per_axis(params, "strides", rank, 1)
-    dilations = _per_axis(params, "dilations", rank, 1)
-    mode = params.get("auto_pad", b"NOTSET")
-    if mode in (b"SAME_UPPER", b"SAME_LOWER"):
-        begin, end = [], []
-        for size, k, s, d in zip(spatial, kernel, strides, dilations, strict=True):
-            total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
-            smaller, larger = total // 2, total - total // 2
-            begin.append(smaller if mode == b"SAME_UPPER" else larger)
-            end.append(larger if mode == b"SAME_UPPER" else smaller)
-        return Window(kernel, strides, dilations, begin, end)
-    pads = _per_axis(params, "pads", 2 * rank, 0) if mode != b"VALID" else (0,) * (2 * rank)
-    return Window(kernel, strides, dilations, pads[:rank], pads[rank:])
-
-
-def padded(x: Array, begin: Sequence[int], end: Sequence[int], fill: float = 0) -> Array:
-    """``x`` with its last axes padded; several times quicker than numpy.pad on small tensors."""
-    if not any(begin) and not any(end):
-        return x
-    lead = x.ndim - len(begin)
-    shape = x.shape[:lead] + tuple(s + b + e for s, b, e in zip(x.shape[lead:], begin, end, strict=True))
-    result = np.full(shape, fill, dtype=x.dtype) if fill else np.zeros(shape, dtype=x.dtype)
-    inside = tuple(slice(b, b + s) for b, s in zip(begin, x.shape[lead:], strict=True))
-    result[(..., *inside)] = x
-    return result
-
-
-def patches(x: Array, w: Window, fill: float = 0) -> Array:
-    """A view of shape (*lead, *output, *kernel) of every window of ``x``, whose last axes are the spatial ones."""
-    x = padded(x, w.begin, w.end, fill)
-    rank = len(w.kernel)
-    lead = x.ndim - rank
-    out = tuple((x.shape[lead + i] - w.extent(i)) // w.strides[i] + 1 for i in range(rank))
-    steps = x.strides[lead:]
-    strides = (
-        x.strides[:lead]
-        + tuple(b * s for b, s in zip(steps, w.strides, strict=True))
-        + tuple(b * d for b, d in zip(steps, w.dilations, strict=True))
-    )
-    return np.lib.stride_tricks.as_strided(x, x.shape[:lead] + out + w.kernel, strides, writeable=False)
-
-
-def slid(t: Typing, params: Params, spatial: Sequence[Dim], kernel: Sequence[Dim]) -> Shape:
-    """Symbolic output sizes of a window sliding over spatial axes, with the constraint that it fits."""
-    rank = len(spatial)
-    strides = _per_axis(params, "strides", rank, 1)
-    mode = params.get("auto_pad", b"NOTSET")
-    if mode in (b"SAME_UPPER", b"SAME_LOWER"):
-        return tuple(ceil_div(n, s) for n, s in zip(spatial, strides, strict=True))
-    dilations = _per_axis(params, "dilations", rank, 1)
-    pads = _per_axis(params, "pads", 2 * rank, 0) if mode != b"VALID" else (0,) * (2 * rank)
-    sizes = []
-    for i, n in enumerate(spatial):
-        room = n + pads[i] + pads[rank + i] - dilations[i] * (kernel[i] - 1) - 1
-        t.store.require(at_least(room, 0))
-        sizes.append(floor_div(room, strides[i]) + 1)
-    return tuple(sizes)
-
-
-def window_params(s: Scope, spatial: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:
-    """Strides, dilations and pads drawn so that the window fits; pads stay smaller than the kernel."""
-    rank = len(spatial)
-    params: dict[str, Any] = {"kernel_shape": tuple(kernel)}
-    if s.coin(0.4):
-        params["strides"] = tuple(s.size(1, 3, "s") for _ in range(rank))
-    dilations: list[Dim] = [1] * rank
-    for i in range(rank):
-        k = s.store.value(kernel[i])
-        if k > 1 and s.store.value(spatial[i]) > 2 * (k - 1) and s.coin(0.15):
-            dilations[i] = s.size(1, 2, "l")
-    if any(d != 1 for d in dilations):
-        params["dilations"] = tuple(dilations)
-    if s.coin(0.5):
-        high = [s.store.value(k) - 1 for k in kernel] * 2
-        params["pads"] = tuple(s.size(0, h, "p") if h > 0 else 0 for h in high)
-    return params
+def _weights(s: Scope, channels: Dim, *, transposed: bool) -> tuple[int, Dim, Dim, Dim]:
+    """A number of groups that divides the channels, the weight's first two sizes, and the number of maps."""
+    count = s.store.value(channels)
+    groups = [g for g in (count, 2, 3, 4) if g > 1 and count % g == 0]
+    group = s.pick(groups) if groups and s.coin(0.3) else 1
+    each = s.size(1, 4, "m")
+    s.store.require(divisible(channels, group))
+    if transposed:
+        return group, channels, each, each * group
+    return group, each * group, floor_div(channels, group), each * group
 
 
 def propose_conv(s: Scope) -> Call:
-    """A Conv over 1 to 3 spatial axes whose kernel fits the input, grouped now and then, with a bias or without."""
-    x = s.tensor("T", rank=(3, 5), where=lambda v: all(v.array.shape))
-    n, c, *spatial = x.type.shape
-    del n
-    channels = s.store.value(c)
-    group = s.pick([g for g in (channels, 2, 3, 4) if channels % g == 0]) if channels > 1 and s.coin(0.3) else 1
+    """Over 1 to 3 spatial axes, a kernel that fits the input, grouped now and then, with or without bias."""
+    x = s.tensor(rank=(3, 5), domain=_MODERATE, where=lambda v: all(v.array.shape))
+    _, channels, *spatial = x.type.shape
+    group, first, second, maps = _weights(s, channels, transposed=False)
     kernel = tuple(s.size(1, min(3, s.store.value(d)), "k") for d in spatial)
-    maps = s.size(1, 4, "m") * group
-    s.store.require(divisible(c, group))
-    w = s.shaped((maps, floor_div(c, group), *kernel), weight=True)
-    bias = s.shaped((maps,), weight=True) if s.coin(0.5) else None
-    params = window_params(s, spatial, kernel)
-    if group != 1:
+    w = s.shaped((first, second, *kernel), weight=True, domain=_MODERATE)
+    bias = s.shaped((maps,), weight=True, domain=_MODERATE) if s.coin(0.5) else None
+    params = window_params(s, spatial, kernel, pool=False)
+    if s.coin(0.3):
+        del params["kernel_shape"]
+    if group != 1 or s.coin(0.2):
         params["group"] = group
     return Call((x, w, bias), params)
 
 
+def _bias(t: Typing, maps: Dim) -> None:
+    if len(t.shapes) > 2 and t.shapes[2] is not None:
+        t.store.unify(t[2][0], maps)
+
+
 def conv_shape(t: Typing) -> tuple[Shape, ...]:
-    """(N, M, *out) with out = floor((in + pads - dilation*(kernel-1) - 1) / stride) + 1."""
+    """(N, M, *out); see ``slid``."""
     x, w = t[0], t[1]
     group = t.params.get("group", 1)
     t.store.unify(x[1], w[1] * group)
     t.store.require(divisible(w[0], group))
-    if len(t.shapes) > 2 and t.shapes[2] is not None:
-        t.store.unify(t[2][0], w[0])
+    _bias(t, w[0])
     return ((x[0], w[0], *slid(t, t.params, x[2:], w[2:])),)
 
 
-def _convolve(run: Run, x: Array, w: Array) -> Array:
-    g = int(run.params.get("group", 1))
-    geometry = window(run.params, x.shape[2:], w.shape[2:])
+def _contract(run: Run, x: Array, w: Array, geometry: Window, g: int) -> Array:
+    """Patches of ``x`` (N, C, *spatial) times ``w`` (M, C/g, *kernel), group by group: (N, M, *out)."""
     views = patches(x, geometry)
-    rank = x.ndim - 2
-    out = views.shape[2 : 2 + rank]
+    rank, out = x.ndim - 2, geometry.out
     n, m, inner = x.shape[0], w.shape[0], prod(w.shape[1:])
     # (N, C, out, k) -> (N, G, out, C/G, k) -> (N, G, P, K)
-    split = views.reshape(n, g, x.shape[1] // g, *views.shape[2:])
+    split = views.reshape(n, g, w.shape[1], *views.shape[2:])
     order = (0, 1, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
     columns = split.transpose(order).reshape(n, g, prod(out), inner)
     kernels = w.reshape(g, m // g, inner).transpose(0, 2, 1)
@@ -163,31 +80,173 @@ def _convolve(run: Run, x: Array, w: Array) -> Array:
     return result.transpose(0, 1, 3, 2).reshape(n, m, *out)
 
 
-def conv(run: Run) -> tuple[Array, ...]:
-    """Cross-correlation, as the specification means by convolution."""
-    y = _convolve(run, run[0], run[1])
+def _convolve(run: Run, x: Array, w: Array) -> Array:
+    return _contract(run, x, w, window(run.params, x.shape[2:], w.shape[2:]), int(run.params.get("group", 1)))
+
+
+def _with_bias(run: Run, y: Array) -> tuple[Array, ...]:
     bias = run.optional(2)
     return (y if bias is None else y + bias.reshape(-1, *(1,) * (y.ndim - 2)),)
 
 
-_conv_error = contraction(_convolve, lambda run: prod(run[1].shape[1:]) + 1)
+def conv(run: Run) -> tuple[Array, ...]:
+    """Cross-correlation, as the specification means by convolution."""
+    return _with_bias(run, _convolve(run, run[0], run[1]))
 
 
-def biased(rule: Any) -> Any:
-    """The rule of a contraction with an optional bias (input 2): its magnitude joins the sum, its error adds."""
+def _conv_terms(run: Run) -> int:
+    return prod(run[1].shape[1:]) + 1
+
+
+def _biased(rule: ErrorRule, terms: Any) -> ErrorRule:
+    """The rule of a contraction with an optional bias (input 2).
+
+    The bias may be where the accumulation starts: it errs as each term does.
+    """
 
     def with_bias(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
         (bound,) = rule(run, y, e[:2])
         bias = run.optional(2)
         if bias is None:
             return (bound,)
-        tail = (-1, *(1,) * (y[0].ndim - 2))
-        extra = np.abs(bias) * (2 * rounding_unit(run.dtypes[0])) + e[2]
-        return (bound + extra.reshape(tail),)
+        extra = np.abs(bias) * summation(terms(run), run.dtypes[0]) + e[2]
+        return (bound + extra.reshape(-1, *(1,) * (y[0].ndim - 2)),)
 
     return with_bias
 
 
+# -- transposed ---------------------------------------------------------------------------------------------
+
+
+def propose_transpose(s: Scope) -> Call:
+    """Strides, dilations, pads and output padding below the stride; output_shape with an even rest (H5.10)."""
+    x = s.tensor(rank=(3, 5), domain=_MODERATE, where=lambda v: all(v.array.shape))
+    _, channels, *spatial = x.type.shape
+    group, first, second, maps = _weights(s, channels, transposed=True)
+    rank = len(spatial)
+    kernel = tuple(s.size(1, 3, "k") for _ in spatial)
+    w = s.shaped((first, second, *kernel), weight=True, domain=_MODERATE)
+    bias = s.shaped((maps,), weight=True, domain=_MODERATE) if s.coin(0.5) else None
+    params: dict[str, Any] = {"kernel_shape": kernel} if s.coin(0.7) else {}
+    strides: tuple[Dim, ...] = (1,) * rank
+    dilations: tuple[Dim, ...] = (1,) * rank
+    if s.coin(0.6):
+        strides = params["strides"] = tuple(s.size(1, 3, "s") for _ in spatial)
+    if s.coin(0.2):
+        dilations = params["dilations"] = tuple(s.size(1, 2, "l") for _ in spatial)
+    style = s.integer(0, 9)
+    full = [st * (n - 1) + d * (k - 1) + 1
+            for n, k, st, d in zip(spatial, kernel, strides, dilations, strict=True)]  # fmt: skip
+    if style < 4:
+        high = [(min(3, s.store.value(f)) - 1) // 2 for f in full]
+        params["pads"] = tuple(s.size(0, h, "p") for h in high * 2)
+        if s.coin(0.5):
+            params["output_padding"] = tuple(s.size(0, s.store.value(st) - 1, "o") for st in strides)
+    elif style == 4:
+        params["output_shape"] = tuple(_smaller(s, f, n) for f, n in zip(full, spatial, strict=True))
+    elif style == 5:
+        params["auto_pad"] = b"VALID"
+    if group != 1 or s.coin(0.2):
+        params["group"] = group
+    return Call((x, w, bias), params)
+
+
+def _smaller(s: Scope, full: Dim, size: Dim) -> Dim:
+    """An output size: not below the input's, where ONNX's shape inference gives up half-way."""
+    out = full - 2 * s.size(0, min(s.store.value(full) - s.store.value(size), 2) // 2, "p")
+    s.store.require(at_least(out, size))
+    return out
+
+
+def _full(params: Any, spatial: Sequence[Any], kernel: Sequence[Any]) -> list[Any]:
+    """Sizes before anything is cut off: stride * (in - 1) + output_padding + extent of the kernel."""
+    rank = len(spatial)
+    strides, dilations = per_axis(params, "strides", rank, 1), per_axis(params, "dilations", rank, 1)
+    more = per_axis(params, "output_padding", rank, 0)
+    return [s * (n - 1) + o + d * (k - 1) + 1
+            for n, k, s, d, o in zip(spatial, kernel, strides, dilations, more, strict=True)]  # fmt: skip
+
+
+def transpose_shape(t: Typing) -> tuple[Shape, ...]:
+    """(N, M, *out): as ``output_shape`` says, stride * in with SAME, else the full size without the pads."""
+    x, w = t[0], t[1]
+    maps = w[1] * t.params.get("group", 1)
+    t.store.unify(x[1], w[0])
+    t.store.require(divisible(w[0], t.params.get("group", 1)))
+    _bias(t, maps)
+    rank, mode = len(x) - 2, t.params.get("auto_pad", b"NOTSET")
+    given = t.params.get("output_shape")
+    if given:
+        return ((x[0], maps, *given[-rank:]),)
+    if mode in SAME:
+        strides = per_axis(t.params, "strides", rank, 1)
+        return ((x[0], maps, *(n * s for n, s in zip(x[2:], strides, strict=True))),)
+    pads = per_axis(t.params, "pads", 2 * rank, 0) if mode == b"NOTSET" else (0,) * (2 * rank)
+    out = [f - pads[i] - pads[rank + i] for i, f in enumerate(_full(t.params, x[2:], w[2:]))]
+    for size in out:
+        t.store.require(at_least(size, 1))
+    return ((x[0], maps, *out),)
+
+
+def _cut(params: Any, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[list[int], list[int]]:
+    """What is cut off the full size before and behind each axis (negative where zeros are added)."""
+    rank, mode = len(spatial), params.get("auto_pad", b"NOTSET")
+    full = _full(params, spatial, kernel)
+    given = params.get("output_shape")
+    if not given and mode not in SAME:
+        pads = per_axis(params, "pads", 2 * rank, 0) if mode == b"NOTSET" else (0,) * (2 * rank)
+        return list(pads[:rank]), list(pads[rank:])
+    strides = per_axis(params, "strides", rank, 1)
+    out = given[-rank:] if given else [n * s for n, s in zip(spatial, strides, strict=True)]
+    total = [f - o for f, o in zip(full, out, strict=True)]
+    half = [v // 2 if v > 0 else 0 for v in total]
+    rest = [v - h for v, h in zip(total, half, strict=True)]
+    return (half, rest) if mode == b"SAME_UPPER" else (rest, half)
+
+
+def _transposed(run: Run, x: Array, w: Array) -> Array:
+    """The convolution of the input, its elements ``strides`` apart, with the flipped kernel."""
+    rank, g = x.ndim - 2, int(run.params.get("group", 1))
+    spatial, kernel = x.shape[2:], w.shape[2:]
+    strides, dilations = per_axis(run.params, "strides", rank, 1), per_axis(run.params, "dilations", rank, 1)
+    more = per_axis(run.params, "output_padding", rank, 0)
+    before, behind = _cut(run.params, spatial, kernel)
+    reach = [d * (k - 1) for k, d in zip(kernel, dilations, strict=True)]
+    if any(s > 1 for s in strides):
+        sizes = tuple((n - 1) * s + 1 for n, s in zip(spatial, strides, strict=True))
+        apart = np.zeros(x.shape[:2] + sizes, dtype=x.dtype)
+        every: tuple[Any, ...] = tuple(slice(None, None, s) for s in strides)
+        apart[(..., *every)] = x
+        x = apart
+    begin = [r - b for r, b in zip(reach, before, strict=True)]
+    end = [r + o - b for r, o, b in zip(reach, more, behind, strict=True)]
+    kept: tuple[Any, ...] = tuple(
+        slice(max(-b, 0), n - max(-e, 0)) for n, b, e in zip(x.shape[2:], begin, end, strict=True)
+    )
+    x = padded(x[(..., *kept)], [max(b, 0) for b in begin], [max(e, 0) for e in end])
+    flipped = np.flip(w, tuple(range(2, w.ndim)))
+    channels, each = w.shape[0], w.shape[1]
+    grouped = flipped.reshape(g, channels // g, each, *kernel).swapaxes(1, 2)
+    filters = np.ascontiguousarray(grouped).reshape(g * each, channels // g, *kernel)
+    none = (0,) * rank
+    out = tuple(n - r for n, r in zip(x.shape[2:], reach, strict=True))
+    geometry = Window(tuple(kernel), (1,) * rank, dilations, none, none, none, out)
+    return _contract(run, x, filters, geometry, g)
+
+
+def transpose(run: Run) -> tuple[Array, ...]:
+    """The gradient of a convolution with respect to its input."""
+    return _with_bias(run, _transposed(run, run[0], run[1]))
+
+
+def _transpose_terms(run: Run) -> int:
+    channels, _, *kernel = run[1].shape
+    return int(channels // run.params.get("group", 1) * prod(kernel) + 1)
+
+
 OPERATORS: tuple[Operator, ...] = (
-    Operator("Conv", propose_conv, conv_shape, conv, biased(_conv_error), weight=2.0),
-)
+    Operator("Conv", propose_conv, conv_shape, conv, _biased(contraction(_convolve, _conv_terms), _conv_terms),
+             weight=2.0),
+    Operator("ConvTranspose", propose_transpose, transpose_shape, transpose,
+             _biased(contraction(_transposed, _transpose_terms), _transpose_terms)),
+)  # fmt: skip
