@@ -93,7 +93,7 @@ def _with_types(model: bytes) -> bytes:
     from onnx import shape_inference
 
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        inferred: bytes = shape_inference.infer_shapes(model, data_prop=True).SerializeToString()
     except Exception:  # noqa: BLE001 - whatever is wrong, the picture is drawn without these labels
         return model
-    return inferred if isinstance(inferred, bytes) else model
+    return inferred

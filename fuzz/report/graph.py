@@ -74,7 +74,12 @@ def _tensor_label(element_type: str, shape: tuple[int | str | None, ...] | None)
         return name
     if not shape:
         return f"{name} scalar"
-    return f"{name} " + "×".join("?" if dim is None else str(dim) for dim in shape)
+    return f"{name} " + "×".join(map(_dim, shape))
+
+
+def _dim(dim: int | str | None) -> str:
+    """A dim; shape inference names what it does not know `unk__N`."""
+    return "?" if dim is None or str(dim).startswith("unk__") else str(dim)
 
 
 def _graph(message: memoryview) -> GraphView:

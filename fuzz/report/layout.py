@@ -13,11 +13,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Box", "Layout", "Route", "lay_out"]
 
 _ORDER_SWEEPS, _PLACE_SWEEPS = 8, 12
+_SCREEN = 1_050.0  # width that components fill before they wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,64 @@ def lay_out(
     Several edges between the same two vertices each get a route of their own. An edge that would close a
     cycle (a broken model) is drawn upwards instead of refused.
     """
-    if not sizes:
-        return Layout((), (), 0.0, 0.0)
+    parts = [
+        (members, _lay_out_connected([sizes[v] for v in members], inner, gap, layer_gap), numbers)
+        for members, inner, numbers in _components(len(sizes), edges)
+    ]
+    return _pack(parts, len(sizes), len(edges), gap)
+
+
+Part = tuple[list[int], Layout, list[int]]
+
+
+def _components(
+    count: int, edges: Sequence[tuple[int, int]]
+) -> Iterator[tuple[list[int], list[tuple[int, int]], list[int]]]:
+    """For each connected component its vertices, its edges in local numbers, which edges these are."""
+    parent = list(range(count))
+
+    def root(vertex: int) -> int:
+        while parent[vertex] != vertex:
+            parent[vertex] = vertex = parent[parent[vertex]]
+        return vertex
+
+    for source, target in edges:
+        parent[root(source)] = root(target)
+    members: dict[int, list[int]] = {}
+    local = [0] * count
+    for vertex in range(count):
+        group = members.setdefault(root(vertex), [])
+        local[vertex] = len(group)
+        group.append(vertex)
+    inner: dict[int, list[int]] = {key: [] for key in members}
+    for number, (source, _) in enumerate(edges):
+        inner[root(source)].append(number)
+    for key, group in members.items():
+        yield group, [(local[edges[n][0]], local[edges[n][1]]) for n in inner[key]], inner[key]
+
+
+def _pack(parts: Sequence[Part], vertices: int, edges: int, gap: float) -> Layout:
+    """Components side by side, in rows that are about as wide as a screen or the widest of them."""
+    row_width = max([_SCREEN, *(layout.width for _, layout, _ in parts)])
+    boxes: list[Box] = [Box(0.0, 0.0, 0.0, 0.0)] * vertices
+    routes: list[Route] = [Route(0, 0, ())] * edges
+    x = y = row_height = width = 0.0
+    for members, layout, numbers in parts:
+        if x and x + layout.width > row_width:
+            x, y, row_height = 0.0, y + row_height + 2 * gap, 0.0
+        for vertex, box in zip(members, layout.boxes, strict=True):
+            boxes[vertex] = Box(box.x + x, box.y + y, box.width, box.height)
+        for number, route in zip(numbers, layout.routes, strict=True):
+            points = tuple((px + x, top + y, bottom + y) for px, top, bottom in route.points)
+            routes[number] = Route(members[route.source], members[route.target], points)
+        width, row_height = max(width, x + layout.width), max(row_height, layout.height)
+        x += layout.width + 2 * gap
+    return Layout(tuple(boxes), tuple(routes), width, y + row_height)
+
+
+def _lay_out_connected(
+    sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], gap: float, layer_gap: float
+) -> Layout:
     layers_of = _layers(len(sizes), edges)
     vertices = [_Vertex(w, h, layer) for (w, h), layer in zip(sizes, layers_of, strict=True)]
     chains = [_chain(vertices, source, target) for source, target in edges]
@@ -85,7 +142,7 @@ def lay_out(
 
 
 def _layers(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
-    """The longest path from a source to each vertex; sources move down to just above a reader."""
+    """Layers by the longest path from a source; sources move down to just above a reader."""
     after: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for source, target in edges:

@@ -70,6 +70,18 @@
     refresh();
     document.getElementById("cases").scrollIntoView({ behavior: "smooth" });
   });
+  // page.html#CASE opens the row of a case.
+  function follow() {
+    const wanted = decodeURIComponent(location.hash.slice(1));
+    const row = wanted && rows.find((candidate) => candidate.dataset.case === wanted);
+    if (!row) return;
+    search.value = target.value = verdict.value = "";
+    refresh();
+    toggle(row.querySelector(".open"));
+    row.scrollIntoView();
+  }
+  window.addEventListener("hashchange", follow);
   for (const field of [search, target, verdict, order]) field.addEventListener("input", refresh);
   refresh();
+  follow();
 })();

@@ -121,7 +121,8 @@ def _add_pill(plan: _Plan, graph: GraphView, name: str, kind: str) -> int:
     label = graph.types.get(name, "")
     title = f"{name}: {label}" if label else name
     if kind == "value":
-        return plan.add(kind, (_short(label),), (max(len(_short(label)), 1) * _SMALL + 4, 12.0), title)
+        text = _short(label)
+        return plan.add(kind, (text,), (len(text) * _SMALL + 4, 12.0 if text else 0.0), title)
     texts = (_short(name), _short(label))
     width = max(len(texts[0]) * _BOLD, len(texts[1]) * _SMALL) + 24
     return plan.add(kind, texts, (width, 34.0 if label else 24.0), title)
