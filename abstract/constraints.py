@@ -9,10 +9,13 @@ tensors depend on its value. The solver (``abstract.solver``) is asked only when
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Constraint", "Constraints", "Infeasible", "Relation", "at_least", "divisible", "not_equal"]
 

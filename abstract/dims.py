@@ -8,10 +8,12 @@ when it can. An ``Expr`` is a polynomial with integer coefficients over *factors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Dim", "Expr", "Factor", "Quotient", "Symbol", "ceil_div", "evaluate", "floor_div", "product", "substitute",
            "symbols"]  # fmt: skip
@@ -178,7 +180,7 @@ def _build(terms: Mapping[Monomial, int], constant: int) -> Dim:
     return Expr(tuple(kept), constant)
 
 
-def floor_div(numerator: Dim, denominator: Dim) -> Dim:
+def floor_div(numerator: Dim, denominator: Dim) -> Dim:  # noqa: PLR0911 - one return a case of the definition
     """``floor(numerator / denominator)``, the denominator positive; exact parts are divided out."""
     if isinstance(denominator, int):
         if isinstance(numerator, int):
@@ -202,7 +204,7 @@ def floor_div(numerator: Dim, denominator: Dim) -> Dim:
 
 
 def _cancel(numerator: Expr, denominator: Expr) -> Dim | None:
-    """The quotient where the denominator is one monomial that divides every term (a dimension is never divided by 0)."""
+    """The quotient where the denominator is one monomial that divides every term; a divisor is never 0."""
     if numerator.constant or denominator.constant or len(denominator.terms) != 1:
         return None
     divisor, scale = denominator.terms[0]
@@ -238,12 +240,13 @@ def evaluate(dim: Dim, value: Callable[[Symbol], int]) -> int:
         return dim
     total = dim.constant
     for monomial, coefficient in dim.terms:
+        term = coefficient
         for factor in monomial:
             if isinstance(factor, Symbol):
-                coefficient *= value(factor)
+                term *= value(factor)
             else:
-                coefficient *= evaluate(factor.numerator, value) // evaluate(factor.denominator, value)
-        total += coefficient
+                term *= evaluate(factor.numerator, value) // evaluate(factor.denominator, value)
+        total += term
     return total
 
 

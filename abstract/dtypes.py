@@ -73,7 +73,8 @@ class DType:
             return np.dtype({"float": "float32", "double": "float64"}.get(self.name, self.name))
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, _EXTENSION_NAMES[self.name]))
+        storage: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _EXTENSION_NAMES[self.name]))
+        return storage
 
     @cached_property
     def carrier(self) -> np.dtype[Any]:

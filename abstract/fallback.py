@@ -8,7 +8,6 @@ operator computes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,12 @@ import onnx
 
 from abstract.dtypes import DTYPES, DType
 from abstract.error import is_exact
-from abstract.operator import Array, Bound
 from abstract.program import Step, to_carrier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from abstract.operator import Array, Bound
     from abstract.reference import Bounded
 
 __all__ = ["run_node"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from abstract.constraints import Constraints
-from abstract.types import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from abstract.types import TensorType
 
 __all__ = ["Graph", "Node", "Origin", "Recipe", "Value"]
 

@@ -17,17 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from abstract.constraints import Constraints
 from abstract.dims import Dim, Expr
-from abstract.dtypes import DType, Kind
-from abstract.graph import Value
-from abstract.schema import Signature
-from abstract.types import Shape
+
+if TYPE_CHECKING:
+    from abstract.constraints import Constraints
+    from abstract.dtypes import DType, Kind
+    from abstract.graph import Value
+    from abstract.schema import Signature
+    from abstract.types import Shape
 
 __all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "NotCovered", "Operator", "Run",
            "Scope", "Typing"]  # fmt: skip
@@ -57,10 +59,7 @@ class Domain:
     def admits(self, value: Value) -> bool:
         """Whether every element lies inside, with a margin so that no decision hangs on a last bit."""
         low, high = value.range()
-        if value.exact:
-            margin = 0.0
-        else:
-            margin = 1e-6 * max(abs(low), abs(high))
+        margin = 0.0 if value.exact else 1e-6 * max(abs(low), abs(high))
         if low < self.low + margin or high > self.high - margin:
             return False
         return self.away == 0.0 or value.smallest() >= self.away + margin
@@ -73,7 +72,7 @@ EVERYWHERE = Domain()
 class Accuracy:
     """What maths libraries are granted for one function: ``ulps`` units in the last place and ``units`` of u.
 
-    The computed value lies within ``ulps * ulp(y) + units * u`` of the exact y (``abstract/accuracy.py`` has the table).
+    The computed value lies within ``ulps * ulp(y) + units * u`` of the exact y; ``abstract/accuracy.py`` has the table.
     ``composed`` functions take several steps, for which half-width types are granted more.
     """
 
@@ -89,7 +88,7 @@ class Arithmetic(Protocol):
         """Sum over axes."""
 
     def dot(self, a: Array, b: Array) -> Array:
-        """numpy's matmul: the last axis of ``a`` against the last but one of ``b``, the rest broadcast."""
+        """As numpy's matmul: the last axis of ``a`` against the last but one of ``b``, the rest broadcast."""
 
 
 @dataclass(slots=True)
@@ -103,9 +102,10 @@ class Run:
     arithmetic: Arithmetic
 
     def __getitem__(self, position: int) -> Array:
-        """The data input at a position; IndexError or TypeError never: an absent one is the caller's to ask for."""
+        """The data input at a position. Raises ValueError where it is absent."""
         array = self.inputs[position]
-        assert array is not None, "a required input is absent"
+        if array is None:
+            raise ValueError(f"required input {position} is absent")
         return array
 
     def optional(self, position: int) -> Array | None:
@@ -126,7 +126,8 @@ class Typing:
     def __getitem__(self, position: int) -> Shape:
         """The shape of the data input at a position."""
         shape = self.shapes[position]
-        assert shape is not None, "a required input is absent"
+        if shape is None:
+            raise ValueError(f"required input {position} is absent")
         return shape
 
 

@@ -6,9 +6,8 @@ row (control flow, sequences, ...), are kept as ONNX nodes for the fallback in `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -22,13 +21,19 @@ from abstract.operator import Array, Operator, Typing
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 __all__ = ["Program", "Step", "parameter", "parse", "to_carrier"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node. ``inputs`` are the names of data operands (None where absent), ``late`` the parameters that are
-    computed in the graph, by formal name."""
+    """One node.
+
+    ``inputs`` are the names of data operands (None where absent), ``late`` the parameters that are computed in the
+    graph, by formal name.
+    """
 
     node: onnx.NodeProto
     row: Operator | None

@@ -7,22 +7,23 @@ of some correct implementation; a bound of inf says that nothing can be said of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import onnx
-import onnx.helper
 
 from abstract.accuracy import in_type
 from abstract.constraints import Constraints, Infeasible
 from abstract.dims import product
-from abstract.dtypes import DType
 from abstract.error import is_exact, rounding_unit
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
 from abstract.program import Program, Step, parameter, to_carrier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from abstract.dtypes import DType
 
 __all__ = ["Bounded", "Float64", "TooLarge", "finish", "interpret", "wrapped"]
 
@@ -41,7 +42,7 @@ class Float64:
 
     def sum(self, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
         """Sum over axes."""
-        result: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)
+        result: Array = np.sum(x, axis=axes, keepdims=keepdims)
         return result
 
     def dot(self, a: Array, b: Array) -> Array:
@@ -104,9 +105,8 @@ def interpret(
     }
     with np.errstate(all="ignore"):
         for step in program.steps:
-            for name, result in zip(step.outputs, machine.run(step, values), strict=False):
-                if name:
-                    values[name] = result
+            results = zip(step.outputs, machine.run(step, values), strict=False)
+            values.update((name, result) for name, result in results if name)
     return values
 
 

@@ -7,13 +7,15 @@ millisecond a query for chains of convolutions, where ``div`` and products hang.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import z3
 
 from abstract.constraints import Constraint, Constraints, Relation
 from abstract.dims import Dim, Quotient, Symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["RESOURCES", "move_free", "solve"]
 

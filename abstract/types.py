@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from abstract.dims import Dim
-from abstract.dtypes import DType
+
+if TYPE_CHECKING:
+    from abstract.dtypes import DType
 
 __all__ = ["Shape", "TensorType"]
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backends.protocol import Outcome
 from backends.support import Support
 from fuzz.case import find_cases, open_root, write_case
 from fuzz.execute.run import execute
-from fuzz.execute.target import Target
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import DEFAULT_DTYPES, DEFAULT_OPSET, Settings
 from fuzz.generate.single import primary_types, single_operator_cases
 from fuzz.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fuzz.execute.target import Target
 
 __all__ = ["probe"]
 

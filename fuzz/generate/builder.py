@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.constraints import Infeasible
 from abstract.dims import Dim, Expr
-from abstract.dtypes import DType
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
 from abstract.types import TensorType
-from fuzz.generate.choices import Choices
-from fuzz.generate.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from abstract.dtypes import DType
+    from fuzz.generate.choices import Choices
+    from fuzz.generate.plan import Plan
 
 __all__ = ["Builder", "concrete", "settle"]
 
@@ -81,7 +84,8 @@ class Builder:
 
     def placeholder(self, type_: TensorType, array: Array, origin: Origin, recipe: Recipe | None) -> Value:
         """A new input or initializer, pending."""
-        value = Value(self._name("x" if origin is Origin.INPUT else "w"), type_, array, origin, True, recipe)
+        name = self._name("x" if origin is Origin.INPUT else "w")
+        value = Value(name, type_, array, origin, exact=True, recipe=recipe)
         self._made.append(value)
         return value
 

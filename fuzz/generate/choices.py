@@ -6,9 +6,11 @@ All other draws are made of one: an integer in a range. So the same generator ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Choices", "Replayed", "Seeded"]
 
@@ -28,7 +30,7 @@ class Seeded:
     """Decisions from a seed. ``getrandbits`` of Python's generator is the same on every version and machine."""
 
     def __init__(self, seed: int) -> None:
-        self._bits = Random(seed).getrandbits
+        self._bits = Random(seed).getrandbits  # noqa: S311 - reproducible, not secret
         self.record: list[int] = []
 
     def integer(self, low: int, high: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -14,9 +14,10 @@ from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 
 if TYPE_CHECKING:
-    from abstract.graph import Graph, Node, Value
-    from abstract.constraints import Constraints
     from collections.abc import Callable
+
+    from abstract.constraints import Constraints
+    from abstract.graph import Graph, Node, Value
 
 __all__ = ["Emitted", "emit"]
 
@@ -34,7 +35,7 @@ class Emitted:
 
 
 def emit(graph: Graph, *, dynamic: bool) -> Emitted:
-    """The model of a graph. With ``dynamic`` every symbol stays open that no initializer, attribute or constant pins."""
+    """The model of a graph; if ``dynamic``, a symbol stays open unless an initializer, attribute or constant pins it."""
     opened = _open_symbols(graph) if dynamic else set()
     return Emitted(_Emitter(graph, opened).model(), [s for s in graph.store.unbound() if s in opened])
 
@@ -57,7 +58,8 @@ def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) 
     if name != "shape" or node.operator not in ("Reshape", "Expand") or not isinstance(given, tuple):
         return given
     operand = node.inputs[0]
-    assert operand is not None, f"{node.operator} has no data"
+    if operand is None:
+        return given
     have = operand.type.shape
     result = list(given)
     if node.operator == "Expand":
@@ -97,7 +99,7 @@ class _Emitter:
         for values, into in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
             for value in values:
                 self.info(value, into.add())
-        return proto.SerializeToString(deterministic=True)
+        return bytes(proto.SerializeToString(deterministic=True))
 
     def info(self, value: Value, proto: onnx.ValueInfoProto) -> None:
         proto.name = value.name

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from abstract.graph import Graph, Value
-from abstract.operator import Call
 from abstract.operators import TABLE
-from abstract.schema import Signature
 from fuzz.generate.builder import Builder
-from fuzz.generate.choices import Choices
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.scope import Scope
-from fuzz.generate.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from abstract.graph import Graph, Value
+    from abstract.operator import Call
+    from abstract.schema import Signature
+    from fuzz.generate.choices import Choices
+    from fuzz.generate.settings import Settings
 
 __all__ = ["NothingFits", "generate_graph"]
 

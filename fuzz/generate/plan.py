@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 from abstract.dtypes import BY_NAME, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
-from fuzz.generate.choices import Choices
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+
+if TYPE_CHECKING:
+    from fuzz.generate.choices import Choices
 
 __all__ = ["Plan", "Supports", "draw_plan", "menu"]
 
@@ -131,4 +134,6 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     fresh = (0.05, 0.1, 0.2, 0.35)[choices.integer(0, 3)]
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)
     adapters = not dynamic and choices.integer(0, 3) > 0
-    return Plan(nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports)
+    return Plan(
+        nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports
+    )

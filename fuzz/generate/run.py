@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.dtypes import DType
-from abstract.operator import Array
 from backends.tensor import Tensor
 from fuzz.case import DataSet, open_root, write_case
 from fuzz.generate.choices import Choices, Seeded
 from fuzz.generate.emit import emit
 from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
-from fuzz.generate.settings import Settings
 from fuzz.generate.sizes import other_sizes
 from fuzz.generate.support import joint_support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from abstract.dtypes import DType
+    from abstract.operator import Array
+    from fuzz.generate.settings import Settings
 
 __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
 
@@ -102,7 +105,7 @@ def _chunks(seeds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 def generate_cases(
     root: Path, settings: Settings, seeds: Sequence[int], *, jobs: int = 1,
-    progress: Callable[[int], None] = lambda cases: None,
+    progress: Callable[[int], None] = lambda _cases: None,
 ) -> Summary:  # fmt: skip
     """Write one case a seed under ``root``; ``progress`` is told how many more were written.
 

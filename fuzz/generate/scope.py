@@ -7,21 +7,24 @@ the call that needs it is accepted: until then it waits in ``pending``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from math import inf, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.constraints import Constraints, Infeasible
-from abstract.dims import Dim, Expr
-from abstract.dtypes import DType, Kind
 from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Array, Domain
-from abstract.schema import Signature
 from abstract.types import Shape, TensorType
-from fuzz.generate.builder import Builder
 from fuzz.generate.tensors import choose_recipe, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from abstract.dims import Dim, Expr
+    from abstract.dtypes import DType, Kind
+    from abstract.schema import Signature
+    from fuzz.generate.builder import Builder
 
 __all__ = ["Scope"]
 

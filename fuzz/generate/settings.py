@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["DEFAULT_DTYPES", "DEFAULT_OPSET", "Settings"]
 
 DEFAULT_OPSET = 21
 
-DEFAULT_DTYPES = ("float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-                  "bool")  # fmt: skip
+DEFAULT_DTYPES = (
+    "float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
+    """What one run of the generator is asked for.
 
+    ``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
     ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
     ``dynamic`` None lets each model decide.
     """
@@ -37,4 +41,5 @@ class Settings:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Settings:
         """The settings that ``to_json`` wrote."""
-        return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return Settings(**fields)

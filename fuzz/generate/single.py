@@ -21,8 +21,10 @@ def primary_types(operator: str, opset: int) -> tuple[str, ...]:
 
 
 def single_operator_cases(operator: str, element_type: str, opset: int, count: int) -> list[Generated]:
-    """Up to ``count`` cases whose only node is this operator with a first operand of this type; fewer where the
-    generator finds no more within a fixed number of seeds."""
+    """Up to ``count`` cases whose only node is this operator with a first operand of this type.
+
+    Fewer where the generator finds no more within a fixed number of seeds.
+    """
     others = tuple(t for t in ("int64", "bool", "float") if t != element_type)
     settings = Settings(nodes=(1, 1), opset=opset, operators=(operator,), dtypes=(element_type, *others), rank=(0, 4))
     menu(settings)

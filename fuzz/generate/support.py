@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from backends.support import load_support
-from fuzz.generate.plan import Supports
+
+if TYPE_CHECKING:
+    from fuzz.generate.plan import Supports
 
 __all__ = ["joint_support"]
 

@@ -1,21 +1,25 @@
 """The numbers of inputs and initializers: a palette, a seed and a range give the same bytes on every machine.
 
-Only the 64-bit words of SHAKE-128 (FIPS 202), integer arithmetic and exact scaling are used: no transcendental function, whose last bits
-differ between CPUs, and no numpy distribution, whose stream may change between releases.
+Only the 64-bit words of SHAKE-128 (FIPS 202), integer arithmetic and exact scaling are used: no transcendental
+function, whose last bits differ between CPUs, and no numpy distribution, whose stream may change between releases.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from math import inf, prod
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from abstract.dtypes import DType, Kind
 from abstract.graph import Recipe
-from abstract.operator import Array, Domain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from abstract.operator import Array, Domain
 
 __all__ = ["PALETTES", "choose_recipe", "fill", "rounded"]
 
@@ -100,7 +104,8 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     raw = _draws(recipe, prod(shape))
     numbers = PALETTES[recipe.palette](raw, recipe).reshape(shape)
     if dtype.kind is Kind.BOOL:
-        return numbers != 0
+        flags: Array = numbers != 0
+        return flags
     if not dtype.is_float:
         return numbers.astype(dtype.carrier)
     numbers = rounded(numbers, dtype)

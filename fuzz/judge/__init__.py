@@ -1,0 +1,1 @@
+"""From executions to verdicts."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.operator import Array
 from abstract.program import to_carrier
 from abstract.reference import Bounded
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.judge.verdict import SEVERITY, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from abstract.operator import Array
 
 __all__ = ["SUSPECT_FACTOR", "Comparison", "compare", "worst"]
 
@@ -97,12 +100,13 @@ def _exact(got: Array, expected: Array) -> Comparison:
 
 
 def _numbers(got: Array, expected: Array, bound: Any) -> Comparison:
-    if isinstance(bound, float) and bound == 0.0:
-        if np.array_equal(got, expected):
-            return _OK
+    if isinstance(bound, float) and bound == 0.0 and np.array_equal(got, expected):
+        return _OK
     with np.errstate(all="ignore"):
         # Equality first: infinities and integers beyond 2**53 have no meaningful difference.
-        same = (got == expected) | ((got != got) & (expected != expected))
+        same = got == expected
+        if expected.dtype.kind in "fc":
+            same |= np.isnan(got) & np.isnan(expected)
         if same.all():
             return _OK
         if got.dtype.kind in "iub":

@@ -1,17 +1,21 @@
-"""Where a wrong answer begins: every intermediate value exposed, the first node whose output parts from the reference."""
+"""Where a wrong answer begins: intermediate values exposed, the first node whose output parts from the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import onnx
 
 from abstract.program import Program, parse
-from backends.tensor import Value
 from fuzz.judge.compare import Comparison, compare
 from fuzz.judge.judge import reference_values
 from fuzz.judge.verdict import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from backends.tensor import Value
 
 __all__ = ["Divergence", "Exposed", "expose", "first_divergence"]
 
@@ -28,8 +32,8 @@ class Exposed:
 class Divergence:
     """The first node, in topological order, with an output that the bound does not allow.
 
-    ``hidden`` says that there is none: with its intermediates exposed the target answers correctly, so the fault lies in
-    an optimisation that exposing them prevents.
+    ``hidden`` says that there is none: with its intermediates exposed the target answers correctly, so the fault lies
+    in an optimisation that exposing them prevents.
     """
 
     node: str
@@ -40,7 +44,7 @@ class Divergence:
 
     def __str__(self) -> str:
         if self.hidden:
-            return "none: with all intermediate values exposed the answer is right (an optimisation across nodes is at fault)"
+            return "none: with all intermediate values exposed the answer is right; an optimisation is at fault"
         return f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
@@ -17,17 +16,24 @@ from abstract.reference import Bounded, TooLarge, interpret
 from backends.protocol import Numerics, Outcome
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
-from fuzz.execute.execution import Execution
 from fuzz.judge.compare import Comparison, compare, worst
 from fuzz.judge.verdict import Verdict, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fuzz.execute.execution import Execution
 
 __all__ = ["Oracle", "Sample", "judge", "reference_values"]
 
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """``bound``: within the case's own error bound. ``allclose``: |a - b| <= atol + rtol |b|, b being the reference
-    or the target named in ``against``."""
+    """How outputs are judged.
+
+    ``bound``: within the case's own error bound. ``allclose``: |a - b| <= atol + rtol |b|, b being the reference or
+    the target named in ``against``.
+    """
 
     name: Literal["bound", "allclose"] = "bound"
     rtol: float = 1e-3
@@ -54,7 +60,7 @@ def _content(value: Value) -> Any:
 
 
 def held_types(target: str) -> dict[DType, DType]:
-    """The types that a target's numerics contract lets it hold in narrower ones (none for a backend not in the table)."""
+    """The types that a target's contract lets it hold in narrower ones; none for a backend that is not in the table."""
     row = BACKENDS.get(base_name(target))
     numerics = row.numerics if row is not None else Numerics()
     held = {}
@@ -165,7 +171,8 @@ class _Judge:
                 name = self.names[position] if position < len(self.names) else f"output {position}"
                 found.append((self.output(execution.target, number, position, actual, other), number, name))
         if not found:
-            return Verdict(self.case, execution.target, 0, Word.UNDECIDABLE.value, message="there is no output to judge")
+            message = self.problem or "there is no output to judge"
+            return Verdict(self.case, execution.target, 0, Word.UNDECIDABLE.value, message=message)
         chosen = worst([c for c, _, _ in found])
         _, number, name = next(f for f in found if f[0] is chosen)
         return Verdict(
@@ -175,9 +182,7 @@ class _Judge:
 
     def output(self, target: str, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
         if self.oracle.against is not None:
-            if other is None or number >= len(other.outputs):
-                return Comparison(Word.UNDECIDABLE, message=f"{self.oracle.against} has no result to compare with")
-            return compare(actual, self.tolerated(_plain(other.outputs[number][position])))
+            return self.other(number, position, actual, other)
         known = self.reference(number, target)
         sample = self.samples[number]
         opinion = sample.expected[position] if sample.foreign and position < len(sample.expected) else None
@@ -189,11 +194,14 @@ class _Judge:
             return compare(actual, self.tolerated(known[position]))
         found = compare(actual, known[position])
         if found.word in (Word.WRONG, Word.SUSPECT) and opinion is not None:
-            second = compare(actual, _opinion(opinion))
-            if second.word is Word.OK:
-                return Comparison(Word.DISPUTE, found.ratio, found.index, found.expected, found.actual, found.bound,
-                                  "it agrees with the outputs that came with the case, not with the reference")  # fmt: skip
+            return _second(found, compare(actual, _opinion(opinion)))
         return found
+
+    def other(self, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
+        """Against another target's output."""
+        if other is None or number >= len(other.outputs):
+            return Comparison(Word.UNDECIDABLE, message=f"{self.oracle.against} has no result to compare with")
+        return compare(actual, self.tolerated(_plain(other.outputs[number][position])))
 
     def tolerated(self, reference: Bounded) -> Bounded:
         """The same value with allclose's tolerance for its bound."""
@@ -208,21 +216,32 @@ class _Judge:
     def disputed(self, executions: Sequence[Execution], verdicts: Sequence[Verdict]) -> bool:
         """Whether several independent backends agree with one another on all outputs, and none with the reference."""
         independent = {base_name(e.target) for e in executions}
-        if self.oracle.name != "bound" or len(independent) < 2 or "reference" in independent:
+        if self.oracle.name != "bound" or self.oracle.against or len(independent) < 2 or "reference" in independent:
             return False
         if any(v.verdict not in (Word.WRONG, Word.SUSPECT) for v in verdicts):
             return False
-        first, *rest = executions
-        for other in rest:
-            for number, outputs in enumerate(first.outputs):
-                references = self.reference(number, other.target)
-                if references is None or number >= len(other.outputs):
+        return all(self.agree(executions[0], other) for other in executions[1:])
+
+    def agree(self, one: Execution, other: Execution) -> bool:
+        """Whether two targets gave the same outputs, each granted its own bound."""
+        for number, outputs in enumerate(one.outputs):
+            references = self.reference(number, other.target)
+            if references is None or number >= len(other.outputs):
+                return False
+            for mine, theirs, known in zip(outputs, other.outputs[number], references, strict=False):
+                plain = _plain(mine)
+                twice = Bounded(plain.value, 2 * np.asarray(known.bound), known.dtype)
+                if compare(theirs, twice).word is not Word.OK:
                     return False
-                for mine, theirs, known in zip(outputs, other.outputs[number], references, strict=False):
-                    plain = _plain(mine)
-                    if compare(theirs, Bounded(plain.value, 2 * np.asarray(known.bound), known.dtype)).word != Word.OK:
-                        return False
         return True
+
+
+def _second(found: Comparison, second: Comparison) -> Comparison:
+    """What differs from the reference but is what the case's author expects is a dispute between the two."""
+    if second.word is not Word.OK:
+        return found
+    message = "it agrees with the outputs that came with the case, not with the reference"
+    return replace(found, word=Word.DISPUTE, message=message)
 
 
 def _disputed(verdict: Verdict) -> Verdict:

@@ -7,11 +7,11 @@ a verdict (``error``), never the run.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
 from fuzz.errors import FuzzError, UsageError
@@ -19,6 +19,9 @@ from fuzz.judge.judge import Oracle, Sample, judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
 from fuzz.signature import read_signature
 from fuzz.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Judgement", "judge_root", "samples_of"]
 
@@ -83,7 +86,7 @@ def _limit_memory() -> None:
 
 
 def judge_root(
-    root: Path, oracle: Oracle, *, jobs: int = 1, progress: Callable[[int], None] = lambda cases: None
+    root: Path, oracle: Oracle, *, jobs: int = 1, progress: Callable[[int], None] = lambda _cases: None
 ) -> Judgement:
     """Judge every executed case; the verdicts go into the store as well.
 

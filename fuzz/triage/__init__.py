@@ -1,0 +1,1 @@
+"""From failing cases to findings."""
