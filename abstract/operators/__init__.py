@@ -10,11 +10,16 @@ from abstract.operators import (
     broadcast,
     cast,
     convolution,
+    creation,
     cropping,
+    cumulation,
     elementwise,
+    joining,
     linear,
     movement,
+    pooling,
     ranking,
+    rearrangement,
     reduction,
     resize,
     selection,
@@ -23,7 +28,8 @@ from abstract.operators import (
 __all__ = ["TABLE"]
 
 _FAMILIES = (
-    elementwise, broadcast, cast, linear, movement, cropping, selection, ranking, reduction, resize, convolution,
+    elementwise, broadcast, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
+    creation, reduction, cumulation, resize, convolution, pooling,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
