@@ -48,6 +48,7 @@ __all__ = [
 MODEL, RECORD, CASES = "model.onnx", "case.json", "cases"
 _PART = ".part-"
 _DATA_SET = re.compile(r"test_data_set_(\d+)$")
+_OUTPUT = re.compile(r"output_\d+\.pb$")
 _LARGEST_FILE = 2**31  # protocol buffers hold less than 2 GiB
 
 Role = Literal["input", "output"]
@@ -224,10 +225,11 @@ def read_record(case: Case) -> dict[str, Any]:
 def digest(case: Case) -> str:
     """sha256 (hex) of all that an execution reads: the model, its external data, the inputs.
 
-    Not of ``case.json`` and the expected outputs, which no backend sees.
+    Not of ``case.json`` and the expected outputs, which no backend sees. External data is what else lies in the
+    folder, where the model has the word by which it refers to such data.
     """
     total = hashlib.sha256()
-    for name, path in sorted(_read_by_backends(case.folder)):
+    for name, path in sorted(_read_by_backends(case)):
         total.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb", buffering=0) as file:
             while block := file.read(1 << 20):
@@ -235,15 +237,28 @@ def digest(case: Case) -> str:
     return total.hexdigest()
 
 
-def _read_by_backends(folder: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+def _read_by_backends(case: Case) -> Iterator[tuple[str, Path]]:
+    yield MODEL, case.model_path
+    for number, data_set in enumerate(case.data_sets):
+        yield from _files(data_set, f"{number}/")
+    if b"location" in case.model_path.read_bytes():
+        apart = {MODEL, RECORD, case.model_path.name, *(path.name for path in case.data_sets)}
+        with os.scandir(case.folder) as entries:
+            for entry in entries:
+                if entry.name not in apart and entry.is_dir(follow_symlinks=False):
+                    if not Path(entry.path, MODEL).exists():  # else it is another case
+                        yield from _files(Path(entry.path), f"{entry.name}/")
+                elif entry.name not in apart and entry.is_file():
+                    yield entry.name, Path(entry.path)
+
+
+def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if not (prefix == "" and Path(entry.path, MODEL).exists()):
-                    yield from _read_by_backends(Path(entry.path), name + "/")
-            elif entry.is_file() and name != RECORD and not re.search(r"(^|/)output_\d+\.pb$", name):
-                yield name, Path(entry.path)
+                yield from _files(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.is_file() and not _OUTPUT.match(entry.name):
+                yield prefix + entry.name, Path(entry.path)
 
 
 # --- writing ------------------------------------------------------------------------------------------------

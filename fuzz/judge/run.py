@@ -23,7 +23,7 @@ from fuzz.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Judgement", "judge_root", "samples_of"]
+__all__ = ["Judgement", "judge_alone", "judge_root", "samples_of"]
 
 _CHUNK = 16
 _MEMORY = 8 * 2**30  # bytes of address space a judging process may have
@@ -125,11 +125,11 @@ def _verdicts(
             pool.shutdown(cancel_futures=True)
             raise
     for case in broken:
-        yield _alone(root, case, oracle)
+        yield judge_alone(root, case, oracle)
         progress(1)
 
 
-def _alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
+def judge_alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
     """A case whose chunk lost its process, in a process of its own; if that dies too, the case did it."""
     with ProcessPoolExecutor(1, initializer=_limit_memory) as pool:
         try:
