@@ -46,7 +46,7 @@ def summation(n: int, dtype: DType | None) -> float:
     where rounding errors are biased once the sum outgrows the terms.
     """
     unit = rounding_unit(dtype)
-    if unit == 0.0 or n == 0:
+    if unit == 0.0 or n <= 0:
         return 0.0
     return unit * (n + 1 if dtype is not None and dtype.bits <= 16 else min(n + 1, 4 * sqrt(n) + 8))
 

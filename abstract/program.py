@@ -17,7 +17,7 @@ import onnx.numpy_helper
 
 from abstract.constraints import Constraints
 from abstract.dtypes import BY_CODE, DType
-from abstract.operator import Array, Operator, Typing
+from abstract.operator import Array, NotCovered, Operator, Typing
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 
@@ -161,6 +161,8 @@ class _Parser:
         bound: dict[str, DType] = {}
         for position, name in enumerate(node.input):
             formal = sign.formal(position)
+            if name in self.dtypes:
+                bound.setdefault(formal.variable, self.dtypes[name])
             if formal.name in row.parameters:
                 if name in self.constants:
                     params[formal.name] = parameter(self.constants[name])
@@ -168,10 +170,11 @@ class _Parser:
                     late[formal.name] = name
                 continue
             names.append(name or None)
-            if name in self.dtypes:
-                bound.setdefault(formal.variable, self.dtypes[name])
         dtypes = tuple(self.dtypes.get(n) if n else None for n in names)
-        outputs = output_dtypes(row, sign, params, dtypes, len(node.output), bound)
+        try:
+            outputs = output_dtypes(row, sign, params, dtypes, len(node.output), bound)
+        except NotCovered:
+            return self._opaque(node, sign, opset)
         if any(d is None for d in outputs):
             return self._opaque(node, sign, opset)
         declared = self._declare(node, outputs)
