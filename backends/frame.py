@@ -44,9 +44,9 @@ def encode(frame: Frame) -> list[bytes]:
     """The frame as byte strings to send one after the other. Raises `FrameError` if it is over the limit."""
     parts: list[bytes] = [frame.blob] if frame.blob else []
     forms = describe_values(frame.values, parts)
-    header = json.dumps(
-        [frame.operation, dict(frame.fields), len(frame.blob), forms], separators=(",", ":")
-    ).encode("ascii")
+    header = json.dumps([frame.operation, dict(frame.fields), len(frame.blob), forms], separators=(",", ":")).encode(
+        "ascii"
+    )
     length = sum(map(len, parts))
     if len(header) > _HEADER_LIMIT or length > BODY_LIMIT:
         raise FrameError(f"a message of {length} bytes is over the limit of {BODY_LIMIT}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from backends.protocol import InvalidCase, Unsupported, Words, heard
-from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
+from backends.tensor import EXTENDED, ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,8 @@ _PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider",
 # Types that numpy has itself; values of all others are handed over as raw bytes.
 _DIRECT = frozenset(
     f"tensor({name})"
-    for name in "float double float16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string".split()
+    for name in ONNX_NUMBERS
+    if name not in EXTENDED and not name.startswith("complex")
 )
 _NAMES = {number: name for name, number in ONNX_NUMBERS.items()}
 
@@ -116,9 +117,7 @@ def _handle(value: Value) -> Any:
     if value.element_type == "string":
         return onnxruntime.OrtValue.ortvalue_from_numpy(to_numpy(value))
     with heard(WORDS):
-        handle = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            value.shape, ONNX_NUMBERS[value.element_type]
-        )
+        handle = onnxruntime.OrtValue.ortvalue_from_shape_and_type(value.shape, ONNX_NUMBERS[value.element_type])
     if handle.tensor_size_in_bytes() != len(value.data):
         raise ValueError(f"ONNX Runtime keeps a {value.element_type} tensor in another size than ONNX")
     if value.data:

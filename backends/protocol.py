@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value
 
 
-class Outcome(str, Enum):
+class Outcome(str, Enum):  # noqa: UP042 - a worker's Python may be older than StrEnum
     """What became of one case on one target: a closed set.
 
     `unsupported`: the backend says in its own words that it lacks an operator or type. `rejected`: it refuses the
@@ -31,7 +31,7 @@ class Outcome(str, Enum):
     ERROR = "error"
 
 
-class Stage(str, Enum):
+class Stage(str, Enum):  # noqa: UP042 - a worker's Python may be older than StrEnum
     """How far a case has come: the front end reads the model, the compiler compiles it, the code runs."""
 
     IMPORT = "import"

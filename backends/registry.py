@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class Entry:
     options: tuple[Option, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     environment: tuple[tuple[str, str], ...] = ()
-    numerics: Numerics = Numerics()
+    numerics: Numerics = field(default_factory=Numerics)
     knobs: tuple[Knob, ...] = ()
 
     def install_command(self) -> str:
@@ -68,69 +68,65 @@ _PASSES = r"\w[\w.]*(\+\w[\w.]*)*"
 
 # Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
 ONE_THREAD: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), "1"
-    )
+    dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), "1")
 )
 
-BACKENDS: Mapping[str, Entry] = MappingProxyType({
-    entry.name: entry
-    for entry in (
-        Entry(
-            name="onnxruntime",
-            module="backends.onnxruntime",
-            distributions=("onnxruntime", "onnxruntime-gpu"),
-            requirements=("onnxruntime==1.31.1",),
-            options=(
-                Option("opt", r"0|1|2|3|99", "0, 1, 2, 3 or 99", "graph optimisation level (99: all)"),
-                Option("disable", _PASSES, "optimizer names joined by +", "optimizers to leave out"),
-                _THREADS,
-            ),
-            devices=("cpu", "cuda"),
-            numerics=Numerics(excess_half_precision=True),
-            knobs=(
-                Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
-                Knob("disable", (), "the optimizers named"),
-            ),
+_ENTRIES = (
+    Entry(
+        name="onnxruntime",
+        module="backends.onnxruntime",
+        distributions=("onnxruntime", "onnxruntime-gpu"),
+        requirements=("onnxruntime==1.31.1",),
+        options=(
+            Option("opt", r"0|1|2|3|99", "0, 1, 2, 3 or 99", "graph optimisation level (99: all)"),
+            Option("disable", _PASSES, "optimizer names joined by +", "optimizers to leave out"),
+            _THREADS,
         ),
-        Entry(
-            name="tvm",
-            module="backends.tvm",
-            distributions=("apache-tvm",),
-            requirements=("apache-tvm==0.27.0.post1",),
-            options=(
-                Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
-                Option("disable", _PASSES, "pass names joined by +", "passes to leave out"),
-                Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
-                _THREADS,
-            ),
-            numerics=Numerics(half_accumulator=True),
-            knobs=(
-                Knob("opt", ("0", "1", "2"), "passes above that level"),
-                Knob("disable", (), "the passes named"),
-            ),
+        devices=("cpu", "cuda"),
+        numerics=Numerics(excess_half_precision=True),
+        knobs=(
+            Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
+            Knob("disable", (), "the optimizers named"),
         ),
-        Entry(
-            name="openvino",
-            module="backends.openvino",
-            distributions=("openvino",),
-            requirements=("openvino==2026.4.1",),
-            options=(
-                Option("mode", r"accuracy|performance", "accuracy or performance", "execution mode (accuracy)"),
-                Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
-                _THREADS,
-            ),
-            # Measured: its CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
-            numerics=Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True),
+    ),
+    Entry(
+        name="tvm",
+        module="backends.tvm",
+        distributions=("apache-tvm",),
+        requirements=("apache-tvm==0.27.0.post1",),
+        options=(
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
+            Option("disable", _PASSES, "pass names joined by +", "passes to leave out"),
+            Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
+            _THREADS,
         ),
-        Entry(
-            name="reference",
-            module="backends.reference",
-            distributions=("onnx",),
-            requirements=("onnx==1.23.2",),
+        numerics=Numerics(half_accumulator=True),
+        knobs=(
+            Knob("opt", ("0", "1", "2"), "passes above that level"),
+            Knob("disable", (), "the passes named"),
         ),
-    )
-})
+    ),
+    Entry(
+        name="openvino",
+        module="backends.openvino",
+        distributions=("openvino",),
+        requirements=("openvino==2026.4.1",),
+        options=(
+            Option("mode", r"accuracy|performance", "accuracy or performance", "execution mode (accuracy)"),
+            Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
+            _THREADS,
+        ),
+        # Measured: its CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
+        numerics=Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True),
+    ),
+    Entry(
+        name="reference",
+        module="backends.reference",
+        distributions=("onnx",),
+        requirements=("onnx==1.23.2",),
+    ),
+)
+BACKENDS: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
 def installed_version(entry: Entry) -> str | None:

@@ -39,6 +39,9 @@ _EXTENDED: Mapping[str, tuple[int, str]] = MappingProxyType({
     "float6e2m3": (6, "float6_e2m3fn"), "float6e3m2": (6, "float6_e3m2fn"),
     "int4": (4, "int4"), "uint4": (4, "uint4"), "int2": (2, "int2"), "uint2": (2, "uint2"),
 })  # fmt: skip
+EXTENDED = frozenset(_EXTENDED)
+"""The element types that numpy lacks and ml_dtypes has."""
+
 _BITS: Mapping[str, int] = MappingProxyType(
     {name: bits for table in (_NATIVE, _EXTENDED) for name, (bits, _) in table.items()}
 )
@@ -105,9 +108,10 @@ def _dtype(element_type: str) -> np.dtype[Any]:
     try:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, _EXTENDED[element_type][1]))
+        kind: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _EXTENDED[element_type][1]))
     except (ImportError, AttributeError) as problem:
         raise TensorError(f"no array type for {element_type} in this environment ({problem})") from problem
+    return kind
 
 
 def to_numpy(tensor: Tensor) -> Array:

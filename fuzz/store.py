@@ -83,13 +83,27 @@ CREATE TABLE verdict (
 CREATE INDEX verdict_of_case ON verdict (case_id, target);
 CREATE INDEX execution_of_target ON execution (target_id);
 """
-# The newest execution of a target on a case, whatever version of the backend made the older ones.
-_LATEST = """
-SELECT max(execution.id) FROM execution JOIN target ON target.id = target_id GROUP BY case_id, target.name
+_INSERT_EXECUTION = "INSERT INTO execution VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_VERDICT = "INSERT INTO verdict VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)"
+_EXECUTIONS = """
+SELECT execution.id, "case".name, target.name, version, outcome, stage, message, stderr, attempts, wall_seconds,
+    cpu_seconds, data_sets
+FROM execution JOIN "case" ON "case".id = case_id JOIN target ON target.id = target_id
+WHERE "case".name = ? ORDER BY target.name, execution.id
 """
-_LATEST_OF_CASE = """
-SELECT max(other.id) FROM execution AS other JOIN target AS same ON same.id = other.target_id
-WHERE other.case_id = execution.case_id AND same.name = target.name
+# Of a target's executions on a case the newest, whatever version of the backend made the older ones.
+_NEWEST_EXECUTIONS = _EXECUTIONS.replace(
+    "ORDER BY",
+    """AND execution.id = (
+    SELECT max(other.id) FROM execution AS other JOIN target AS same ON same.id = other.target_id
+    WHERE other.case_id = execution.case_id AND same.name = target.name
+) ORDER BY""",
+)
+_COUNTS = """
+SELECT name, outcome, count(*) FROM (
+    SELECT target.name AS name, outcome, max(execution.id)
+    FROM execution JOIN target ON target.id = target_id GROUP BY case_id, target.name
+) GROUP BY name, outcome ORDER BY name, outcome
 """
 
 
@@ -159,7 +173,7 @@ class Store:
             _storable(execution.message), _storable(execution.stderr), execution.attempts,
             execution.wall_seconds, execution.cpu_seconds, len(execution.outputs),
         )  # fmt: skip
-        identifier = run(f"INSERT INTO execution VALUES (NULL{',?' * len(row)})", row).lastrowid
+        identifier = run(_INSERT_EXECUTION, row).lastrowid
         self._connection.executemany(
             "INSERT INTO output VALUES (?,?,?,?,?,?)",
             [
@@ -174,14 +188,7 @@ class Store:
 
         `all_versions` adds those that other versions of a backend made.
         """
-        newest = "" if all_versions else "AND execution.id = (" + _LATEST_OF_CASE + ")"
-        rows = self._rows(
-            'SELECT execution.id, "case".name, target.name, version, outcome, stage, message, stderr, attempts,'
-            " wall_seconds, cpu_seconds, data_sets FROM execution"
-            ' JOIN "case" ON "case".id = case_id JOIN target ON target.id = target_id'
-            f' WHERE "case".name = ? {newest} ORDER BY target.name, execution.id',  # noqa: S608 - a constant
-            (case,),
-        )
+        rows = self._rows(_EXECUTIONS if all_versions else _NEWEST_EXECUTIONS, (case,))
         return [
             Execution(
                 name, target, version, Outcome(outcome), Stage(stage) if stage else None, message, stderr, attempts,
@@ -222,11 +229,7 @@ class Store:
     def outcome_counts(self) -> dict[str, dict[Outcome, int]]:
         """How often each outcome came on each target, counting each case's newest execution."""
         counts: dict[str, dict[Outcome, int]] = {}
-        rows = self._rows(
-            "SELECT target.name, outcome, count(*) FROM execution JOIN target ON target.id = target_id"
-            f" WHERE execution.id IN ({_LATEST}) GROUP BY target.name, outcome ORDER BY target.name, outcome"  # noqa: S608 - a constant
-        )
-        for target, outcome, count in rows:
+        for target, outcome, count in self._rows(_COUNTS):
             counts.setdefault(target, {})[Outcome(outcome)] = count
         return counts
 
@@ -249,7 +252,7 @@ class Store:
                     json.dumps(verdict.expected), json.dumps(verdict.actual), verdict.bound, verdict.node,
                     _storable(verdict.message),
                 )  # fmt: skip
-                self._connection.execute(f"INSERT INTO verdict VALUES (NULL{',?' * len(row)})", row)
+                self._connection.execute(_INSERT_VERDICT, row)
 
     def verdicts(self, case: str | None = None) -> list[Verdict]:
         """All verdicts, or those on one case, ordered by case and as they were recorded."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fuzz.cli.options import jobs_option, json_option, print_json, root_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
     from pathlib import Path
 
     from backends.protocol import Outcome
     from fuzz.execute.run import Summary
-    from fuzz.execute.target import Target
 
 __all__ = ["command"]
 
@@ -51,7 +48,7 @@ __all__ = ["command"]
 @jobs_option
 @click.option("--force", is_flag=True, help="Execute again what has been executed already.")
 @json_option
-def command(  # noqa: PLR0913 - click gives each option as an argument
+def command(
     root: Path,
     backends: tuple[str, ...],
     timeout: float,
@@ -67,20 +64,26 @@ def command(  # noqa: PLR0913 - click gives each option as an argument
 
     Exit codes: 0 everything was executed, whatever came of it (`fuzz diff` judges); 2 misuse.
 
-    --json prints {"targets": {TARGET: {ok, unsupported, rejected, crash, timeout, oom, error}}}: how many of the
-    root's cases have each outcome.
+    --json prints {"targets": {TARGET: {ok, unsupported, rejected, crash, timeout, oom, error}}}: how many
+    of the root's cases have each outcome.
     """
+    import signal
+
     from fuzz.case import find_cases
+    from fuzz.cli.progress import progress_bar
     from fuzz.execute.run import execute
     from fuzz.execute.target import parse_targets
     from fuzz.store import Store
 
     targets = parse_targets(backends)
     cases = find_cases(root)
-    with Store.open(root, create=True) as store, _progress(len(cases) * len(targets)) as advance:
+    # A polite kill stops the run as Ctrl-C does: workers end and what was finished is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Store.open(root, create=True) as store, progress_bar("executing", len(cases) * len(targets)) as advance:
         summary = execute(
-            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force, progress=advance
-        )
+            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force,
+            progress=lambda _target, _outcome: advance(1),
+        )  # fmt: skip
     if summary.interrupted:
         raise click.Abort
     if as_json:
@@ -93,43 +96,18 @@ def _plain(outcomes: Mapping[str, Mapping[Outcome, int]]) -> dict[str, dict[str,
     return {target: {outcome.value: n for outcome, n in row.items()} for target, row in outcomes.items()}
 
 
-def _progress(total: int) -> AbstractContextManager[Callable[[Target, Outcome], None]]:
-    """A bar on standard error where that is a terminal; what it gives is called for each case."""
-    import sys
-
-    if not sys.stderr.isatty():
-        return nullcontext(lambda _target, _outcome: None)
-    return _bar(total)
-
-
-def _bar(total: int) -> Any:
-    from contextlib import contextmanager
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    @contextmanager
-    def show() -> Any:
-        columns = (TextColumn("executing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=total)
-            yield lambda _target, _outcome: progress.advance(task)
-
-    return show()
-
-
 def _print_table(summary: Summary) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from backends.protocol import Outcome
+    from fuzz.cli.tables import console, printable
 
-    table = Table()
-    table.add_column("target")
-    for outcome in Outcome:
+    shown = [o for o in Outcome if o is Outcome.OK or any(row[o] for row in summary.outcomes.values())]
+    table = Table("target", box=None, pad_edge=False, header_style="bold")
+    for outcome in shown:
         table.add_column(outcome.value, justify="right")
     for target, row in summary.outcomes.items():
-        table.add_row(target, *(str(row[outcome]) if row[outcome] else "-" for outcome in Outcome))
-    console = Console()
-    console.print(table)
-    console.print(f"{summary.executed} executed now, {summary.skipped} executed before")
+        table.add_row(printable(target), *(f"{row[outcome]:,}" if row[outcome] else "·" for outcome in shown))
+    output = console()
+    output.print(table)
+    output.print(f"{summary.executed:,} executed now, {summary.skipped:,} before", style="dim", highlight=False)

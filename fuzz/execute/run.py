@@ -232,11 +232,18 @@ class _Lane:
         if self._worker is not None and (not self._worker.alive or self._worker.bloated):
             self._drop()
         if self._worker is None:
+            self._worker = self._start(target)
+        return self._worker
+
+    def _start(self, target: Target) -> Worker:
+        try:
+            return Worker(target, self._limits, self._stop)
+        except WorkerError:
+            # A machine short of memory may fail to start a process once; a broken environment fails again.
             try:
-                self._worker = Worker(target, self._limits, self._stop)
+                return Worker(target, self._limits, self._stop)
             except WorkerError as problem:
                 raise TargetError(str(problem)) from None
-        return self._worker
 
     def _drop(self) -> None:
         if self._worker is not None:
@@ -247,9 +254,7 @@ class _Lane:
 class _Writer:
     """Counts what comes in and writes it in batches."""
 
-    def __init__(
-        self, store: Store, targets: Sequence[Target], progress: Callable[[Target, Outcome], None]
-    ) -> None:
+    def __init__(self, store: Store, targets: Sequence[Target], progress: Callable[[Target, Outcome], None]) -> None:
         self._store = store
         self._progress = progress
         self._counts = {target.canonical: dict.fromkeys(Outcome, 0) for target in targets}
@@ -284,27 +289,29 @@ class _Writer:
         self._progress(item.target, item.outcome)
 
     def _flush(self) -> None:
-        batch, self._batch = self._batch, []
+        if self._batch:
+            executions = [item.execution for item in self._batch if item.execution is not None]
+            self._store.record_executions(executions, [item.digest for item in self._batch])
+            # Forgotten only now: a Ctrl-C while they are being written leaves them for the last flush.
+            self._batch = []
         self._written_at = time.monotonic()
-        if batch:
-            executions = [item.execution for item in batch if item.execution is not None]
-            self._store.record_executions(executions, [item.digest for item in batch])
 
-    def close(
-        self, finished: queue.Queue[_Finished | Exception | None], lanes: Sequence[threading.Thread]
-    ) -> None:
-        """Wait for the lanes and write what they had finished."""
-        while any(lane.is_alive() for lane in lanes):
-            self._empty(finished)
-            time.sleep(0.005)
-        self._empty(finished)
-        self._flush()
+    def close(self, finished: queue.Queue[_Finished | Exception | None], lanes: Sequence[threading.Thread]) -> None:
+        """Wait for the lanes, which have been told to stop, and write what they had finished.
 
-    def _empty(self, finished: queue.Queue[_Finished | Exception | None]) -> None:
-        while not finished.empty():
-            item = finished.get()
+        Nothing is written before all of them have ended: a full disk must not keep one waiting for room in the queue.
+        """
+        late: list[_Finished] = []
+        while any(lane.is_alive() for lane in lanes) or not finished.empty():
+            try:
+                item = finished.get(timeout=0.01)
+            except (queue.Empty, KeyboardInterrupt):  # a second Ctrl-C would only lose what is finished
+                continue
             if isinstance(item, _Finished):
-                self._take(item)
+                late.append(item)
+        for item in late:
+            self._take(item)
+        self._flush()
 
     def summary(self, *, interrupted: bool) -> Summary:
         """What was done."""
@@ -331,13 +338,17 @@ class _Library:
             return self._request(case)
 
 
+def _read_model(case: Case) -> bytes:
+    if case.model_path.stat().st_size > BODY_LIMIT:
+        raise CaseError(f"{case.model_path} is larger than 2 GiB, which no protocol buffer is")
+    return case.model_path.read_bytes()
+
+
 def _request(case: Case) -> _Request:
     """Read and encode a case; a fault of its files is told, not raised."""
     try:
-        if case.model_path.stat().st_size > BODY_LIMIT:
-            raise CaseError(f"{case.model_path} is larger than 2 GiB, which no protocol buffer is")
         values = [list(read_inputs(case, data_set)) for data_set in case.data_sets]
         folder = {"folder": str(case.folder.resolve())}
-        return _Request(encode(Frame("execute", folder, values, case.model_path.read_bytes())), "")
+        return _Request(encode(Frame("execute", folder, values, _read_model(case))), "")
     except (CaseError, FrameError, OSError) as problem:
         return _Request((), f"the case cannot be read: {problem}")

@@ -78,7 +78,7 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
     entry = table[name]
     pairs = _pairs(text, match["options"])
     python = pairs.get("python", sys.executable)
-    options = {key: value for key, value in pairs.items() if key != "python" and not key.startswith("env.")}
+    options = {key: value for key, value in pairs.items() if key != "python" and not _VARIABLE.fullmatch(key)}
     _check_options(entry, options)
     if device is not None and device not in entry.devices:
         raise TargetError(f"{name} runs on {' or '.join(entry.devices)}, not on {device!r}")
@@ -98,7 +98,7 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
         device=device or entry.devices[0],
         entry=entry,
         python=python,
-        environment=tuple(sorted((key[4:], pairs[key]) for key in pairs if key.startswith("env."))),
+        environment=tuple(sorted((key[4:], pairs[key]) for key in pairs if _VARIABLE.fullmatch(key))),
     )
 
 
@@ -157,9 +157,7 @@ def _check_cuda(entry: Entry) -> None:
     raise TargetError(f"{entry.name}@cuda: the installed {entry.name} has no CUDA; pip install onnxruntime-gpu")
 
 
-def _canonical(
-    name: str, version: str | None, pairs: Mapping[str, str], device: str | None, entry: Entry
-) -> str:
+def _canonical(name: str, version: str | None, pairs: Mapping[str, str], device: str | None, entry: Entry) -> str:
     text = name if version is None else f"{name}=={version}"
     if pairs:
         text += ":" + ",".join(f"{key}={pairs[key]}" for key in sorted(pairs))

@@ -19,7 +19,6 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from backends import __main__ as _entry_point
@@ -28,7 +27,7 @@ from backends.protocol import Outcome, Stage
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from threading import Event
     from types import TracebackType
 
@@ -100,7 +99,7 @@ class Worker:
         self._printed = os.memfd_create("worker-output")
         fcntl.fcntl(self._printed, fcntl.F_SETFL, os.O_APPEND)
         self._socket, other = socket.socketpair()
-        self._socket.setblocking(False)
+        self._socket.settimeout(0.0)
         self._poll = select.poll()
         self._last_words = ""
         try:
@@ -184,8 +183,9 @@ class Worker:
                         outputs.append(tuple(frame.values))
                     case "done":
                         return self._finished(frame, tuple(outputs))
-                    case _:
-                        raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {frame.operation!r}")
+                    case unknown:
+                        end = _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")
+                        return self._finish_dead(end, stage, outputs)
         except (KeyError, TypeError, ValueError) as problem:
             # A frame without its fields is as good as a crash: the worker is not to be trusted from here on.
             return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), stage, outputs)

@@ -1,0 +1,67 @@
+"""A worker of a real backend for each target that a test asks for, and models written as text."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import onnx.parser
+import pytest
+
+from backends.frame import Frame, encode
+from backends.tensor import from_numpy
+from fuzz.execute.target import parse_target
+from fuzz.execute.worker import Limits, Worker
+
+TARGETS = (
+    "onnxruntime",
+    "onnxruntime:opt=0",
+    "onnxruntime:disable=ConstantFolding+MatMulAddFusion",
+    "tvm",
+    "tvm:opt=0",
+    "tvm:disable=FuseOps,exec_mode=compiled",
+    "openvino",
+    "openvino:mode=performance",
+    "reference",
+)
+
+
+def model(body: str, opset: int = 17) -> bytes:
+    """A serialized model of a graph in ONNX's own text form."""
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]>\n{body}').SerializeToString()
+
+
+def ask(worker: Worker, serialized: bytes, *data_sets, folder: str | None = None):
+    """Execute a model on data sets of arrays (or of values made already)."""
+    values = [[from_numpy(x) if isinstance(x, np.ndarray) else x for x in inputs] for inputs in data_sets]
+    return worker.execute(encode(Frame("execute", {"folder": folder}, values, serialized)))
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """Makes the worker of a target when it is first asked for, or anew where it has died."""
+    made: dict[str, Worker] = {}
+
+    def worker(target: str) -> Worker:
+        if target not in made or not made[target].alive:
+            made[target] = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
+        return made[target]
+
+    yield worker
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture
+def execute(workers):
+    return lambda target, serialized, *data_sets, **options: ask(workers(target), serialized, *data_sets, **options)
+
+
+@pytest.fixture(name="model")
+def model_fixture():
+    return model
+
+
+@pytest.fixture(params=TARGETS)
+def target(request):
+    return request.param

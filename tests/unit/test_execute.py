@@ -1,0 +1,200 @@
+"""Whatever a compiler does to its worker becomes an outcome, and every other case finishes."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backends.protocol import Outcome, Stage
+from backends.tensor import to_numpy
+from fuzz.case import find_cases
+from fuzz.errors import TargetError
+from fuzz.execute.run import execute
+from fuzz.store import Store
+
+LIMITS = {"timeout": 1.0, "memory": 400, "jobs": 2}
+
+
+def descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture
+def run(toy, tmp_path, monkeypatch):
+    """Execute a root on the toy backend and give back its executions by action; nothing may be left over."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    def run(root: Path, target: str = "toy", **options):
+        before = descriptors()
+        threads = threading.active_count()
+        with Store.open(root, create=True) as store:
+            summary = execute(find_cases(root), [toy(target)], store=store, **{**LIMITS, **options})
+            found = {case: store.executions(case)[0] for case in store.cases()}
+        assert psutil.Process().children() == []
+        assert threading.active_count() == threads
+        assert descriptors() == before
+        assert list(scratch.iterdir()) == []
+        assert sum(summary.outcomes[toy(target).canonical].values()) == len(find_cases(root))
+        return {case.partition("-")[2]: execution for case, execution in found.items()}, summary
+
+    return run
+
+
+def test_a_case_that_goes_well_has_its_outputs(run, make_root):
+    found, summary = run(make_root("fine", "fine", data_sets=2))
+    assert summary.executed == 2
+    execution = found["fine"]
+    assert (execution.outcome, execution.stage, execution.attempts) == (Outcome.OK, Stage.RUN, 1)
+    assert execution.message == execution.stderr == ""
+    assert [to_numpy(outputs[0]).tolist() for outputs in execution.outputs] == [[-1, 0, 2], [-1, 1, 2]]
+    assert execution.version
+
+
+WORST = {
+    "kill": (Outcome.CRASH, "SIGKILL"),
+    "segv": (Outcome.CRASH, "SIGSEGV"),
+    "abort": (Outcome.CRASH, "SIGABRT"),
+    "exit": (Outcome.CRASH, "status 0"),
+    "exit3": (Outcome.CRASH, "status 3"),
+    "half_a_frame": (Outcome.CRASH, "status 0"),
+    "garble": (Outcome.CRASH, "garbled"),
+    "wrong_fields": (Outcome.CRASH, "garbled"),
+    "unknown_operation": (Outcome.CRASH, "gossip"),
+    "deaf": (Outcome.CRASH, "closed its channel"),
+    "sleep": (Outcome.TIMEOUT, "stands still"),
+    "spin": (Outcome.TIMEOUT, "CPU time"),
+    "flood": (Outcome.TIMEOUT, "stopped after"),
+    "allocate": (Outcome.OOM, "resident memory"),
+    "child_allocates": (Outcome.OOM, "resident memory"),
+    "litter": (Outcome.CRASH, "SIGKILL"),
+    "no_memory": (Outcome.OOM, "bad_alloc"),
+    "python_memory": (Outcome.OOM, ""),
+}
+
+
+@pytest.mark.parametrize("action", WORST)
+def test_the_worst_becomes_its_outcome_and_the_others_finish(run, make_root, action):
+    found, _ = run(make_root("fine", action, "garbage", action + "@run", "fine@run"))
+    outcome, words = WORST[action]
+    for name, stage in ((action, Stage.IMPORT), (f"{action}-at-run", Stage.RUN)):
+        assert (found[name].outcome, found[name].stage, found[name].attempts) == (outcome, stage, 2)
+        assert words in found[name].message
+    for name in ("fine", "garbage", "fine-at-run"):
+        assert found[name].outcome is Outcome.OK
+        assert len(found[name].outputs) == 1
+
+
+def test_refusals_are_told_apart_and_not_repeated(run, make_root):
+    found, _ = run(make_root("lacks", "rejects@compile", "bug@run", "garbage@run"))
+    seen = {name: (execution.outcome, execution.stage, execution.attempts) for name, execution in found.items()}
+    assert seen == {
+        "lacks": (Outcome.UNSUPPORTED, Stage.IMPORT, 1),
+        "rejects-at-compile": (Outcome.REJECTED, Stage.COMPILE, 1),
+        "bug-at-run": (Outcome.ERROR, Stage.RUN, 1),
+        "garbage-at-run": (Outcome.OK, Stage.RUN, 1),
+    }
+    assert found["lacks"].message == "no such operator"
+    assert "TypeError: the harness has a bug (toy_backend.py:" in found["bug-at-run"].message
+
+
+def test_a_crash_that_does_not_repeat_is_flaky(run, make_root, tmp_path):
+    found, _ = run(make_root("crash_once"), f"toy:env.TOY_FLAG={tmp_path / 'flag'}")
+    execution = found["crash_once"]
+    assert (execution.outcome, execution.attempts) == (Outcome.OK, 2)
+    assert execution.message.startswith("flaky: crash at first (the worker died of SIGSEGV")
+    assert "the first time hurts" in execution.stderr
+    assert len(execution.outputs) == 1
+
+
+def test_native_last_words_are_kept_without_terminal_colours(run, make_root):
+    found, _ = run(make_root("segv", "flood"))
+    assert "Segmentation fault" in found["segv"].stderr
+    assert "the same line again" in found["flood"].stderr
+    assert len(found["flood"].stderr) <= 4000
+    assert "\x1b" not in found["segv"].stderr
+
+
+def test_the_children_of_a_worker_go_with_it(run, make_root, tmp_path):
+    flag = tmp_path / "flag"
+    run(make_root("child_and_crash"), f"toy:env.TOY_FLAG={flag}")
+    child = int(flag.read_text(encoding="ascii"))
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_data_sets_before_a_crash_keep_their_outputs(run, make_root):
+    found, _ = run(make_root("kill@run2", data_sets=3))
+    execution = found["kill-at-run2"]
+    assert (execution.outcome, execution.stage) == (Outcome.CRASH, Stage.RUN)
+    assert [to_numpy(outputs[0]).tolist() for outputs in execution.outputs] == [[-1, 0, 2]]
+
+
+def test_what_is_in_the_store_is_not_executed_again(run, make_root, make_case):
+    root = make_root("fine", "lacks")
+    assert run(root)[1].executed == 2
+    make_case(root, "02-slow", "slow")
+    _, summary = run(root)
+    assert (summary.executed, summary.skipped) == (1, 2)
+    assert summary.outcomes["toy"][Outcome.OK] == 2
+    assert summary.outcomes["toy"][Outcome.UNSUPPORTED] == 1
+    assert run(root, force=True)[1].executed == 3
+    assert run(root, "toy:mood=bad")[1].executed == 3
+
+
+def test_a_case_that_has_changed_is_executed_again(run, make_root):
+    root = make_root("fine", "fine")
+    run(root)
+    model = root / "00-fine" / "model.onnx"
+    model.write_bytes(model.read_bytes().replace(b"fine", b"slow"))
+    _, summary = run(root)
+    assert (summary.executed, summary.skipped) == (1, 1)
+    assert summary.outcomes["toy"][Outcome.OK] == 2
+
+
+def test_files_at_fault_are_an_error_of_the_case(run, make_root):
+    root = make_root("fine", "fine", "fine")
+    (root / "00-fine" / "test_data_set_0" / "input_0.pb").write_bytes(b"\xff\xff garbage")
+    (root / "01-fine" / "model.onnx").write_bytes(b"\x00 no model")
+    _, summary = run(root)
+    assert summary.outcomes["toy"][Outcome.ERROR] == 2
+    assert summary.outcomes["toy"][Outcome.OK] == 1
+    with Store.open(root) as store:
+        assert store.executions("00-fine")[0].message.startswith("the case cannot be read: ")
+
+
+def test_a_worker_that_cannot_start_says_why(toy, make_root):
+    root = make_root("fine")
+    with Store.open(root, create=True) as store, pytest.raises(TargetError, match=r"did not start.*missing\.py"):
+        execute(find_cases(root), [toy("broken")], store=store)
+    assert psutil.Process().children() == []
+
+
+def test_more_lanes_than_targets_share_the_cases(run, make_root):
+    found, summary = run(make_root(*["slow"] * 6), jobs=4)
+    assert summary.executed == 6
+    assert found["slow"].outcome is Outcome.OK
+
+
+def test_one_lane_serves_several_targets(toy, make_root):
+    root = make_root("fine", "lacks")
+    with Store.open(root, create=True) as store:
+        summary = execute(find_cases(root), [toy(), toy("toy:mood=bad")], store=store, jobs=1)
+    assert {name: row[Outcome.OK] for name, row in summary.outcomes.items()} == {"toy": 1, "toy:mood=bad": 1}
+
+
+def test_a_starved_worker_is_not_timed_out(toy):
+    """A wait that the machine causes is no time-out: what counts beyond the deadline is CPU time."""
+    from fuzz.execute.worker import Limits, Worker
+
+    with Worker(toy(), Limits(1.0, 1 << 30), threading.Event()) as worker:
+        worker._begin(1.0)
+        worker._cpu_before, worker._cpu_last = 0.0, 0.0
+        worker._cpu_used = lambda: 0.2
+        worker._judge_delay(2.5)
+        with pytest.raises(Exception, match="stopped after 4"):
+            worker._judge_delay(4.5)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from backends.registry import BACKENDS, Entry
+from fuzz.errors import TargetError
+from fuzz.execute.target import parse_target, parse_targets
+
+
+def test_a_plain_name():
+    target = parse_target("onnxruntime")
+    assert (target.canonical, target.backend, target.options, target.device) == (
+        "onnxruntime",
+        "onnxruntime",
+        (),
+        "cpu",
+    )
+    assert target.python == sys.executable
+    assert target.version
+
+
+def test_options_are_sorted_and_the_default_device_is_dropped():
+    target = parse_target("onnxruntime:threads=2,opt=0@cpu")
+    assert target.canonical == "onnxruntime:opt=0,threads=2"
+    assert target.options == (("opt", "0"), ("threads", "2"))
+
+
+def test_the_canonical_text_means_the_same():
+    text = "onnxruntime:env.B=1,disable=A+B,opt=1"
+    target = parse_target(text)
+    assert parse_target(target.canonical) == target
+
+
+def test_the_version_that_is_installed_may_be_named():
+    version = parse_target("tvm").version
+    assert parse_target(f"tvm=={version}:opt=1").canonical == f"tvm=={version}:opt=1"
+
+
+def test_a_local_build_has_its_own_interpreter_and_variables():
+    target = parse_target(f"tvm:env.TVM_LOG=a=b,python={sys.executable}")
+    assert target.python == sys.executable
+    assert target.environment == (("TVM_LOG", "a=b"),)
+    assert target.options == ()
+    assert target.version == parse_target("tvm").version
+
+
+def test_one_thread_unless_asked_for_more():
+    assert parse_target("tvm").variables()["TVM_NUM_THREADS"] == "1"
+    assert parse_target("tvm:threads=3").variables()["OMP_NUM_THREADS"] == "3"
+    assert parse_target("tvm:env.OMP_NUM_THREADS=7").variables()["OMP_NUM_THREADS"] == "7"
+
+
+def test_the_same_target_counts_once():
+    targets = parse_targets(("tvm:opt=0,threads=1", "reference", "tvm:threads=1,opt=0"))
+    assert [target.canonical for target in targets] == ["tvm:opt=0,threads=1", "reference"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no target: write NAME"),
+        ("tvm:", "is no option: write OPTION=VALUE"),
+        ("tvm:opt", "'opt' in 'tvm:opt' is no option"),
+        ("tvm:opt=", "is no option"),
+        ("tvm:opt=1,,threads=1", "is no option"),
+        ("tvm:opt=1,opt=2", "stands twice"),
+        ("tmv", "unknown backend 'tmv': known are onnxruntime, openvino, reference, tvm"),
+        ("onnxruntime:opt=7", "opt is 0, 1, 2, 3 or 99"),
+        ("onnxruntime:disable=A,B", "'B' in"),
+        ("onnxruntime:threads=0", "a number from 1 to 999"),
+        ("openvino:fast=1", "has no option 'fast': it has mode, precision, threads, python, env.NAME"),
+        ("onnxruntime==1.2.3", "1.2.3 is asked for but .* is installed: other versions are not supported yet"),
+        ("tvm@cuda", "tvm runs on cpu, not on 'cuda'"),
+        ("onnxruntime@cuda", "has no CUDA; pip install onnxruntime-gpu"),
+        ("tvm:python=/nowhere/python", "is no interpreter"),
+        ("tvm:env.1=2", "has no option"),
+    ],
+)
+def test_misuse_gets_one_line_that_helps(text, words):
+    with pytest.raises(TargetError, match=words) as caught:
+        parse_target(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_installed_names_the_command():
+    table = {"ghost": Entry("ghost", "backends.ghost", ("no-such-distribution",), ("no-such-distribution==1.0",))}
+    with pytest.raises(TargetError, match=r"ghost is not installed: pip install no-such-distribution==1\.0"):
+        parse_target("ghost", table)
+
+
+def test_a_program_that_is_no_interpreter_is_refused(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexit 9\n", encoding="ascii")
+    script.chmod(0o755)
+    with pytest.raises(TargetError, match="does not run as a Python interpreter"):
+        parse_target(f"tvm:python={script}")
+
+
+@pytest.mark.parametrize("entry", BACKENDS.values(), ids=lambda entry: entry.name)
+def test_the_table_is_whole(entry):
+    assert entry.module == f"backends.{entry.name}"
+    assert entry.requirements
+    assert all("==" in requirement for requirement in entry.requirements)
+    for knob in entry.knobs:
+        option = entry.option(knob.option)
+        assert option is not None
+        assert all(option.allows(value) for value in knob.values)

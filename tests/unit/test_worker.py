@@ -1,0 +1,134 @@
+"""Workers and their driver end together, and a run that is stopped goes on where it was."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backends.protocol import Outcome
+from fuzz.execute.worker import Interrupted, Limits, Worker
+from fuzz.store import Store
+
+HERE = Path(__file__).parent
+DRIVER = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from backends.registry import Entry
+from fuzz.case import find_cases
+from fuzz.execute.run import execute
+from fuzz.execute.target import parse_target
+from fuzz.store import Store
+entry = Entry("toy", sys.argv[2], ("onnx",), ())
+root = Path(sys.argv[3])
+with Store.open(root, create=True) as store:
+    summary = execute(find_cases(root), [parse_target("toy", {"toy": entry})], store=store, jobs=1,
+                      progress=lambda target, outcome: print(outcome.value, flush=True))
+print("interrupted" if summary.interrupted else "finished", summary.executed, summary.skipped, flush=True)
+"""
+
+
+def drive(root: Path) -> subprocess.Popen[str]:
+    arguments = [str(HERE.parents[1]), str(HERE / "toy_backend.py"), str(root)]
+    return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def wait_until(condition, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
+
+
+def over(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("action", ["sleep", "spin"])
+def test_a_worker_dies_with_its_driver(make_root, action):
+    with drive(make_root(action)) as driver:
+        assert wait_until(lambda: workers_of(driver))
+        (worker,) = workers_of(driver)
+        driver.kill()
+        driver.wait()
+        assert wait_until(lambda: over(worker))
+
+
+def test_an_idle_worker_ends_when_the_channel_closes(toy):
+    worker = Worker(toy(), Limits(5.0, 1 << 30), threading.Event())
+    process = psutil.Process(worker._process.pid)
+    worker._socket.close()
+    assert worker._exits_within(10.0)
+    assert worker._process.wait() == 0
+    worker.close()
+    assert over(process)
+
+
+def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(make_root):
+    root = make_root(*["slow"] * 20)
+    with drive(root) as driver:
+        for _ in range(3):
+            assert driver.stdout.readline().strip() == "ok"
+        workers = workers_of(driver)
+        driver.send_signal(signal.SIGINT)
+        rest = driver.stdout.read().split("\n")
+        assert driver.wait() == 0
+    state, executed, skipped = rest[-2].split()
+    assert (state, skipped) == ("interrupted", "0")
+    assert 3 <= int(executed) < 20
+    assert all(over(worker) for worker in workers)
+    with Store.open(root) as store:
+        assert len(store.cases()) == int(executed)
+    with drive(root) as driver:
+        last = driver.stdout.read().split("\n")[-2]
+        assert driver.wait() == 0
+    assert last == f"finished {20 - int(executed)} {executed}"
+
+
+def test_a_killed_driver_leaves_a_store_that_opens(make_root):
+    root = make_root(*["slow"] * 12)
+    with drive(root) as driver:
+        for _ in range(8):
+            driver.stdout.readline()
+        driver.kill()
+        driver.wait()
+    with Store.open(root) as store:
+        for case in store.cases():
+            assert store.executions(case)[0].outcome is Outcome.OK
+
+
+def test_a_worker_that_is_busy_can_be_stopped(toy, make_root):
+    from fuzz.case import find_cases
+    from fuzz.execute.run import _request
+
+    (case,) = find_cases(make_root("sleep"))
+    stop = threading.Event()
+    with Worker(toy(), Limits(60.0, 1 << 30), stop) as worker:
+        threading.Timer(0.2, stop.set).start()
+        with pytest.raises(Interrupted):
+            worker.execute(_request(case).parts)
+
+
+def test_a_worker_sees_neither_our_packages_nor_the_users_path(toy, tmp_path, monkeypatch):
+    """`python -I`: no PYTHONPATH, no working directory, no folder of the script among the places of packages."""
+    (tmp_path / "onnx.py").write_text("raise RuntimeError('the wrong one')", encoding="ascii")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with Worker(toy(), Limits(20.0, 1 << 30), threading.Event()) as worker:
+        process = psutil.Process(worker._process.pid)
+        assert process.cwd() not in {str(Path.cwd()), str(tmp_path)}
+        assert not any(key.startswith("PYTHON") for key in process.environ())
+        assert worker.version
