@@ -35,6 +35,7 @@ __all__ = [
     "Case",
     "DataSet",
     "clean_root",
+    "data_sets_of",
     "digest",
     "find_cases",
     "open_root",
@@ -113,16 +114,15 @@ def _foreign_cases(root: Path) -> Iterator[Case]:
 
 
 def _case(name: str, folder: Path) -> Case | None:
-    sets = []
-    model = False
+    model = folder / MODEL
+    return Case(name, folder, model, data_sets_of(folder)) if os.path.exists(model) else None
+
+
+def data_sets_of(folder: Path) -> tuple[Path, ...]:
+    """The test_data_set_N folders in a folder, by their numbers."""
     with os.scandir(folder) as entries:
-        for entry in entries:
-            model = model or entry.name == MODEL
-            if match := _DATA_SET.match(entry.name):
-                sets.append((int(match[1]), folder / entry.name))
-    if not model:
-        return None
-    return Case(name, folder, folder / MODEL, tuple(path for _, path in sorted(sets)))
+        found = [(int(match[1]), folder / e.name) for e in entries if (match := _DATA_SET.match(e.name))]
+    return tuple(path for _, path in sorted(found))
 
 
 # --- reading ------------------------------------------------------------------------------------------------

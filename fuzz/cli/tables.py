@@ -56,8 +56,9 @@ def _cell(word: str, count: int) -> str:
 def print_findings(to: Console, findings: Sequence[Verdict], *, remedy: str) -> None:
     """The first findings, each in two or three lines; ``remedy`` says where the others can be seen."""
     for finding in findings[:_SHOWN]:
-        to.print(f"{finding.case} on {finding.target}: {finding.verdict}", style="bold red", markup=False)
-        for line in _lines(finding):
+        style = _STYLES.get(finding.verdict, "bold red")
+        to.print(f"{finding.case} on {finding.target}: {finding.verdict}", style=style, markup=False)
+        for line in _lines(finding) if finding.verdict != "ok" else ():
             to.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     if len(findings) > _SHOWN:
         to.print(f"... and {len(findings) - _SHOWN:,} more: {remedy}", markup=False)

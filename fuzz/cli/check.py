@@ -1,0 +1,71 @@
+"""`fuzz check`: one model of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fuzz.cli.diff import oracle_from, oracle_options
+from fuzz.cli.options import json_option, print_json
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--backend",
+    "backends",
+    metavar="TARGET",
+    multiple=True,
+    required=True,
+    help="Where to run it, such as tvm or onnxruntime:opt=0. Repeat it for several.",
+)
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with input_0.pb, input_1.pb, ...  [default: test_data_set_* beside the model, else made up]",
+)
+@oracle_options
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="S",
+              help="Seconds for one target.")  # fmt: skip
+@click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, metavar="MB",
+              help="Resident memory of one worker process.")  # fmt: skip
+@json_option
+def command(
+    model: Path,
+    backends: tuple[str, ...],
+    inputs: Path | None,
+    oracle: str,
+    rtol: float | None,
+    atol: float | None,
+    timeout: float,
+    memory: int,
+    as_json: bool,
+) -> int:
+    """Run and judge one model of your own.
+
+    Where a target is wrong, the model runs there once more with every intermediate value exposed, which shows the
+    first node at which it parts from the reference.
+
+    \b
+    fuzz check model.onnx --backend tvm --backend openvino
+    fuzz check model.onnx --inputs test_data_set_0 --backend onnxruntime
+
+    --json prints {model, verdicts: [{target, verdict, data_set, output, index, expected, actual, bound,
+    bound_ratio, node, message}]}. Exit code 1 means findings.
+    """
+    from fuzz.check import Limits, check_model
+    from fuzz.cli.tables import console, print_findings, verdict_json
+    from fuzz.execute.target import parse_targets
+    from fuzz.judge.verdict import FINDINGS
+
+    targets = parse_targets(backends)
+    verdicts = check_model(model, inputs, targets, oracle_from(oracle, rtol, atol), Limits(timeout, memory))
+    if as_json:
+        print_json({"model": str(model), "verdicts": [verdict_json(verdict) for verdict in verdicts]})
+    else:
+        print_findings(console(), verdicts, remedy="see --json")
+    return 1 if any(verdict.verdict in FINDINGS for verdict in verdicts) else 0
