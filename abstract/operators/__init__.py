@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from abstract.operator import Operator
 from abstract.operators import (
     broadcast,
     cast,
@@ -17,19 +16,29 @@ from abstract.operators import (
     joining,
     linear,
     movement,
+    normalization,
     pooling,
     ranking,
     rearrangement,
     reduction,
     resize,
+    scaling,
     selection,
+    softmax,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from abstract.operator import Operator
 
 __all__ = ["TABLE"]
 
 _FAMILIES = (
     elementwise, broadcast, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling,
+    normalization, scaling, softmax,
+    normalization,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

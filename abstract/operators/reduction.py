@@ -130,15 +130,13 @@ class _Reduction:
 
     def spread(self, bound: Bound) -> Bound:
         """The sum of a bound over the elements that are reduced."""
-        if isinstance(bound, np.ndarray) and bound.ndim:
-            return self.fold(np.add, bound)
-        return float(bound) * self.count
+        many = isinstance(bound, np.ndarray) and bound.ndim
+        return self.fold(np.add, bound) if many else float(bound) * self.count
 
     def widest(self, bound: Bound) -> Bound:
         """The greatest bound over the elements that are reduced."""
-        if isinstance(bound, np.ndarray) and bound.ndim:
-            return self.fold(np.maximum, bound, initial=0.0)
-        return float(bound)
+        many = isinstance(bound, np.ndarray) and bound.ndim
+        return self.fold(np.maximum, bound, initial=0.0) if many else float(bound)
 
     def sum_error(self, magnitude: Array, e: Bound, dtype: DType | None) -> tuple[Bound, Array]:
         """How far a sum may err whose terms have this magnitude and err by e; and the magnitudes' sum."""

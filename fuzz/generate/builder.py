@@ -15,6 +15,7 @@ from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
 from abstract.types import TensorType
+from fuzz.generate.emit import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -185,6 +186,10 @@ class Builder:
         for position, dtype in enumerate(dtypes):
             if dtype is not None:
                 bound.setdefault(data[min(position, len(data) - 1)].variable, dtype)
+        for formal in sign.inputs if not dtypes else ():
+            given = typing.params.get(formal.name)
+            if given is not None:
+                bound.setdefault(formal.variable, stored_type(sign.types[formal.variable], given))
         result = []
         for position in range(typing.outputs):
             variable = sign.outputs[min(position, len(sign.outputs) - 1)].variable

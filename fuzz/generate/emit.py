@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from abstract.constraints import Constraints
     from abstract.graph import Graph, Node, Value
 
-__all__ = ["Emitted", "emit"]
+__all__ = ["Emitted", "emit", "stored_type"]
 
 # The oldest ir_version that knows an opset (onnx's own table of releases).
 _IR_VERSIONS = ((13, 7), (15, 8), (19, 9), (21, 10), (23, 11), (25, 12), (26, 13))
@@ -171,7 +171,11 @@ def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> D
     for formal, operand in zip(data, node.inputs, strict=False):
         if formal.variable == variable and operand is not None:
             return operand.type.dtype
-    allowed = sign.types[variable]
+    return stored_type(sign.types[variable], given)
+
+
+def stored_type(allowed: tuple[DType, ...], given: Any) -> DType:
+    """The element type in which a parameter is written where no data operand shares its type variable."""
     first = given[0] if isinstance(given, tuple) and given else given
     wanted = _FLOAT if isinstance(first, float) else _INT64
     return wanted if wanted in allowed else allowed[0]
