@@ -68,6 +68,7 @@ def propose_split(s: Scope) -> Call:
     counted = "num_outputs" in s.signature.attributes
     # The last part may be smaller, but what happens where nothing is left for it is open (hazard H4.9).
     if s.coin(0.4) and (even or (counted and -(-size // parts) * (parts - 1) < size)):
+        s.store.require(at_least(whole - ceil_div(whole, parts) * (parts - 1), 1))
         return Call((x,), {**params, "num_outputs": parts} if counted else params, outputs=parts)
     cuts = sorted({s.integer(1, size - 1) for _ in range(parts - 1)}) if size >= 2 else []
     edges = [0, *cuts, size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,7 +95,7 @@ def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | Non
             return None
         dims = (graph.store.resolve(d) for d in value.type.shape)
         shape = tuple(evaluate(d, lambda s: _value(graph, sizes, s)) for d in dims)
-        if int(np.prod(shape)) > _LARGEST or any(n < 0 for n in shape):
+        if prod(shape) > _LARGEST or any(n < 0 for n in shape):
             return None
         result[value.name] = fill(value.recipe, shape, value.type.dtype)
     return result
