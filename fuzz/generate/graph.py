@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from abstract.operators import TABLE
 from fuzz.generate.builder import Builder
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
@@ -35,11 +37,13 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     names = menu(settings)
     plan = draw_plan(choices, settings, names, supports)
     builder = Builder(choices, plan)
-    _grow(builder, plan.nodes)
-    if not builder.graph.nodes:
-        # The model's own subset had no operator for its own types: let it have all.
-        plan.widen(names, settings.dtypes)
+    with np.errstate(all="ignore"):
+        # What a function gives outside its domain is looked at afterwards, and refused.
         _grow(builder, plan.nodes)
+        if not builder.graph.nodes:
+            # The model's own subset had no operator for its own types: let it have all.
+            plan.widen(names, settings.dtypes)
+            _grow(builder, plan.nodes)
     if not builder.graph.nodes:
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
     _choose_outputs(builder)
