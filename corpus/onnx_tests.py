@@ -1,0 +1,99 @@
+"""ONNX's own operator tests (`onnx.backend.test.case.node`, about 1,900), as models and files of values.
+
+The onnx package makes them when it is asked, each from numpy's legacy generator with a fixed seed, so the same release
+of onnx gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx
+
+__all__ = ["OperatorTest", "operator_tests"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTest:
+    """One test: a serialised model, and its inputs and expected outputs as serialised protos.
+
+    ``inputs`` and ``outputs`` are TensorProto, SequenceProto or OptionalProto files in the model's order, ``rtol`` and
+    ``atol`` what ONNX's runner allows against the expected outputs.
+    """
+
+    name: str
+    model: bytes
+    inputs: tuple[bytes, ...]
+    outputs: tuple[bytes, ...]
+    rtol: float
+    atol: float
+
+
+def operator_tests(pattern: str = "*") -> Iterator[OperatorTest]:
+    """All tests whose name matches a glob, sorted by name."""
+    from onnx.backend.test.loader import load_model_tests
+
+    with warnings.catch_warnings():
+        # The tests overflow and divide by zero on purpose while they compute what they expect.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        tests = load_model_tests(kind="node")
+    for test in sorted(tests, key=lambda test: test.name):
+        if not fnmatchcase(test.name, pattern) or test.model is None or not test.data_sets:
+            continue
+        inputs, outputs = test.data_sets[0]
+        graph = test.model.graph
+        yield OperatorTest(
+            test.name,
+            test.model.SerializeToString(deterministic=True),
+            tuple(map(_file, graph.input, inputs)),
+            tuple(map(_file, graph.output, outputs)),
+            test.rtol,
+            test.atol,
+        )
+
+
+def _file(port: onnx.ValueInfoProto, value: Any) -> bytes:
+    """A value as ONNX's exporter writes it: the kind of the message follows the model's type."""
+    kind = port.type.WhichOneof("value")
+    proto = _optional(port.name, value) if kind == "optional_type" else _plain(port.name, value)
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
+
+
+def _plain(name: str, value: Any) -> onnx.TensorProto | onnx.SequenceProto:
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    if isinstance(value, onnx.TensorProto):
+        copy = onnx.TensorProto()
+        copy.CopyFrom(value)
+        copy.name = name
+        return copy
+    if isinstance(value, list):
+        sequence = onnx.SequenceProto(name=name, elem_type=onnx.SequenceProto.TENSOR)
+        sequence.tensor_values.extend(_plain("", item) for item in value)
+        return sequence
+    return numpy_helper.from_array(np.asarray(value), name)
+
+
+def _optional(name: str, value: Any) -> onnx.OptionalProto:
+    import onnx
+
+    optional = onnx.OptionalProto(name=name)
+    if value is None:
+        return optional
+    plain = _plain("", value)
+    if isinstance(plain, onnx.TensorProto):
+        optional.elem_type = onnx.OptionalProto.TENSOR
+        optional.tensor_value.CopyFrom(plain)
+    else:
+        optional.elem_type = onnx.OptionalProto.SEQUENCE
+        optional.sequence_value.CopyFrom(plain)
+    return optional
