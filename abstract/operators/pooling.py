@@ -155,7 +155,8 @@ def _mean(run: Run, x: Array) -> Array:
     w = _geometry(run)
     rank = len(w.kernel)
     total = run.arithmetic.sum(patches(x, w), tuple(range(-rank, 0)), keepdims=False)
-    return total / _divisors(run, w).astype(x.dtype)
+    result: Array = total / _divisors(run, w).astype(x.dtype)
+    return result
 
 
 def average_pool(run: Run) -> tuple[Array, ...]:
@@ -186,10 +187,11 @@ def propose_lp_pool(s: Scope) -> Call:
 
 
 def _norm(x: Array, p: int, total: Callable[[Array], Array]) -> Array:
-    size = np.abs(x)
+    size: Array = np.abs(x)
     if p == 1:
         return total(size)
-    result: Array = np.sqrt(total(x * x)) if p == 2 else np.power(total(np.power(size, p)), 1.0 / p)
+    sums = total(x * x if p == 2 else np.power(size, p))
+    result: Array = np.sqrt(sums) if p == 2 else np.power(sums, 1.0 / p)
     return result
 
 
