@@ -49,7 +49,8 @@ def _card(page: Page, case: str, verdicts: Sequence[Verdict], index: int) -> str
         f"{_facts(verdict)}{_message(verdict)}</section>"
         for verdict in verdicts
     )
-    return f'<article class="card finding"><h3><a href="#{text(quote(case))}">{text(case)}</a></h3>{body}{graph}</article>'
+    heading = f'<h3><a href="#{text(quote(case))}">{text(case)}</a></h3>'
+    return f'<article class="card finding">{heading}{body}{graph}</article>'
 
 
 def _facts(verdict: Verdict) -> str:

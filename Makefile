@@ -1,0 +1,49 @@
+# make demo    models, four targets, a verdict table and a page; needs Python 3.11 or later and nothing else
+# make test    all that the project checks: linters, types, the direction of imports, tests with coverage
+# make bench   the figures of docs/benchmarks.md
+# make lint    the first half of `make test`
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+JOBS ?= $(shell nproc)
+DEMO ?= build/demo
+DEMO_COUNT ?= 40
+
+BIN := .venv/bin
+# One thread a process: the processes are as many as the cores.
+export OMP_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/installed
+	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
+	$(BIN)/fuzz exec --root $(DEMO) --backend onnxruntime --backend onnxruntime:opt=0 --backend tvm --backend openvino
+	@$(BIN)/fuzz diff --root $(DEMO) --html $(DEMO)/report.html || test $$? -eq 1  # findings are what we look for
+
+test: lint
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/installed-test
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build
+
+# Stamps: what is installed is not installed again until the pins change.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing what constraints.txt pins; this takes a minute or two"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test]'
+	@touch $@
