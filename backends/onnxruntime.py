@@ -58,13 +58,17 @@ class OnnxRuntime:
         if folder is not None:
             settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
         disabled = options.get("disable", "")
+        device = options.get("device", "cpu")
         with heard(WORDS):
             session = onnxruntime.InferenceSession(
                 model,
                 settings,
-                providers=_PROVIDERS[options.get("device", "cpu")],
+                providers=_PROVIDERS[device],
                 disabled_optimizers=disabled.split("+") if disabled else None,
             )
+        # Where a provider cannot be loaded, ONNX Runtime goes on without it and only warns.
+        if missing := set(_PROVIDERS[device]) - set(session.get_providers()):
+            raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
         return _Session(session)
 
 

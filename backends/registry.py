@@ -39,6 +39,7 @@ class Entry:
         requirements: the same, pinned to the releases that the project is tested with.
         options: what can be set after the colon of a target.
         devices: where it can run; the first is the default.
+        device_distributions: for a device, the distribution that must be installed to reach it.
         environment: variables that its worker starts with.
         numerics: how it may legally compute.
         knobs: its switches that turn an optimisation off.
@@ -50,6 +51,7 @@ class Entry:
     requirements: tuple[str, ...]
     options: tuple[Option, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
+    device_distributions: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     numerics: Numerics = field(default_factory=Numerics)
     knobs: tuple[Knob, ...] = ()
@@ -83,6 +85,7 @@ _ENTRIES = (
             _THREADS,
         ),
         devices=("cpu", "cuda"),
+        device_distributions=(("cuda", "onnxruntime-gpu"),),
         numerics=Numerics(excess_half_precision=True),
         knobs=(
             Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
@@ -129,11 +132,15 @@ _ENTRIES = (
 BACKENDS: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
+def is_installed(distribution: str) -> bool:
+    """Whether this environment has a distribution."""
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def installed_version(entry: Entry) -> str | None:
     """The version of a backend in this environment, None where it is not installed. Imports nothing of it."""
-    for distribution in entry.distributions:
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+    return next((metadata.version(name) for name in entry.distributions if is_installed(name)), None)

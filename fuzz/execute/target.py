@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.registry import BACKENDS, ONE_THREAD, installed_version
+from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
             f"{name}=={match['version']} is asked for but {version} is installed: "
             f"other versions are not supported yet; write {name}"
         )
-    if device == "cuda":
-        _check_cuda(entry)
+    if device is not None and "python" not in pairs:
+        _check_device(entry, device)
     return Target(
         canonical=_canonical(match["name"], match["version"], pairs, device, entry),
         backend=name,
@@ -148,13 +148,13 @@ def _version(entry: Entry, python: str | None) -> str:
     return probe.stdout.strip()
 
 
-def _check_cuda(entry: Entry) -> None:
-    if entry.name == "onnxruntime":
-        import onnxruntime
-
-        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-            return
-    raise TargetError(f"{entry.name}@cuda: the installed {entry.name} has no CUDA; pip install onnxruntime-gpu")
+def _check_device(entry: Entry, device: str) -> None:
+    """Refuse a device whose distribution is missing or that this machine does not have. Imports nothing heavy."""
+    needed = dict(entry.device_distributions).get(device)
+    if needed is not None and not is_installed(needed):
+        raise TargetError(f"{entry.name}@{device} needs another distribution: pip install {needed}")
+    if device == "cuda" and not Path("/dev/nvidiactl").exists():
+        raise TargetError(f"{entry.name}@cuda: this machine has no NVIDIA GPU that can be reached")
 
 
 def _canonical(name: str, version: str | None, pairs: Mapping[str, str], device: str | None, entry: Entry) -> str:

@@ -73,7 +73,7 @@ def test_the_same_target_counts_once():
         ("openvino:fast=1", "has no option 'fast': it has mode, precision, threads, python, env.NAME"),
         ("onnxruntime==1.2.3", "1.2.3 is asked for but .* is installed: other versions are not supported yet"),
         ("tvm@cuda", "tvm runs on cpu, not on 'cuda'"),
-        ("onnxruntime@cuda", "has no CUDA; pip install onnxruntime-gpu"),
+        ("onnxruntime@cuda", "needs another distribution: pip install onnxruntime-gpu"),
         ("tvm:python=/nowhere/python", "is no interpreter"),
         ("tvm:env.1=2", "has no option"),
     ],
