@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,16 @@ import numpy as np
 
 from abstract.constraints import Infeasible, at_least
 from abstract.dims import Dim, Expr
+from abstract.dtypes import Kind
 from abstract.operator import EVERYWHERE, Array, Domain, Scope, Typing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from abstract.dtypes import Kind
     from abstract.graph import Value
 
-__all__ = ["drawn_indices", "from_either_end", "is_one", "not_empty", "operand", "permutation", "pinned",
-           "reach", "signed", "spelt", "subset", "unique_indices", "whole_number"]  # fmt: skip
+__all__ = ["drawn_indices", "from_either_end", "index_constant", "is_one", "not_empty", "operand", "permutation",
+           "pinned", "reach", "signed", "spelt", "subset", "unique_indices", "whole_number"]  # fmt: skip
 
 
 def operand(
@@ -105,25 +106,33 @@ def from_either_end(s: Scope, indices: Array, size: int) -> Array:
     return np.where(indices % 3 == 0, indices - size, indices) if s.coin(0.3) else indices
 
 
-def drawn_indices(s: Scope, position: int, dim: Dim, *, rank: tuple[int, int] = (0, 3)) -> Value:
+def drawn_indices(
+    s: Scope, position: int, dim: Dim, *, rank: tuple[int, int] = (0, 3), backwards: float = 0.3
+) -> Value:
     """Indices into an axis of this size: a constant of a few numbers, or integers in range that exist.
 
-    Out of range is an error by the specification and anything at all in practice (hazard H3.1).
+    Out of range is an error by the specification and anything at all in practice (hazard H3.1). ``backwards`` is
+    the chance that some count from the back.
     """
     size = s.store.value(dim)
     if size < 1:
         raise Infeasible("no index into an empty axis")
-    variable = s.signature.formal(position).variable
+    low = -size if s.coin(backwards) else 0
     if s.coin(0.3):
-        low = -size if s.coin(0.5) else 0
-        return s.tensor(variable, rank=rank, domain=Domain(low, size - 1))
+        with suppress(Infeasible):  # where the model has no integers of its own
+            return operand(s, position, kinds=(Kind.SIGNED,), rank=rank, domain=Domain(low, size - 1))
     shape = tuple(s.integer(1, 4) for _ in range(s.integer(*rank)))
-    low = -size if s.coin(0.3) else 0
     count = prod(shape)
     numbers = np.array([s.integer(low, size - 1) for _ in range(min(count, 6))])
     array = numbers[np.arange(count) % 6 if count > 6 else np.arange(count)].reshape(shape)
     reach(s, dim, array)
-    return s.constant(array, s.dtype(variable))
+    return index_constant(s, position, array)
+
+
+def index_constant(s: Scope, position: int, array: Array) -> Value:
+    """A constant of indices, in a type that the operator takes: the model's own types need have no integers."""
+    variable = s.signature.formal(position).variable
+    return s.constant(array, s.pick([d for d in s.signature.types[variable] if d.name in ("int32", "int64")]))
 
 
 def reach(s: Scope, dim: Dim, indices: Array) -> None:

@@ -135,7 +135,7 @@ def _eye_dtype(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 
 def propose_range(s: Scope) -> Call:
-    """Whole numbers, upwards or downwards, an empty range now and then (hazard H4.15)."""
+    """Whole numbers, upwards or downwards (hazard H4.15)."""
     start, delta = s.integer(-5, 5), s.pick((1, 1, 2, 3, -1, -2))
     limit = start + delta * s.integer(1, 6) - (s.integer(0, abs(delta) - 1) if delta > 0 else 0)
     return Call((), {"start": start, "limit": limit, "delta": delta})
@@ -150,7 +150,7 @@ def _steps(params: Params) -> int:
     start, limit, delta = params["start"], params["limit"], params["delta"]
     if all(isinstance(v, int) for v in (start, limit, delta)):
         return int(max(-((start - limit) // delta), 0))
-    return max(ceil((limit - start) / delta), 0)
+    return int(max(ceil((limit - start) / delta), 0))
 
 
 def range_values(run: Run) -> tuple[Array, ...]:

@@ -120,6 +120,9 @@ def flatten_values(run: Run) -> tuple[Array, ...]:
 def propose_squeeze(s: Scope) -> Call:
     """Some axes of size 1, in any order, or all of them by leaving the axes out."""
     x = operand(s, where=lambda v: 1 in v.array.shape)
+    if 1 not in x.array.shape and x.type.rank < 5 and s.coin(0.8):
+        at = s.integer(0, x.type.rank)
+        x = s.shaped((*x.type.shape[:at], 1, *x.type.shape[at:]), s.signature.formal(0).variable)
     ones = [a for a, d in enumerate(x.type.shape) if s.store.value(d) == 1]
     if not ones or s.coin(0.15):
         return Call((x,))

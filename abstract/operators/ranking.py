@@ -34,14 +34,17 @@ def decided(default: int) -> Callable[[Run], bool]:
         x, axis = run[0], run.params.get("axis", default)
         if x.dtype.kind != "f" or x.shape[axis] < 2:
             return True
-        gaps = np.diff(np.sort(x, axis=axis), axis=axis)
-        return apart(gaps, x) and not np.any(np.count_nonzero(x == 0, axis=axis) > 1)
+        ordered = np.sort(x if axis in (-1, x.ndim - 1) else np.moveaxis(x, axis, -1), axis=-1)
+        gaps = ordered[..., 1:] - ordered[..., :-1]
+        return apart(gaps, x) and not np.any((gaps == 0) & (ordered[..., 1:] == 0))
 
     return rule
 
 
-def _unclear(x: Array, axis: int) -> Array:
-    """Lines with a NaN or two zeros: backends order +0 and -0, and NaN, as they like (H3.9, H3.11)."""
+def _unclear(x: Array, axis: int) -> Array | None:
+    """Lines with a NaN or two zeros: backends order +0 and -0, and NaN, as they like (H3.9, H3.11); else None."""
+    if x.dtype.kind != "f" or (np.count_nonzero(x) > x.size - 2 and not np.isnan(x).any()):
+        return None
     zeros: Array = np.count_nonzero(x == 0, axis=axis, keepdims=True)
     return _nan(x, axis) | (zeros > 1)
 
@@ -108,7 +111,8 @@ def top_k_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     if not run.params.get("sorted", 1) and k > 1:
         return (np.inf, np.inf)
     if is_exact(e[0]):
-        if x.dtype.kind != "f" or not np.any(unclear := _unclear(x, axis)):
+        unclear = _unclear(x, axis)
+        if unclear is None:
             return (0.0, 0.0)
         nan = _nan(x, axis)
         return (tainted(y[0], nan), tainted(y[1], unclear & ((y[0] == 0) | nan)))
@@ -168,7 +172,8 @@ def arg_error(sign: int) -> Callable[..., tuple[Bound, ...]]:
         x, axis = run[0], run.params.get("axis", 0) % run[0].ndim
         at = y[0] if run.params.get("keepdims", 1) else np.expand_dims(y[0], axis)
         if is_exact(e[0]):
-            if x.dtype.kind != "f" or not np.any(unclear := _unclear(x, axis)):
+            unclear = _unclear(x, axis)
+            if unclear is None:
                 return (0.0,)
             touched = unclear & ((np.take_along_axis(x, at, axis) == 0) | _nan(x, axis))
         else:

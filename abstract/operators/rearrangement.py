@@ -10,7 +10,7 @@ from abstract.constraints import divisible
 from abstract.dims import floor_div
 from abstract.error import moved
 from abstract.operator import Array, Call, Operator, Run, Scope, Typing
-from abstract.operators.axes import not_empty, operand
+from abstract.operators.axes import index_constant, not_empty, operand
 from abstract.operators.selection import picked
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ def _mode(s: Scope) -> dict[str, Any]:
 
 def propose_depth_to_space(s: Scope) -> Call:
     """A block whose square divides the channels, in either order; blocks of 1 as well."""
-    x = operand(s, rank=(4, 4), where=lambda v: not_empty(v) and v.array.shape[1] % 4 == 0)
+    if s.coin(0.5):
+        block = s.integer(1, 3)
+        x = s.shaped((s.size(1, 3, "n"), s.size(1, 3, "c") * (block * block), s.size(1, 4, "h"), s.size(1, 4, "w")))
+    else:
+        x = operand(s, rank=(4, 4), where=lambda v: not_empty(v) and v.array.shape[1] % 4 == 0)
+        block = _block(s, x.array.shape[1:2], 2)
     channels = x.type.shape[1]
-    block = _block(s, x.array.shape[1:2], 2)
     s.store.require(divisible(channels, block * block))
     return Call((x,), {"blocksize": block, **_mode(s)})
 
@@ -62,8 +66,12 @@ def depth_to_space(run: Run) -> tuple[Array, ...]:
 
 def propose_space_to_depth(s: Scope) -> Call:
     """A block that divides height and width; the order can be chosen from opset 28."""
-    x = operand(s, rank=(4, 4), where=lambda v: not_empty(v) and all(n % 2 == 0 for n in v.array.shape[2:]))
-    block = _block(s, x.array.shape[2:], 1)
+    if s.coin(0.5):
+        block = s.integer(1, 3)
+        x = s.shaped((s.size(1, 3, "n"), s.size(1, 4, "c"), s.size(1, 3, "h") * block, s.size(1, 3, "w") * block))
+    else:
+        x = operand(s, rank=(4, 4), where=lambda v: not_empty(v) and all(n % 2 == 0 for n in v.array.shape[2:]))
+        block = _block(s, x.array.shape[2:], 1)
     for dim in x.type.shape[2:]:
         s.store.require(divisible(dim, block))
     return Call((x,), {"blocksize": block, **_mode(s)})
@@ -95,7 +103,7 @@ def propose_reverse(s: Scope) -> Call:
     params = {} if time == 0 and s.coin(0.5) else {"time_axis": time, "batch_axis": 1 - time}
     s.store.unify(x.type.shape[1 - time], count)
     s.store.unify(x.type.shape[time], longest)
-    return Call((x, s.constant(lengths, s.dtype(s.signature.formal(1).variable))), params)
+    return Call((x, index_constant(s, 1, lengths)), params)
 
 
 def reverse_shape(t: Typing) -> tuple[Shape, ...]:

@@ -250,8 +250,7 @@ def log_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
 
 
 def _log_of_relative(relative: Bound) -> Array:
-    with np.errstate(all="ignore"):
-        bound = -np.log1p(-np.asarray(relative))
+    bound = -np.log1p(-np.asarray(relative))
     return np.where(np.isnan(bound), np.inf, bound)
 
 

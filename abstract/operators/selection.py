@@ -9,12 +9,12 @@ import numpy as np
 
 from abstract.constraints import Infeasible, at_least
 from abstract.dims import product
-from abstract.dtypes import Kind
 from abstract.error import is_exact, moved, summation, tainted
-from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
+from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators.axes import (
     drawn_indices,
     from_either_end,
+    index_constant,
     operand,
     reach,
     signed,
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from abstract.types import Shape
 
 __all__ = ["OPERATORS", "mesh"]
-
-WHOLE = (Kind.SIGNED, Kind.UNSIGNED)
-
 
 def mesh(shape: tuple[int, ...]) -> list[Array]:
     """One index array an axis that together read a tensor of this shape as it stands (an open mesh)."""
@@ -98,7 +95,7 @@ def propose_gather_elements(s: Scope) -> Call:
     start, step = s.integer(0, size - 1), s.integer(1, 7)
     array = from_either_end(s, ((np.arange(count) * step + start) % size).reshape(shape), size)
     reach(s, x.type.shape[axis], array)
-    indices = s.constant(array, s.dtype(s.signature.formal(1).variable))
+    indices = index_constant(s, 1, array)
     return Call((x, indices), {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)})
 
 
@@ -147,7 +144,7 @@ def propose_gather_nd(s: Scope) -> Call:
         reach(s, x.type.shape[axis], column)
         columns.append(column)
     array = np.stack(columns, axis=-1).reshape(*lead, depth)
-    indices = s.constant(array, s.dtype(s.signature.formal(1).variable))
+    indices = index_constant(s, 1, array)
     return Call((x, indices), {"batch_dims": batch} if batch or s.coin(0.3) else {})
 
 
@@ -192,7 +189,7 @@ def propose_scatter_elements(s: Scope) -> Call:
     lines = line.reshape([n if a == axis else 1 for a, n in enumerate(shape)])
     array = from_either_end(s, (lines + shift) % size, size)
     reach(s, x.type.shape[axis], array)
-    indices = s.constant(array, s.dtype(s.signature.formal(1).variable))
+    indices = index_constant(s, 1, array)
     params = {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)}
     return Call((x, indices, s.shaped(shape)), params)
 
@@ -211,7 +208,7 @@ def propose_scatter_nd(s: Scope) -> Call:
     array = np.stack(columns, axis=-1)
     if count % 2 == 0 and s.coin(0.3):
         array = array.reshape(2, count // 2, depth)
-    indices = s.constant(array, s.dtype(s.signature.formal(1).variable))
+    indices = index_constant(s, 1, array)
     return Call((x, indices, s.shaped((*array.shape[:-1], *x.type.shape[depth:]))))
 
 
@@ -297,9 +294,7 @@ def propose_one_hot(s: Scope) -> Call:
     ONNX's shape inference refuses scalar indices, though the text allows them.
     """
     depth = s.size(1, 6, "h")
-    most = s.store.value(depth)
-    domain = Domain(-most if s.coin(0.15) else 0, most - 1)
-    indices = operand(s, 0, kinds=WHOLE, rank=(1, 7), domain=domain, where=lambda v: v.array.size <= 256)
+    indices = drawn_indices(s, 0, depth, rank=(1, 4), backwards=0.15)
     values = s.shaped((2,), s.signature.formal(2).variable)
     rank = indices.type.rank + 1
     params: dict[str, Any] = {"depth": depth if s.coin(0.7) else (depth,)}
