@@ -199,9 +199,11 @@ def _cut(params: Any, spatial: Sequence[int], kernel: Sequence[int]) -> tuple[li
     strides = per_axis(params, "strides", rank, 1)
     out = given[-rank:] if given else [n * s for n, s in zip(spatial, strides, strict=True)]
     total = [f - o for f, o in zip(full, out, strict=True)]
-    half = [v // 2 if v > 0 else 0 for v in total]
-    rest = [v - h for v, h in zip(total, half, strict=True)]
-    return (half, rest) if mode == b"SAME_UPPER" else (rest, half)
+    half = [max(v, 0) // 2 for v in total]
+    rest = [max(v, 0) - h for v, h in zip(total, half, strict=True)]
+    before, behind = (half, rest) if mode == b"SAME_UPPER" else (rest, half)
+    # An output_shape beyond the full size: zeros at the end, as ONNX's own tests have it; the text has no word on it.
+    return before, [b + min(v, 0) for b, v in zip(behind, total, strict=True)]
 
 
 def _transposed(run: Run, x: Array, w: Array) -> Array:
