@@ -24,6 +24,7 @@ WORDS = Words(
         r"[Nn]ot (yet |currently )?(supported|implemented)",
         r"No (registered )?implementation",
         r"must be installed",
+        r"only appl(y|ies) (on|to)",
     )
 )
 

@@ -30,6 +30,8 @@ WORDS = Words(
         r"[Oo]nly (constant|static|integer|float)\b.* supported",
         r"must be a constant",
         r"cannot handle",
+        r"only appl(y|ies) (on|to)",
+        r"for Relax frontend",
         r"unknown dtype `object`",
     )
 )
