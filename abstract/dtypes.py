@@ -108,7 +108,9 @@ _EXTENSION_NAMES = {
 
 def _float(name: str, code: int, bits: int, precision: int, maximum: float, exponent: int) -> DType:
     extension = name in _EXTENSION_NAMES
-    return DType(name, code, Kind.FLOAT, bits, precision, maximum, -maximum, 2.0**exponent, extension)
+    # E8M0 has neither a sign nor a zero: its least value is its smallest normal number.
+    minimum = 2.0**exponent if name == "float8e8m0" else -maximum
+    return DType(name, code, Kind.FLOAT, bits, precision, maximum, minimum, 2.0**exponent, extension)
 
 
 def _integer(name: str, code: int, bits: int) -> DType:
