@@ -1,59 +1,190 @@
-"""`fuzz selftest`: does the judge invent, does it sleep?"""
+"""`fuzz selftest`: is the judge itself sound?"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import json_option, print_json
+from fuzz.cli.options import jobs_option, json_option, print_json
+from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from fuzz.execute.target import Target
+    from fuzz.judge.compare import Comparison
+    from fuzz.selftest.plant import Score, Tested
     from fuzz.selftest.run import Tally
 
 __all__ = ["command"]
 
-_SHOWN = 10
-
 
 @click.command()
-@click.option("--null", is_flag=True, help="Judge legal recomputations of the reference: nothing may be wrong.")
+@click.option("--null", "null", is_flag=True, help="Judge legal recomputations: nothing may be called wrong.")
+@click.option("--faults", is_flag=True, help="Plant faults: each must be found, and no clean run called wrong.")
+@click.option("--fault", "chosen", multiple=True, metavar="NAME", help="Plant this fault alone. Repeatable.")
 @click.option(
-    "--count", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Cases of the null runs."
+    "--backend", metavar="TARGET", help="Plant the faults in what this target gets, such as onnxruntime:opt=0."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="S", help="The first seed.")
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core.")
+@click.option(
+    "--count", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="Generated cases."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="The first case's seed."
+)
+@click.option("--verbose", is_flag=True, help="List verdicts by operator and element type; missed faults one by one.")
+@jobs_option
 @json_option
-def command(null: bool, count: int, seed: int, jobs: int | None, as_json: bool) -> int:
-    """Test the judge itself.
+def command(
+    null: bool,
+    faults: bool,
+    chosen: tuple[str, ...],
+    backend: str | None,
+    count: int,
+    seed: int,
+    verbose: bool,
+    jobs: int | None,
+    as_json: bool,
+) -> int:
+    """Test the judge, with null runs (--null) or planted faults (--faults).
 
-    Null runs recompute generated cases by other legal means (sums in other orders, other accumulators, last bits
-    moved within what maths libraries promise) and judge them like a backend: a value that is called wrong is a
-    fault of the judge, and makes exit code 1.
+    A null run computes generated models anew by legal means: sums in other orders and accumulators, rounding after
+    each step, after each operator or (16-bit floats) not at all, last bits moved as far as the maths libraries' grants
+    allow. Every value that a node computes is judged as if it were an output. Exit code 1 if any is called wrong.
 
-    --json prints {cases, judged, ok, suspect, wrong, undecidable}.
+    --null --json prints {cases, judged, ok, suspect, wrong, undecidable}.
+
+    A planted fault changes the model that an executor gets, as a miscompilation would; the judge knows the original
+    alone. It is effective if it moves some output by more than 1e-4 of the output's largest element, found if the judge
+    says wrong. Exit code 1 if a fault is never found or a clean run is called wrong.
+
+    --faults --json prints {cases, clean: {VERDICT: N}, faults: {NAME: {planted, effective, found, refused,
+    missed: {WHY: N}}}}.
     """
+    if null and (faults or chosen or backend):
+        raise UsageError("--null goes without --faults, --fault and --backend: run it by itself")
+    if not (null or faults or chosen or backend):
+        raise UsageError("say what to test: --null or --faults")
+    seeds = range(seed, seed + count)
+    if null:
+        return _null(seeds, jobs or len(os.sched_getaffinity(0)), verbose, as_json)
+    return _faults(seeds, _known(chosen), backend, jobs, verbose, as_json)
+
+
+def _known(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    from fuzz.selftest.faults import FAULTS
+
+    for name in chosen:
+        if name not in FAULTS:
+            raise UsageError(f"unknown fault {name!r}: there is {', '.join(FAULTS)}")
+    return tuple(dict.fromkeys(chosen)) or tuple(FAULTS)
+
+
+# -- null runs -------------------------------------------------------------------------------------------------------
+
+
+def _null(seeds: Sequence[int], jobs: int, verbose: bool, as_json: bool) -> int:
     from fuzz.cli.progress import progress_bar
     from fuzz.selftest.run import null_run
 
-    del null  # the only test there is so far; the flag says what is meant
-    with progress_bar("null runs", count) as progress:
-        workers = jobs or len(os.sched_getaffinity(0))
-        tally = null_run(range(seed, seed + count), jobs=workers, progress=progress)
-    result = tally.to_json()
+    with progress_bar("recomputing", len(seeds)) as progress:
+        tally = null_run(seeds, jobs=jobs, progress=progress)
+    counts = tally.to_json()
     if as_json:
-        print_json(result)
+        print_json(counts)
     else:
-        click.echo("  ".join(f"{name} {number:,}" for name, number in result.items()))
-        _print_culprits(tally)
-    return 1 if result["wrong"] else 0
+        _print_tally(tally, verbose)
+    return 1 if counts["wrong"] else 0
 
 
-def _print_culprits(tally: Tally) -> None:
-    for culprit in tally.culprits[:_SHOWN]:
+def _print_tally(tally: Tally, verbose: bool) -> None:
+    from rich.table import Table
+
+    from fuzz.cli.tables import console
+
+    output = console()
+    if verbose:
+        table = Table("operator", "type", box=None, pad_edge=False, header_style="bold")
+        words = ("ok", "suspect", "wrong", "undecidable")
+        for word in words:
+            table.add_column(word, justify="right")
+        for operator, dtype in sorted({(o, d) for o, d, _ in tally.words}):
+            numbers = [tally.words[operator, dtype, word] for word in words]
+            table.add_row(operator, dtype, *(f"{n:,}" if n else "·" for n in numbers))
+        output.print(table)
+    for culprit in tally.culprits[:20]:
         found = culprit.comparison
-        click.echo(
-            f"seed {culprit.seed}, {culprit.method}: {culprit.operator} on {culprit.dtype} ({culprit.node}): "
-            f"{found.word.value}, {found.actual} for {found.expected} ± {found.bound}"
-        )
+        output.print(
+            f"seed {culprit.seed} {culprit.method}: {culprit.operator} {culprit.node} {culprit.dtype} is "
+            f"{found.word.value}: {found.actual}, expected {found.expected} ± {found.bound} at {found.index}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    output.print(", ".join(f"{n:,} {name}" for name, n in tally.to_json().items()), highlight=False)
+
+
+# -- planted faults --------------------------------------------------------------------------------------------------
+
+
+def _faults(
+    seeds: Sequence[int], names: tuple[str, ...], backend: str | None, jobs: int | None, verbose: bool, as_json: bool
+) -> int:
+    from collections import Counter
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from fuzz.cli.progress import progress_bar
+    from fuzz.execute.target import parse_target
+    from fuzz.selftest.plant import Score
+
+    target = None if backend is None else parse_target(backend)
+    scores = {name: Score() for name in names}
+    clean: Counter[str] = Counter()
+    missed: list[Tested] = []
+    with progress_bar("planting", None) as progress, TemporaryDirectory(prefix="fuzz-selftest-") as folder:
+        for found, tested in _runs(seeds, names, target, Path(folder), jobs, progress):
+            clean[found.word.value] += 1
+            for one in tested:
+                scores[one.fault].add(one)
+                if one.missed:
+                    missed.append(one)
+    if as_json:
+        print_json({
+            "cases": clean.total(), "clean": dict(clean), "faults": {n: s.to_json() for n, s in scores.items()},
+        })  # fmt: skip
+    else:
+        _print_scores(scores, clean, missed if verbose else [])
+    return 1 if clean["wrong"] or any(not score.found for score in scores.values()) else 0
+
+
+def _runs(
+    seeds: Sequence[int], names: tuple[str, ...], target: Target | None, folder: Path, jobs: int | None, progress: Any
+) -> Iterator[tuple[Comparison, list[Tested]]]:
+    from fuzz.selftest.plant import plant_run
+    from fuzz.selftest.real import plant_on
+
+    if target is None:
+        return plant_run(seeds, names, progress=progress)
+    return plant_on(folder, target, seeds, names, jobs=jobs, progress=progress)
+
+
+def _print_scores(scores: dict[str, Score], clean: dict[str, int], missed: Sequence[Tested]) -> None:
+    from rich.table import Table
+
+    from fuzz.cli.tables import console, printable
+
+    output = console()
+    table = Table("fault", box=None, pad_edge=False, header_style="bold")
+    for column in ("planted", "effective", "found", "refused"):
+        table.add_column(column, justify="right")
+    table.add_column("missed")
+    for name, score in scores.items():
+        numbers = (f"{n:,}" if n else "·" for n in (score.planted, score.effective, score.found, score.refused))
+        table.add_row(name, *numbers, ", ".join(f"{n} {why}" for why, n in sorted(score.missed.items())))
+    output.print(table)
+    for one in missed:
+        line = f"{one.fault} in seed {one.seed}, {one.operator} {one.node}: moved {one.moved:.2g}, {one.why}"
+        output.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    output.print("clean runs: " + ", ".join(f"{n:,} {word}" for word, n in sorted(clean.items())), highlight=False)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from abstract.operator import Array
+from abstract.reference import Float64
 
 __all__ = ["ORDERS", "Order", "Ordered"]
 
@@ -17,6 +19,7 @@ Order = Callable[[Array], Array]
 """Sums over the last axis, each partial sum rounded to the array's type."""
 
 _LANES = 8
+_EXACT = Float64()
 
 
 def _sequential(x: Array) -> Array:
@@ -54,6 +57,7 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
 class Ordered:
     """An ``Arithmetic`` whose sums are formed in one order.
 
+    ``narrow`` is the type of the operands where they are held in a wider one (bfloat16, which numpy does not know).
     ``wide``: 16-bit floats are multiplied and accumulated in float32, else in their own type, where each product is
     rounded. ``fused``: each product goes into the sum unrounded, one element after another.
     """
@@ -61,13 +65,13 @@ class Ordered:
     order: Order
     wide: bool = False
     fused: bool = False
+    narrow: np.dtype[Any] | None = None
 
-    def sum(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+    def sum(self, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
         """Sum over axes, rounded to the type of ``x`` at the end."""
         if x.dtype.kind in "iub":
-            result: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)
-            return result
-        axes = tuple(range(x.ndim)) if axes is None else tuple(a % x.ndim for a in axes)
+            return _EXACT.sum(x, axes, keepdims)
+        axes = tuple(a % x.ndim for a in axes)
         if not axes:
             return x
         kept = [a for a in range(x.ndim) if a not in axes]
@@ -77,29 +81,31 @@ class Ordered:
         return self._reduce(rows).astype(x.dtype).reshape(shape)
 
     def dot(self, a: Array, b: Array) -> Array:
-        """numpy's matmul, every sum of products formed in this order and rounded to the operands' type at the end."""
+        """As numpy's matmul: sums of products, formed in this order, rounded to the operands' type at the end."""
         if a.dtype.kind in "iub":
-            result: Array = np.matmul(a, b)
-            return result
+            return _EXACT.dot(a, b)
         if a.ndim == 1:
             return self.dot(a[None], b)[..., 0, :] if b.ndim > 1 else self.dot(a[None], b[:, None])[0, 0]
         if b.ndim == 1:
             return self.dot(a, b[:, None])[..., 0]
         storage = np.result_type(a, b)
-        left, right = self._accumulator(a)[..., :, None, :], self._accumulator(b).swapaxes(-1, -2)[..., None, :, :]
+        left = self._accumulator(a)[..., :, None, :]
+        right = self._accumulator(b).swapaxes(-1, -2)[..., None, :, :]
         if self.fused and storage.itemsize <= 4:
             return _fused(left, right).astype(storage)
         return self._reduce(left * right).astype(storage)
 
     def _accumulator(self, x: Array) -> Array:
-        return x.astype(np.float32) if self.wide and x.dtype.itemsize == 2 else x
+        if self.wide:
+            return x.astype(np.float32) if x.dtype.itemsize == 2 else x
+        return x if self.narrow is None else x.astype(self.narrow)
 
     def _reduce(self, rows: Array) -> Array:
         return self.order(rows) if rows.shape[-1] else rows.sum(axis=-1)
 
 
 def _fused(left: Array, right: Array) -> Array:
-    """A chain of fused multiply-adds: in float64 a product of two floats is exact, so one rounding a step is left."""
+    """A chain of fused multiply-adds: a product of two floats is exact in float64."""
     storage = left.dtype
     shape = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
     total = np.zeros(shape, dtype=storage)

@@ -8,18 +8,21 @@ it gives is what some correct implementation could give, so the judge must not c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from abstract.accuracy import in_type
-from abstract.dtypes import DType
-from abstract.operator import Arithmetic, Array, NotCovered, Operator, Run
+from abstract.dtypes import BY_NAME, DType
+from abstract.operator import Array, NotCovered, Operator, Run
 from abstract.program import Program, Step, parameter
 from abstract.reference import Bounded, wrapped
 from fuzz.selftest.arithmetic import ORDERS, Ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["METHODS", "Method", "Rounding", "recompute"]
 
@@ -37,7 +40,7 @@ class Method:
     """
 
     name: str
-    arithmetic: Arithmetic
+    arithmetic: Ordered
     rounding: Rounding
     noise: bool = False
 
@@ -55,7 +58,11 @@ METHODS: tuple[Method, ...] = (
 )
 """Both accumulators of 16-bit floats are here, every order, every rounding; see ``Method``."""
 
-_WIDER = {2: np.dtype(np.float32), 4: np.dtype(np.float64), 8: np.dtype(np.float64)}
+_EXACT = Ordered(ORDERS["pairwise"])
+_BFLOAT16 = BY_NAME["bfloat16"]
+_WIDER: Mapping[int, np.dtype[Any]] = MappingProxyType(
+    {2: np.dtype(np.float32), 4: np.dtype(np.float64), 8: np.dtype(np.float64)}
+)
 
 
 def recompute(
@@ -66,9 +73,8 @@ def recompute(
     ``inputs`` are in carrier types. Values are yielded in the declared types (integers in their carriers). ``seed``
     chooses the noise. Raises what ONNX's reference raises for a node that has no rules.
     """
-    values: dict[str, Any] = {
-        name: _held(array, program.dtypes.get(name), method) for name, array in (*program.constants.items(), *inputs.items())
-    }
+    given = {**program.constants, **inputs}
+    values: dict[str, Any] = {n: _held(v, program.dtypes.get(n), method) for n, v in given.items()}
     machine = _Machine(program, method, values)
     with np.errstate(all="ignore"):
         for number, step in enumerate(program.steps):
@@ -87,11 +93,18 @@ def _held(value: Any, dtype: DType | None, method: Method) -> Any:
         return wrapped(value.astype(dtype.carrier, copy=False), dtype)
     if method.rounding == "never" and dtype.bits <= 16:
         return value.astype(np.float32)
-    return value.astype(dtype.numpy)
+    # numpy does not know bfloat16 for a float: its numbers are kept, rounded, in float32.
+    return value.astype(dtype.numpy).astype(np.float32) if dtype is _BFLOAT16 else value.astype(dtype.numpy)
 
 
 def _declared(value: Any, dtype: DType | None) -> Any:
-    return value.astype(dtype.numpy) if isinstance(value, np.ndarray) and dtype is not None and dtype.is_float else value
+    if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float:
+        return value
+    return value.astype(dtype.numpy)
+
+
+_Result: TypeAlias = tuple[str, "DType | None", Any]
+"""The name of a value, its element type, and the value as the method holds it."""
 
 
 class _Machine:
@@ -100,18 +113,15 @@ class _Machine:
         self.method = method
         self.values = values
 
-    def run(self, step: Step, noise: _Noise | None) -> Iterator[tuple[str, DType | None, Any]]:
+    def run(self, step: Step, noise: _Noise | None) -> Iterator[_Result]:
         if step.row is not None:
             try:
-                yield from self._covered(step, step.row, noise)
-                return
+                return self._covered(step, step.row, noise)
             except NotCovered:
                 pass
-        yield from self._fallback(step)
+        return self._fallback(step)
 
-    def _covered(
-        self, step: Step, row: Operator, noise: _Noise | None
-    ) -> Iterator[tuple[str, DType | None, Any]]:
+    def _covered(self, step: Step, row: Operator, noise: _Noise | None) -> Iterator[_Result]:
         late = {key: parameter(self._carried(name)) for key, name in step.late.items()}
         inputs = tuple(None if name is None else self.values[name] for name in step.inputs)
         if any(isinstance(x, list) for x in inputs):
@@ -120,15 +130,19 @@ class _Machine:
         run = Run({**step.params, **late}, inputs, step.input_dtypes, dtypes, self.method.arithmetic)
         if self.method.rounding != "each":
             run = replace(run, inputs=tuple(map(_widened, inputs)))
+        elif any(d is not None and d.name == "bfloat16" for d in step.input_dtypes):
+            run = replace(run, arithmetic=replace(self.method.arithmetic, narrow=_BFLOAT16.numpy))
         results = row.evaluate(run)
         if noise is not None and not row.exact:
             results = self._disturbed(row, run, results, noise)
-        for name, dtype, result in zip(step.outputs, dtypes, results, strict=False):
-            yield name, dtype, _held(np.asarray(result), dtype, self.method)
+        return (
+            (name, dtype, _held(np.asarray(result), dtype, self.method))
+            for name, dtype, result in zip(step.outputs, dtypes, results, strict=False)
+        )
 
     def _disturbed(self, row: Operator, run: Run, results: tuple[Array, ...], noise: _Noise) -> tuple[Array, ...]:
         """Float results moved inside their operator's grant, measured from its value in float64 on these operands."""
-        exact = row.evaluate(replace(run, inputs=tuple(_carrier(x) for x in run.inputs), arithmetic=ORDERED64))
+        exact = row.evaluate(replace(run, inputs=tuple(_carrier(x) for x in run.inputs), arithmetic=_EXACT))
         return tuple(
             noise.moved(row, np.asarray(y), np.asarray(z), dtype) if dtype.is_float else y
             for y, z, dtype in zip(results, exact, run.output_dtypes, strict=False)
@@ -139,18 +153,16 @@ class _Machine:
         value = np.asarray(self.values[name])
         return value if dtype is None else value.astype(dtype.carrier)
 
-    def _fallback(self, step: Step) -> Iterator[tuple[str, DType | None, Any]]:
+    def _fallback(self, step: Step) -> Iterator[_Result]:
         from abstract.fallback import run_node
 
+        dtypes = self.program.dtypes
         known = {
-            name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, self.program.dtypes.get(name))
+            name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, dtypes.get(name))
             for name, value in self.values.items()
         }
         for name, bounded in zip(step.outputs, run_node(self.program.model, step, known), strict=False):
             yield name, bounded.dtype, _held(bounded.value, bounded.dtype, self.method)
-
-
-ORDERED64 = Ordered(ORDERS["pairwise"])
 
 
 def _widened(x: Array | None) -> Array | None:
@@ -164,7 +176,7 @@ def _carrier(x: Array | None) -> Array | None:
 
 
 def _is_float(x: Array) -> bool:
-    return x.dtype.kind == "f" or x.dtype.name == "bfloat16"
+    return x.dtype.kind == "f"
 
 
 class _Noise:
@@ -174,14 +186,15 @@ class _Noise:
         self._key = f"{seed}/{method}/{node}".encode()
 
     def moved(self, row: Operator, y: Array, exact: Array, dtype: DType) -> Array:
-        """``y`` moved at random inside what the grant allows about ``exact``; an element it would leave stays as it is.
+        """``y`` moved at random inside what the grant allows about ``exact``; what would leave it stays.
 
         Half of all elements go to the edge of the grant, the others by -1, 0 or 1 unit in the last place.
         """
         if not y.size:
             return y
         grant = in_type(row.accuracy, dtype)
-        spacing = np.ldexp(1.0, np.frexp(np.maximum(np.abs(exact), dtype.smallest_normal))[1] - dtype.precision)
+        exponent = np.frexp(np.maximum(np.abs(exact), dtype.smallest_normal))[1]
+        spacing = np.ldexp(1.0, exponent - dtype.precision)
         reach = grant.ulps * spacing + grant.units * dtype.unit
         bits = np.frombuffer(hashlib.shake_128(self._key).digest(y.size), dtype=np.uint8).reshape(y.shape)
         near = y.astype(np.float64) + ((bits % 3).astype(np.float64) - 1) * spacing

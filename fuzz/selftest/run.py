@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
-from abstract.dtypes import DType
-from abstract.program import Program, Step, parse, to_carrier
-from abstract.reference import Bounded, interpret
-from backends.tensor import Tensor, Value, from_numpy, to_numpy
+from abstract.program import parse, to_carrier
+from abstract.reference import interpret
+from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
-from fuzz.judge.compare import Comparison, compare
+from fuzz.judge.compare import compare
 from fuzz.judge.verdict import Word
-from fuzz.selftest.null import METHODS, Method, recompute
+from fuzz.selftest.null import METHODS, recompute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from abstract.dtypes import DType
+    from abstract.program import Program, Step
+    from abstract.reference import Bounded
+    from backends.tensor import Value
+    from fuzz.judge.compare import Comparison
+    from fuzz.selftest.null import Method
 
 __all__ = ["NULL_SETTINGS", "Culprit", "Tally", "null_case", "null_run"]
 
 NULL_SETTINGS = Settings(nodes=(1, 20), dtypes=(*DEFAULT_DTYPES, "bfloat16"), dynamic=None)
 _CHUNK = 8
-_KEPT = 50  # culprits worth showing
+_KEPT = 200  # culprits worth showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,10 @@ class Culprit:
 
 @dataclass(slots=True)
 class Tally:
-    """``words``: how many values have each verdict, by (operator, element type). ``culprits``: the first in each run."""
+    """``words``: how many values have each verdict, by (operator, element type, word).
+
+    ``culprits`` are values that were not accepted, the first of each recomputation: what follows from it is not listed.
+    """
 
     cases: int = 0
     words: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -83,7 +94,8 @@ def carried(program: Program, inputs: Mapping[str, Value]) -> dict[str, Any]:
     """Inputs as the reference holds them."""
     result: dict[str, Any] = {}
     for name, value in inputs.items():
-        assert isinstance(value, Tensor), "the generator makes tensors"
+        if not isinstance(value, Tensor):
+            raise TypeError(f"input {name!r} is no tensor")
         result[name] = to_carrier(to_numpy(value), program.dtypes[name])
     return result
 
@@ -118,7 +130,7 @@ def _chunk(seeds: Sequence[int]) -> Tally:
 
 
 def null_run(
-    seeds: Sequence[int], *, jobs: int = 1, progress: Callable[[int], None] = lambda cases: None
+    seeds: Sequence[int], *, jobs: int = 1, progress: Callable[[int], None] = lambda _: None
 ) -> Tally:
     """Null runs over generated cases, one a seed, on as many processes as asked."""
     chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
