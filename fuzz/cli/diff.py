@@ -96,7 +96,6 @@ def command(
         from fuzz.report.page import write_page
 
         write_page(html, root, judgement.verdicts)
-        echo(f"page: {html}")
     findings = judgement.findings
     if as_json:
         print_json(
@@ -110,4 +109,6 @@ def command(
         out = console()
         out.print(verdict_table(judgement.counts))
         print_findings(out, findings, remedy="see --json or --html FILE")
+    if html is not None:
+        echo(f"page: {html}")
     return 1 if findings else 0

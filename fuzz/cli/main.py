@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -87,12 +88,22 @@ def main() -> None:
         click.echo(f"fuzz: {_line(error)}", err=True)
         code = MISUSE
     except BrokenPipeError:
-        # The reader went away (`fuzz diff | head`); Python must not flush into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()  # the reader went away, as in `fuzz diff | head`
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.echo(f"fuzz: {error.strerror}: free some space", err=True)
+        _mute()
+        code = MISUSE
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept, run the same command to go on", err=True)
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _mute() -> None:
+    """Python flushes standard output at exit: not into what has just refused it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _line(error: click.ClickException | FuzzError) -> str:

@@ -1,0 +1,65 @@
+"""The command line as somebody types it: a process of its own, an environment without our variables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from onnx import numpy_helper, parser
+
+FUZZ = Path(sys.executable).with_name("fuzz")
+
+
+@pytest.fixture
+def fuzz(tmp_path):
+    """Run `fuzz ARGUMENTS` in an empty folder."""
+    home = tmp_path / "here"
+    home.mkdir()
+
+    def run(*arguments: object, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"}
+        command = [str(FUZZ), *map(str, arguments)]
+        if before:
+            command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=home, timeout=300, check=False, env={**clean, **environment}
+        )
+
+    run.home = home
+    run.program = FUZZ
+    return run
+
+
+@pytest.fixture
+def refused():
+    """Misuse: exit 2, nothing on standard output, one line on standard error that holds the given words."""
+
+    def check(done: subprocess.CompletedProcess[str], *words: str) -> None:
+        assert done.returncode == 2, (done.stdout, done.stderr)
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        for word in words:
+            assert word in done.stderr
+
+    return check
+
+
+@pytest.fixture
+def add_case():
+    """Write a standard ONNX test case: a model in ONNX's text form, inputs as arrays."""
+
+    def add(root: Path, name: str, body: str, *inputs) -> Path:
+        folder = root / name
+        data = folder / "test_data_set_0"
+        data.mkdir(parents=True)
+        model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {body}')
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        for index, array in enumerate(inputs):
+            (data / f"input_{index}.pb").write_bytes(numpy_helper.from_array(array).SerializeToString())
+        return folder
+
+    return add

@@ -1,0 +1,80 @@
+"""What all commands share: help, version, one-line errors, exit codes, pipes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fuzz.cli.main import COMMANDS
+
+
+def test_help_lists_every_command(fuzz):
+    done = fuzz("--help")
+    assert done.returncode == 0
+    for name, what in COMMANDS.items():
+        assert name in done.stdout
+        assert what in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_its_options(fuzz, name):
+    done = fuzz(name, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert f"Usage: fuzz {name}" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(name):
+    program = (
+        "import sys; from fuzz.cli.main import fuzz\n"
+        f"fuzz.main([*{name.split()!r}, '--help'], standalone_mode=False)\n"
+        "heavy = {'numpy', 'onnx', 'rich', 'onnxruntime', 'tvm', 'openvino', 'z3', 'ml_dtypes', 'sqlite3'}\n"
+        "print(*sorted(heavy & set(sys.modules)), end='', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_version(fuzz):
+    done = fuzz("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("fuzz (dnnfuzz) 0.")
+
+
+def test_an_unknown_command_is_one_line(fuzz, refused):
+    refused(fuzz("genn"), "No such command 'genn'", "fuzz --help")
+
+
+def test_an_unknown_option_is_one_line(fuzz, refused):
+    refused(fuzz("gen", "--cuont", 3), "--cuont", "fuzz gen --help")
+
+
+def test_without_a_command_the_help_is_shown(fuzz):
+    done = fuzz()
+    assert "Commands:" in done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(fuzz):
+    command = ["bash", "-c", 'set -o pipefail; "$0" --help | true', str(fuzz.program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_standard_output_that_cannot_take_it_is_no_traceback(fuzz):
+    done = fuzz("gen", "--count", 1, "--json", before="exec >/dev/full")
+    assert done.returncode == 2
+    assert done.stderr == "fuzz: No space left on device: free some space\n"
+
+
+def test_the_root_comes_from_the_option_then_the_environment_then_the_folder(fuzz):
+    def root(*arguments: object, **environment: str) -> str:
+        return json.loads(fuzz("gen", "--count", 1, "--json", *arguments, **environment).stdout)["root"]
+
+    assert root() == "fuzz-root"
+    assert root(FUZZ_ROOT="from-environment") == "from-environment"
+    assert root("--root", "from-option", FUZZ_ROOT="from-environment") == "from-option"
+    assert sorted(path.name for path in fuzz.home.iterdir()) == ["from-environment", "from-option", "fuzz-root"]
