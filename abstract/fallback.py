@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RANDOM", "run_node"]
 
-RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
-"""Operators whose generator the specification leaves open: only shape and type of their outputs can be judged."""
+RANDOM = frozenset({
+    "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+})  # fmt: skip
+"""Operators (Dropout: only in training mode, the rest has a row) whose generator the specification leaves open: only shape and type of their outputs can be judged."""
 
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-6
 _TRIALS = 3
@@ -127,5 +129,7 @@ def _bound(array: Array, dtype: DType, moved: Sequence[Any]) -> Bound:
     spread: Bound = 0.0
     for other in others:
         spread = np.maximum(spread, np.abs(other - array))
-    bound = 8 * spread + np.abs(array) * _RELATIVE + _ABSOLUTE * max(1.0, dtype.unit / 2**-24)
+    # Sums that cancel (DFT, STFT) err relative to what was summed: the greatest output stands for that.
+    scale = max(1.0, float(np.nanmax(np.abs(array[np.isfinite(array)]), initial=0.0)))
+    bound = 8 * spread + np.abs(array) * _RELATIVE + _ABSOLUTE * scale * max(1.0, dtype.unit / 2**-24)
     return np.where(np.isfinite(array), np.nan_to_num(bound, nan=np.inf), 0.0 if not others else np.inf)

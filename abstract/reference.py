@@ -74,6 +74,7 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
         return bound
+    carried = bound
     if not row.exact:
         grant = in_type(row.accuracy, dtype)
         unit = rounding_unit(dtype)
@@ -84,7 +85,8 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
         return 0.0
     reach = np.abs(y) + bound
     if y.size and not float(reach.max()) <= dtype.maximum:
-        bound = np.where(reach <= dtype.maximum, bound, np.inf)
+        # An infinity that no error of the operands can move (a mask of -inf, say) is not rounded.
+        bound = np.where(np.isinf(y), carried, np.where(reach <= dtype.maximum, bound, np.inf))
     return bound
 
 
