@@ -17,7 +17,7 @@ from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Constraint", "Constraints", "Infeasible", "Relation", "at_least", "divisible", "not_equal"]
+__all__ = ["Constraint", "Constraints", "Infeasible", "Mark", "Relation", "at_least", "divisible", "not_equal"]
 
 
 class Infeasible(Exception):
@@ -42,7 +42,13 @@ class Constraint:
     divisor: Dim = 1
 
     def holds(self, value: Callable[[Symbol], int]) -> bool:
-        """Whether the constraint is true under these values."""
+        """Whether the constraint is true under these values; it is not where they make a divisor zero."""
+        try:
+            return self._holds(value)
+        except ZeroDivisionError:
+            return False
+
+    def _holds(self, value: Callable[[Symbol], int]) -> bool:
         number = evaluate(self.dim, value)
         if self.relation is Relation.NOT_NEGATIVE:
             return number >= 0
@@ -80,6 +86,16 @@ class _Range:
     high: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment in the life of a store: how many symbols, facts, bindings and moves of symbols there were."""
+
+    symbols: int
+    facts: int
+    bindings: int
+    moves: int
+
+
 class Constraints:
     """The store. ``facts`` are the constraints that substitution could not resolve.
 
@@ -94,6 +110,7 @@ class Constraints:
         self._bindings: dict[Symbol, Dim] = {}
         self.facts: list[Constraint] = []
         self._frozen = 0
+        self._moves: list[tuple[int, int]] = []  # index and former witness of each symbol moved since the last freeze
 
     def fresh(self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d") -> Expr:
         """A new symbol in [low, high] whose witness is given."""
@@ -139,18 +156,25 @@ class Constraints:
     def freeze(self) -> None:
         """From now on no symbol that exists is moved: a computed value depends on it."""
         self._frozen = len(self._witness)
+        self._moves.clear()
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> Mark:
         """A point to which ``rollback`` can return while nothing was frozen in between."""
-        return len(self._witness), len(self.facts), len(self._bindings)
+        return Mark(len(self._witness), len(self.facts), len(self._bindings), len(self._moves))
 
-    def rollback(self, mark: tuple[int, int, int]) -> None:
-        """Forget the symbols, facts and bindings made since the mark."""
-        count, facts, bindings = mark
-        while len(self._bindings) > bindings:
+    def rollback(self, mark: Mark) -> None:
+        """Forget the symbols, facts and bindings made since the mark, and move back what was moved."""
+        while len(self._bindings) > mark.bindings:
             self._bindings.popitem()
-        del self.facts[facts:]
-        del self._witness[count:], self._ranges[count:], self._symbols[count:]
+        while len(self._moves) > mark.moves:
+            index, before = self._moves.pop()
+            self._witness[index] = before
+        del self.facts[mark.facts :]
+        del self._witness[mark.symbols :], self._ranges[mark.symbols :], self._symbols[mark.symbols :]
+
+    def _move(self, symbol: Symbol, value: int) -> None:
+        self._moves.append((symbol.index, self._witness[symbol.index]))
+        self._witness[symbol.index] = value
 
     def unify(self, left: Dim, right: Dim) -> None:
         """Make two dimensions equal: substitute where one side is a symbol, keep the equation otherwise.
@@ -166,38 +190,48 @@ class Constraints:
             raise Infeasible(f"{left} = {right}")
         for symbol_side, other in ((left, right), (right, left)):
             symbol = None if isinstance(symbol_side, int) else symbol_side.symbol
-            if symbol is not None and symbol not in set(symbols(other)):
+            if symbol is not None and self._replaceable(symbol, other):
                 self._bind(symbol, other)
                 return
         self.facts.append(Constraint(Relation.ZERO, left - right))
 
+    def _replaceable(self, symbol: Symbol, other: Dim) -> bool:
+        """A symbol can stand for what lacks it; a frozen one only for what is frozen too, or it would move along."""
+        parts = set(symbols(other))
+        return symbol not in parts and (self.free(symbol) or not any(map(self.free, parts)))
+
     def _bind(self, symbol: Symbol, other: Dim) -> None:
-        low, high = self.range(symbol)
+        """The range of the symbol that disappears lives on as facts about what replaces it."""
         if not isinstance(other, int):
-            # The range of the symbol that disappears lives on as facts about what replaces it.
-            if low > 0:
+            low, high = self.range(symbol)
+            own = other.symbol
+            least, most = self.range(own) if own is not None else (low - 1, 2**31 - 1)
+            if low > least:
                 self.facts.append(at_least(other, low))
-            if high < 2**31 - 1:
+            if high < most:
                 self.facts.append(at_least(high, other))
         self._bindings[symbol] = other
 
     def _agree(self, left: Dim, right: Dim) -> bool:
         a, b = self.value(left), self.value(right)
-        return a == b or self._move_to(left, b) or self._move_to(right, a)
+        if a == b:
+            return True
+        equal = Constraint(Relation.ZERO, left - right)
+        return self._move_to(left, b, equal) or self._move_to(right, a, equal)
 
-    def _move_to(self, dim: Dim, target: int) -> bool:
+    def _move_to(self, dim: Dim, target: int, equal: Constraint) -> bool:
         symbol = None if isinstance(dim, int) else dim.symbol
-        return symbol is not None and self._try(symbol, target)
+        return symbol is not None and self._try(symbol, target, equal)
 
-    def _try(self, symbol: Symbol, target: int, also: Constraint | None = None) -> bool:
+    def _try(self, symbol: Symbol, target: int, also: Constraint) -> bool:
         low, high = self.range(symbol)
         if not self.free(symbol) or not low <= target <= high:
             return False
-        before = self._witness[symbol.index]
-        self._witness[symbol.index] = target
-        if all(f.holds(self.witness) for f in self.facts) and (also is None or also.holds(self.witness)):
+        self._move(symbol, target)
+        if also.holds(self.witness) and all(f.holds(self.witness) for f in self.facts):
             return True
-        self._witness[symbol.index] = before
+        index, before = self._moves.pop()
+        self._witness[index] = before
         return False
 
     def require(self, constraint: Constraint) -> None:
@@ -210,7 +244,10 @@ class Constraints:
             raise Infeasible(str(constraint))
         self.facts.append(constraint)
 
-    def _repair(self, constraint: Constraint) -> bool:
+    def _repair(self, unresolved: Constraint) -> bool:
+        # What bound symbols stand for may be free to move.
+        dim, divisor = self.resolve(unresolved.dim), self.resolve(unresolved.divisor)
+        constraint = Constraint(unresolved.relation, dim, divisor)
         for symbol in dict.fromkeys(constraint.symbols()):
             if not self.free(symbol):
                 continue
@@ -231,7 +268,7 @@ class Constraints:
 
         moved = move_free(self, constraint)
         for symbol, value in (moved or {}).items():
-            self._witness[symbol.index] = value
+            self._move(symbol, value)
         return moved is not None
 
     def satisfied(self, values: Callable[[Symbol], int]) -> bool:
