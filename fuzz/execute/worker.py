@@ -42,6 +42,7 @@ _START_SECONDS = 180.0  # to import the backend, on a machine that is busy
 _OUTPUT_LIMIT = 8 << 20  # bytes of printed output kept at most
 _TAIL = 4000  # characters of it that an execution keeps
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_FAREWELL = 1.0  # seconds that an idle worker has to end by itself
 _PATIENCE = 4.0  # a starved worker gets at most this many times its limit in wall time
 
 
@@ -102,6 +103,7 @@ class Worker:
         self._socket.settimeout(0.0)
         self._poll = select.poll()
         self._last_words = ""
+        self._idle = False
         try:
             with other:
                 self._process = self._spawn(target, other.fileno())
@@ -151,6 +153,7 @@ class Worker:
             raise WorkerError(f"the worker of {target.canonical} did not start: {end.message} {tail}") from None
         if answer.operation != "ready":
             raise WorkerError(f"the worker of {target.canonical} did not start: {answer.fields.get('message')}")
+        self._idle = True
         self.version = str(answer.fields.get("version") or "")
 
     @property
@@ -169,6 +172,7 @@ class Worker:
         Whatever the worker does, the answer is an `Attempt`; after a crash, a time-out or an excess of memory the
         worker is dead. Raises `Interrupted`.
         """
+        self._idle = False
         self._begin(self._limits.seconds)
         stage = Stage.IMPORT
         outputs: list[tuple[Value, ...]] = []
@@ -198,6 +202,7 @@ class Worker:
         return Attempt(end.outcome, stage, end.message, self._last_words, wall, cpu, tuple(outputs))
 
     def _finished(self, frame: Frame, outputs: tuple[tuple[Value, ...], ...]) -> Attempt:
+        self._idle = True
         fields = frame.fields
         outcome = Outcome(fields["outcome"])
         return Attempt(
@@ -333,7 +338,11 @@ class Worker:
             self._process.wait()
 
     def close(self) -> None:
-        """Kill the process and its children; give back the descriptors and the temporary folder."""
+        """End the process and its children; give back the descriptors and the temporary folder."""
+        if self._idle:
+            # It ends by itself when its channel closes, and may put its own things away.
+            self._socket.close()
+            self._exits_within(_FAREWELL)
         self._kill()
         self._release()
 

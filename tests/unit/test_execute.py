@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -12,8 +14,9 @@ import pytest
 from backends.protocol import Outcome, Stage
 from backends.tensor import to_numpy
 from fuzz.case import find_cases
-from fuzz.errors import TargetError
+from fuzz.errors import StorageError, TargetError
 from fuzz.execute.run import execute
+from fuzz.execute.target import parse_target
 from fuzz.store import Store
 
 LIMITS = {"timeout": 1.0, "memory": 400, "jobs": 2}
@@ -80,8 +83,10 @@ WORST = {
 
 @pytest.mark.parametrize("action", WORST)
 def test_the_worst_becomes_its_outcome_and_the_others_finish(run, make_root, action):
-    found, _ = run(make_root("fine", action, "garbage", action + "@run", "fine@run"))
     outcome, words = WORST[action]
+    # Memory takes its time to fill on a busy machine; that is not to be mistaken for a time-out.
+    timeout = 30.0 if outcome is Outcome.OOM else 1.0
+    found, _ = run(make_root("fine", action, "garbage", action + "@run", "fine@run"), timeout=timeout)
     for name, stage in ((action, Stage.IMPORT), (f"{action}-at-run", Stage.RUN)):
         assert (found[name].outcome, found[name].stage, found[name].attempts) == (outcome, stage, 2)
         assert words in found[name].message
@@ -172,6 +177,36 @@ def test_a_worker_that_cannot_start_says_why(toy, make_root):
     with Store.open(root, create=True) as store, pytest.raises(TargetError, match=r"did not start.*missing\.py"):
         execute(find_cases(root), [toy("broken")], store=store)
     assert psutil.Process().children() == []
+
+
+def test_a_worker_that_dies_while_it_imports_says_so(toy_table, tmp_path, make_root):
+    lethal = tmp_path / "lethal.py"
+    lethal.write_text("import os\nprint('last words', flush=True)\nos.abort()\n", encoding="ascii")
+    target = parse_target("lethal", {"lethal": replace(toy_table["toy"], name="lethal", module=str(lethal))})
+    root = make_root("fine")
+    with Store.open(root, create=True) as store, pytest.raises(TargetError, match=r"SIGABRT[\s\S]*last words"):
+        execute(find_cases(root), [target], store=store)
+
+
+def test_an_interpreter_that_is_gone_says_so(toy, make_root):
+    root = make_root("fine")
+    target = replace(toy(), python="/nowhere/python")
+    with Store.open(root, create=True) as store, pytest.raises(TargetError, match="/nowhere/python cannot be started"):
+        execute(find_cases(root), [target], store=store)
+
+
+def test_memory_that_one_case_left_behind_is_not_charged_to_the_next(run, make_root):
+    found, _ = run(make_root("hold", "hold", "fine", "hold"), memory=260, timeout=20.0, jobs=1)
+    assert {(execution.outcome, execution.attempts) for execution in found.values()} == {(Outcome.OK, 1)}
+
+
+def test_a_full_disk_ends_the_run_and_its_workers(toy, make_root, monkeypatch):
+    root = make_root(*["fine"] * 30)
+    monkeypatch.setattr(Store, "record_executions", Mock(side_effect=StorageError("the disk is full")))
+    with Store.open(root, create=True) as store, pytest.raises(StorageError, match="full"):
+        execute(find_cases(root), [toy()], store=store)
+    assert psutil.Process().children() == []
+    assert threading.active_count() == 1
 
 
 def test_more_lanes_than_targets_share_the_cases(run, make_root):

@@ -26,8 +26,7 @@ def spin() -> None:
 def allocate() -> None:
     held = []
     while True:
-        held.append(bytearray(os.urandom(1) * (8 << 20)))
-        time.sleep(0.001)
+        held.append(b"\x01" * (16 << 20))
 
 
 def print_garbage() -> None:
@@ -77,6 +76,13 @@ def child_and_crash() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+HELD: list[bytes] = []
+
+
+def hold() -> None:
+    HELD.append(b"\x01" * (130 << 20))
+
+
 def child_allocates() -> None:
     code = "import time\nx = []\nwhile True: x.append(bytearray(b'1' * (8 << 20))); time.sleep(0.01)"
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -111,6 +117,7 @@ ACTIONS = {
     "spin": spin,
     "allocate": allocate,
     "child_allocates": child_allocates,
+    "hold": hold,
     "garbage": print_garbage,
     "flood": flood,
     "half_a_frame": half_a_frame,
