@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from abstract.program import parse
+from abstract.reference import Bounded, interpret
+from fuzz.selftest import run
+from fuzz.selftest.null import METHODS, recompute
+from fuzz.selftest.run import null_case, null_run
+
+
+def fuzz(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from fuzz.cli.main import main; main()", *arguments],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_legal_recomputations_are_never_wrong():
+    tally = null_run(range(40))
+    counts = tally.to_json()
+    assert counts["cases"] == 40
+    assert counts["judged"] > 3000
+    assert counts["wrong"] == 0, tally.culprits
+    assert counts["suspect"] <= counts["judged"] / 1000, tally.culprits
+
+
+def test_processes_count_the_same():
+    assert null_run(range(16), jobs=2).words == null_run(range(16)).words
+
+
+def test_a_bound_that_is_too_small_is_noticed(monkeypatch):
+    """Null runs can fail: with a tenth of the bound, values at the edge of a grant are beyond it."""
+
+    def tightened(program, inputs):
+        values = interpret(program, inputs)
+        return {n: Bounded(v.value, np.asarray(v.bound, np.float64) / 10, v.dtype) for n, v in values.items()}
+
+    monkeypatch.setattr(run, "interpret", tightened)
+    assert sum(null_case(seed).to_json()["wrong"] for seed in range(6)) > 0
+
+
+def model(*nodes, kind=TensorProto.FLOAT16, shape=(64,), output=TensorProto.FLOAT16):
+    inputs, results = helper.make_tensor_value_info("x", kind, shape), helper.make_tensor_value_info("y", output, None)
+    graph = helper.make_graph(nodes, "g", [inputs], [results])
+    return parse(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
+
+
+def outputs(program, x, method):
+    return {name: value for _, name, _, value in recompute(program, {"x": x}, method, seed=7)}
+
+
+def method(name):
+    return next(m for m in METHODS if m.name == name)
+
+
+def test_excess_precision_keeps_what_rounding_between_nodes_loses():
+    program = model(helper.make_node("Mul", ["x", "x"], ["v"]), helper.make_node("Sqrt", ["v"], ["y"]), shape=(1,))
+    x = np.array([300.0])  # 90,000 is beyond float16
+    assert outputs(program, x, method("excess"))["y"] == 300
+    assert outputs(program, x, method("blocked"))["y"] == np.inf
+
+
+def test_values_are_in_the_declared_types():
+    program = model(helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8), output=TensorProto.INT8, shape=(3,))
+    for each in METHODS:
+        np.testing.assert_array_equal(outputs(program, np.array([1.0, -2.5, 3.9]), each)["y"], [1, -2, 3])
+
+
+@pytest.mark.parametrize("name", [m.name for m in METHODS if m.noise])
+def test_noise_stays_inside_the_grant_and_moves_something(name):
+    program = model(helper.make_node("Tanh", ["x"], ["y"]), kind=TensorProto.FLOAT, output=TensorProto.FLOAT)
+    x = np.linspace(-3, 3, 64).astype(np.float32).astype(np.float64)
+    difference = np.abs(outputs(program, x, method(name))["y"].astype(np.float64) - np.tanh(x))
+    granted = 9 * np.spacing(np.abs(np.tanh(x)).astype(np.float32)) + 4 * 2.0**-24
+    assert (difference <= granted).all()
+    assert difference.max() > 3 * 2.0**-24
+
+
+def test_noise_is_the_same_for_the_same_seed():
+    program = model(helper.make_node("Exp", ["x"], ["y"]), kind=TensorProto.FLOAT, output=TensorProto.FLOAT)
+    x = np.linspace(-1, 1, 64)
+    each = method("sequential+noise")
+    first = outputs(program, x, each)["y"]
+    np.testing.assert_array_equal(first, outputs(program, x, each)["y"])
+    other = {name: value for _, name, _, value in recompute(program, {"x": x}, each, seed=8)}["y"]
+    assert not np.array_equal(first, other)
+
+
+def test_a_node_without_rules_is_run_by_onnx():
+    node = helper.make_node("QuantizeLinear", ["x", "s"], ["y"])
+    program = model(node, kind=TensorProto.FLOAT, output=TensorProto.UINT8, shape=(2,))
+    scale = onnx.numpy_helper.from_array(np.float32(0.5), "s")
+    proto = program.model
+    proto.graph.initializer.append(scale)
+    found = outputs(parse(proto), np.array([1.0, 2.0]), METHODS[0])
+    np.testing.assert_array_equal(found["y"], [2, 4])
+
+
+def test_the_command_prints_one_object_with_the_promised_keys():
+    done = fuzz("selftest", "--null", "--count", "4", "--seed", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert set(counts) == {"cases", "judged", "ok", "suspect", "wrong", "undecidable"}
+    assert counts["cases"] == 4
+    assert counts["judged"] == counts["ok"] + counts["suspect"] + counts["wrong"] + counts["undecidable"]
+
+
+def test_verbose_lists_operators_and_types():
+    done = fuzz("selftest", "--null", "--count", "3", "--verbose", "--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    assert "float" in done.stdout
+    assert "3 cases" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--null or --faults"),
+        (("--null", "--faults"), "by itself"),
+        (("--null", "--count", "-1"), "--count"),
+        (("--fault", "nonsense"), "dropped-activation"),
+        (("--faults", "--backend", "nonsense"), "unknown backend"),
+    ],
+)
+def test_misuse_gets_one_line_and_exit_code_2(arguments, words):
+    done = fuzz("selftest", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
