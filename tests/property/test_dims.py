@@ -61,7 +61,9 @@ def test_evaluation_is_a_homomorphism(tree, values):
     assert evaluate(symbolic(tree), lambda s: values[s.index]) == concrete(tree, values)
 
 
-POSITIVE = st.one_of(st.integers(1, 9), st.tuples(st.integers(1, 3), st.sampled_from(SYMBOLS)), st.sampled_from(SYMBOLS))
+POSITIVE = st.one_of(
+    st.integers(1, 9), st.tuples(st.integers(1, 3), st.sampled_from(SYMBOLS)), st.sampled_from(SYMBOLS)
+)
 
 
 @given(TREES, st.lists(POSITIVE, min_size=4, max_size=4), VALUES)
