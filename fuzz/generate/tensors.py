@@ -104,7 +104,7 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     raw = _draws(recipe, prod(shape))
     numbers = PALETTES[recipe.palette](raw, recipe).reshape(shape)
     if dtype.kind is Kind.BOOL:
-        flags: Array = numbers != 0
+        flags: Array = np.asarray(numbers != 0)  # a comparison of a 0-d array gives a scalar
         return flags
     if not dtype.is_float:
         return numbers.astype(dtype.carrier)
