@@ -117,12 +117,15 @@ def _softplus(run: Run, y: Array) -> Bound:
     return np.where(size > 19, 1.1 * np.exp(-np.maximum(size, 0)), 0.0)
 
 
+def _slope(run: Run, y: Array) -> Bound:
+    """A factor of x held in float32: 1/6 of HardSwish, which ONNX's function body has as an attribute."""
+    del y
+    return np.abs(run[0]) * _FLOAT32 if _is_double(run) else 0.0
+
+
 def _gelu(run: Run, y: Array) -> Bound:
     """Constants of the tanh form held in float32 (ONNX Runtime: 5.8e-9 in double)."""
-    del y
-    if run.params.get("approximate", b"none") == b"none" or not _is_double(run):
-        return 0.0
-    return np.abs(run[0]) * _FLOAT32
+    return 0.0 if run.params.get("approximate", b"none") == b"none" else _slope(run, y)
 
 
 # Coefficients that are written with more digits than float32 attributes hold: 0.01, 1/6, 0.2, Selu's alpha.
@@ -143,7 +146,7 @@ _EXTRA: dict[str, Extra] = {
     "Selu": _in_double(2 * _FLOAT32),
     "LeakyRelu": _in_double(_FLOAT32),
     "HardSigmoid": _in_double(_FLOAT32, _FLOAT32),
-    "HardSwish": _in_double(_FLOAT32),
+    "HardSwish": _slope,
 }
 
 
