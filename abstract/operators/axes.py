@@ -120,7 +120,9 @@ def drawn_indices(
     low = -size if s.coin(backwards) else 0
     if s.coin(0.3):
         with suppress(Infeasible):  # where the model has no integers of its own
-            return operand(s, position, kinds=(Kind.SIGNED,), rank=rank, domain=Domain(low, size - 1))
+            found = operand(s, position, kinds=(Kind.SIGNED,), rank=rank, domain=Domain(low, size - 1))
+            s.store.require(at_least(dim, size))
+            return found
     shape = tuple(s.integer(1, 4) for _ in range(s.integer(*rank)))
     count = prod(shape)
     numbers = np.array([s.integer(low, size - 1) for _ in range(min(count, 6))])

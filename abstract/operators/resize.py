@@ -234,21 +234,23 @@ def _blend_error(run: Run, e: Bound) -> Bound:
     Where the coordinate may cross a source position, the neighbours beyond get a weight of that size as well.
     """
     unit = rounding_unit(run.dtypes[0])
-    steep = 1.0
+    steep, rounding = 1.0, 2 * unit
     if run.params.get("mode") == b"cubic":
-        steep = 2.0 + 2.0 * abs(run.params.get("cubic_coeff_a", -0.75))
+        a = run.params.get("cubic_coeff_a", -0.75)
+        # The slope is greatest at d = (a+3) / (3a+6) on the near piece: (a+3)^2 / (3a+6) <= 1.5 for a in [-1, 0].
+        steep, rounding = (1.5 if -1 <= a <= 0 else 3 + 5 * abs(a)), 8 * unit
     size: Array = np.abs(run[0])
     error: Array = np.broadcast_to(np.asarray(e, dtype=np.float64), size.shape)
     clean = is_exact(e)
     for axis in _axes(run):
         at, weights = _weights(run, axis)
-        slack = axis.error + 4 * unit * (1 + steep)
+        slack = axis.error * steep + rounding
         if run.params.get("exclude_outside", 0):
             slack = slack * 8
         wide = np.concatenate([at[:, :1] - 1, at, at[:, -1:] + 1], axis=1)
         crossing = np.abs(axis.at - np.rint(axis.at)) <= axis.error
         loose = np.empty(wide.shape)
-        loose[:] = (slack * steep)[:, None]
+        loose[:] = slack[:, None]
         loose[:, 0] *= crossing
         loose[:, -1] *= crossing
         magnitude = np.abs(weights)
