@@ -21,7 +21,8 @@ NEWEST = [(name, opsets[-1]) for name, opsets in OPERATORS.items()]
 
 @pytest.mark.parametrize(("name", "opset"), PAIRS)
 def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset):
-    laboratory.generated(name, opset)
+    # ONNX's reference computes off + hot * (on - off), which rounds.
+    laboratory.generated(name, opset, 25, onnx_too=name != "OneHot")
 
 
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
