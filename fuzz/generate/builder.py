@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.constraints import Infeasible
-from abstract.dims import Dim, Expr
+from abstract.dims import Dim, Expr, product
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
@@ -77,11 +77,6 @@ class Builder:
         self._count = 0
 
     # -- operands --------------------------------------------------------------------------------------------------
-
-    def recent(self, integer: Callable[[int, int], int]) -> Value:
-        """A value of the graph, later ones more likely."""
-        last = len(self.values) - 1
-        return self.values[max(integer(0, last), integer(0, last))]
 
     def placeholder(self, type_: TensorType, array: Array, origin: Origin, recipe: Recipe | None) -> Value:
         """A new input or initializer, pending."""
@@ -250,6 +245,17 @@ class Builder:
             if resized is None:
                 return None
         return value if have == sizes else self.adapter("Reshape", (value,), {"shape": sizes})
+
+    def to_rank(self, value: Value, rank: tuple[int, int]) -> Value | None:
+        """The value with axes of size 1 put in front, or leading axes merged, so that its rank lies in a range."""
+        have = len(value.array.shape)
+        if have < rank[0]:
+            return self.adapter("Unsqueeze", (value,), {"axes": tuple(range(rank[0] - have))})
+        if rank[1] < 1 or not self.plan.adapters:
+            return None
+        merged = have - rank[1] + 1
+        shape = (product(value.type.shape[:merged]), *value.type.shape[merged:])
+        return self.adapter("Reshape", (value,), {"shape": shape})
 
     def _resized(self, value: Value, sizes: tuple[int, ...]) -> Value | None:
         have = value.array.shape

@@ -131,7 +131,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     operators = [name for name in own for _ in range(max(1, round(TABLE[name].weight * 4)))]
     dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
-    fresh = (0.05, 0.1, 0.2, 0.35)[choices.integer(0, 3)]
+    fresh = (0.01, 0.04, 0.08, 0.2)[choices.integer(0, 3)]
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)
     adapters = not dynamic and choices.integer(0, 3) > 0
     return Plan(

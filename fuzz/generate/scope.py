@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scope"]
 
-_TRIES = 5
+_TRIES = 6
 _LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
 _SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
 
@@ -89,16 +89,10 @@ class Scope:
         """An operand of a type and rank that fit, inside the domain."""
         allowed = self._allowed(variable, kinds)
         if self.builder.values and not self.coin(self.builder.plan.fresh):
-            for _ in range(_TRIES):
-                value = self.builder.recent(self.integer)
-                if value.type.dtype not in allowed or not rank[0] <= len(value.array.shape) <= rank[1]:
-                    continue
-                if where is not None and not where(value):
-                    continue
-                guarded = self._inside(value, domain)
-                if guarded is not None:
-                    self._variables[variable] = guarded.type.dtype
-                    return guarded
+            value = self._operand(allowed, rank, domain, where)
+            if value is not None:
+                self._variables[variable] = value.type.dtype
+                return value
         dtype = self.dtype(variable, kinds)
         low, high = self.builder.plan.rank
         low, high = max(low, rank[0]), min(max(high, rank[0]), rank[1])
@@ -106,6 +100,49 @@ class Scope:
             raise Infeasible(f"rank {rank}")
         length = self.integer(low, high)
         return self._fresh(self._dimensions(length), dtype, domain, weight=False)
+
+    def _operand(
+        self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
+    ) -> Value | None:
+        """A value that exists and fits, or is made to fit by adapters; None where luck or shapes say no."""
+        pools = [pool for d in allowed if (pool := self.builder.by_dtype.get(d.name))]
+        if not pools:
+            return self._converted(allowed, rank, where)
+        for attempt in range(_TRIES):
+            pool = pools[self.integer(0, len(pools) - 1)] if len(pools) > 1 else pools[0]
+            value = self._recent(pool)
+            if not rank[0] <= len(value.array.shape) <= rank[1]:
+                adapted = self.builder.to_rank(value, rank) if attempt >= _TRIES // 2 else None
+                if adapted is None:
+                    continue
+                value = adapted
+            if where is not None and not where(value):
+                continue
+            guarded = self._inside(value, domain)
+            if guarded is not None:
+                return guarded
+        return None
+
+    def _recent(self, pool: Sequence[Value]) -> Value:
+        """A value of the pool: of two draws the one that nothing reads yet, else the one that a node computes."""
+        last = len(pool) - 1
+        first, second = pool[self.integer(0, last)], pool[self.integer(0, last)]
+        if (first.uses == 0) != (second.uses == 0):
+            return first if first.uses == 0 else second
+        return first if first.origin is Origin.NODE else second
+
+    def _converted(
+        self, allowed: tuple[DType, ...], rank: tuple[int, int], where: Callable[[Value], bool] | None
+    ) -> Value | None:
+        """A value of another type behind a Cast, where none of an allowed type exists."""
+        target = allowed[self.integer(0, len(allowed) - 1)]
+        for _ in range(_TRIES // 2):
+            value = self._recent(self.builder.values)
+            if rank[0] <= len(value.array.shape) <= rank[1]:
+                cast = self.builder.adapter("Cast", (value,), {"to": target.code})
+                if cast is not None and (where is None or where(cast)):
+                    return cast
+        return None
 
     def _inside(self, value: Value, domain: Domain) -> Value | None:
         """The value itself, or clipped into the domain by a node; None where it cannot be brought inside."""
@@ -174,10 +211,10 @@ class Scope:
             guarded = self._inside(value, domain)
             if guarded is not None:
                 return guarded
-        if self.builder.plan.adapters and self.coin(0.35):
+        if self.builder.plan.adapters and self.coin(0.5):
             same_type = self.builder.by_dtype.get(dtype.name)
             if same_type:
-                value = same_type[self.integer(0, len(same_type) - 1)]
+                value = self._recent(same_type)
                 fitted = self.builder.fit(value, sizes)
                 return None if fitted is None else self._inside(fitted, domain)
         return None
