@@ -15,6 +15,7 @@ from backends.protocol import Outcome
 from fuzz.case import digest, read_inputs
 from fuzz.errors import CaseError, TargetError
 from fuzz.execute.execution import Execution
+from fuzz.execute.scratch import clear_abandoned
 from fuzz.execute.worker import Attempt, Interrupted, Limits, Worker, WorkerError
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
         TargetError: a worker cannot be started at all.
         StorageError: the store cannot be written.
     """
+    clear_abandoned()
     stop = threading.Event()
     finished: queue.Queue[_Finished | Exception | None] = queue.Queue(maxsize=4 * _BATCH)
     limits = Limits(timeout, memory << 20)

@@ -12,11 +12,9 @@ import fcntl
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -25,6 +23,7 @@ from backends import __main__ as _entry_point
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import Outcome, Stage
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
+from fuzz.execute.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +95,7 @@ class Worker:
         """
         self._limits = limits
         self._stop = stop
-        self._folder = tempfile.mkdtemp(prefix="fuzz-worker-")
+        self._scratch = Scratch.make()
         self._printed = os.memfd_create("worker-output")
         fcntl.fcntl(self._printed, fcntl.F_SETFL, os.O_APPEND)
         self._socket, other = socket.socketpair()
@@ -127,14 +126,14 @@ class Worker:
 
     def _spawn(self, target: Target, descriptor: int) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        environment.update(target.variables(), TMPDIR=self._folder)
+        environment.update(target.variables(), TMPDIR=self._scratch.path)
         return subprocess.Popen(
             [target.python, "-I", str(_entry_point.__file__), str(descriptor)],
             stdin=subprocess.DEVNULL,
             stdout=self._printed,
             stderr=self._printed,
             pass_fds=(descriptor,),
-            cwd=self._folder,
+            cwd=self._scratch.path,
             env=environment,
             start_new_session=True,
         )
@@ -353,7 +352,7 @@ class Worker:
         os.close(self._printed)
         self._printed = -1
         self._socket.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
 
     def _trim(self) -> None:
         if os.fstat(self._printed).st_size > _OUTPUT_LIMIT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +38,9 @@ print("interrupted" if summary.interrupted else "finished", summary.executed, su
 
 def drive(root: Path) -> subprocess.Popen[str]:
     arguments = [str(HERE.parents[1]), str(HERE / "toy_backend.py"), str(root)]
-    return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str(root.parent)}
+    command = [sys.executable, "-c", DRIVER, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def wait_until(condition, seconds: float = 20.0) -> bool:
