@@ -1,0 +1,179 @@
+"""The command line from outside: latency of the help, throughput of gen, exec and diff, reach of the run stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from figure import Clock, Figure, clock
+
+from backends.protocol import Outcome
+from backends.registry import BACKENDS, installed_version
+from fuzz.cli.main import COMMANDS
+from fuzz.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["conformance", "fuzz", "help_latency", "reach", "refusals", "throughput"]
+
+_FUZZ = [sys.executable, "-c", "from fuzz.cli.main import main; main()"]
+
+
+def fuzz(*arguments: str | Path) -> dict[str, Any]:
+    """Run a command with `--json`; RuntimeError where it did not end with 0 or 1."""
+    done = subprocess.run(
+        [*_FUZZ, *map(str, arguments), "--json"], capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"fuzz {' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr[-500:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _installed(*names: str) -> list[str]:
+    return [name for name in names if installed_version(BACKENDS[name]) is not None]
+
+
+def help_latency(quick: bool) -> Iterator[Figure]:
+    """Wall time of `fuzz --help` and of every subcommand's help: the median of several, and the slowest command."""
+    repeats = 3 if quick else 9
+    found: dict[str, Clock] = {}
+    for name in ("", *COMMANDS):
+        times = []
+        for _ in range(repeats + 1):
+            with clock() as spent:
+                subprocess.run([*_FUZZ, *([name] if name else []), "--help"], stdout=subprocess.DEVNULL, check=True)
+            times.append(spent)
+        found[name] = Clock(median(t.wall for t in times[1:]), median(t.cpu for t in times[1:]))
+    slowest = max(found, key=lambda name: found[name].wall)
+    for name, label in (("", "fuzz --help"), (slowest, f"slowest subcommand's help ({slowest or 'none'})")):
+        yield Figure(label, round(found[name].wall, 3), "s", 0.3, detail=f"{found[name].cpu:.3f} s CPU each")
+
+
+def throughput(quick: bool) -> Iterator[Figure]:
+    """Cases a second through gen, exec on ONNX Runtime with and without optimisation, and diff, each a new process."""
+    count = 200 if quick else 2000
+    with TemporaryDirectory(prefix="fuzz-bench-") as folder:
+        times = {}
+        for stage, arguments in (
+            ("gen", ["--count", str(count), "--for", "onnxruntime"]),
+            ("exec", ["--backend", "onnxruntime", "--backend", "onnxruntime:opt=0"]),
+            ("diff", []),
+        ):
+            with clock() as times[stage]:
+                fuzz(stage, "--root", folder, *arguments)
+    wall, cpu = sum(t.wall for t in times.values()), sum(t.cpu for t in times.values())
+    parts = ", ".join(f"{stage} {t.wall / count * 1000:.1f} ({t.cpu / count * 1000:.1f})" for stage, t in times.items())
+    yield Figure(
+        "gen, exec and diff on ONNX Runtime, opt and no-opt", round(count / wall, 1), "cases/s", 100, "at_least", cpu,
+        f"{count:,} cases of 1-20 nodes; ms a case, wall (CPU): {parts}",
+    )  # fmt: skip
+
+
+def refusals(quick: bool) -> Iterator[Figure]:
+    """What ONNX Runtime says of seeds 0-999: a model that it refuses as invalid may be our fault."""
+    count = 100 if quick else 1000
+    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
+        fuzz("gen", "--root", folder, "--count", str(count), "--nodes", "1-40", "--dynamic", "mixed")
+        found = fuzz("exec", "--root", folder, "--backend", "onnxruntime:opt=0")["targets"]["onnxruntime:opt=0"]
+        with Store.open(Path(folder)) as store:
+            rejected = [
+                f"{case}: {execution.message[:120]}" for case in store.cases() for execution in store.executions(case)
+                if execution.outcome is Outcome.REJECTED
+            ]  # fmt: skip
+    yield Figure(
+        "models that ONNX Runtime refuses as invalid", found["rejected"], "", 0, cpu=spent.cpu,
+        detail="; ".join([", ".join(f"{n:,} {name}" for name, n in found.items() if n), *rejected[:3]]),
+    )  # fmt: skip
+
+
+def reach(quick: bool) -> Iterator[Figure]:
+    """The share of cases that reach the run stage of each compiler when they are generated for all of them."""
+    targets = _installed("onnxruntime", "tvm", "openvino")
+    count = 20 if quick else 200
+    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
+        fuzz("gen", "--root", folder, "--count", str(count), "--dynamic", "mixed", "--for", *targets)
+        chosen = [word for target in targets for word in ("--backend", target)]
+        outcomes = fuzz("exec", "--root", folder, *chosen)["targets"]
+        with Store.open(Path(folder)) as store:
+            ran = dict.fromkeys(targets, 0)
+            for case in store.cases():
+                for execution in store.executions(case):
+                    at_run = execution.stage is not None and execution.stage.value == "run"
+                    ran[execution.target] += execution.outcome is Outcome.OK or at_run
+    for target in targets:
+        rest = ", ".join(f"{n} {name}" for name, n in outcomes[target].items() if n)
+        yield Figure(
+            f"cases that reach the run stage on {target}", round(100 * ran[target] / count, 1), "%", 80, "at_least",
+            spent.cpu if target == targets[0] else None, f"{count} cases: {rest}",
+        )  # fmt: skip
+
+
+def conformance(quick: bool) -> Iterator[Figure]:
+    """ONNX's own operator tests through exec and diff on ONNX Runtime: what it passes must not be called wrong."""
+    from corpus.onnx_tests import operator_tests
+
+    pattern = "test_a*" if quick else "*"
+    tests = {test.name: test for test in operator_tests(pattern)}
+    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
+        fuzz("corpus", "onnx-tests", "--root", folder, "--filter", pattern)
+        outcomes = fuzz("exec", "--root", folder, "--backend", "onnxruntime")["targets"]["onnxruntime"]
+        verdicts = fuzz("diff", "--root", folder)
+        passed, blamed = _passed(Path(folder), tests)
+    words = {word: n for word, n in verdicts["verdicts"]["onnxruntime"].items() if n}
+    lost = len(tests) - sum(outcomes.values())
+    detail = f"{len(tests):,} tests: " + ", ".join(f"{n:,} {name}" for name, n in outcomes.items() if n)
+    yield Figure("operator tests that are lost on the way", lost, "", 0, cpu=spent.cpu, detail=detail)
+    detail = f"{passed:,} passed; verdicts: " + ", ".join(f"{n:,} {word}" for word, n in words.items())
+    yield Figure(
+        "operator tests that ONNX Runtime passes and we call wrong", len(blamed), "", 0,
+        detail="; ".join([detail, *blamed[:5]]),
+    )  # fmt: skip
+
+
+def _passed(root: Path, tests: dict[str, Any]) -> tuple[int, list[str]]:
+    """How many tests the runtime passes by ONNX's own rule, and which of them have the verdict wrong."""
+    from fuzz.case import find_cases, read_outputs
+
+    wrong = []
+    passed = 0
+    with Store.open(root) as store:
+        for case in find_cases(root):
+            execution = store.executions(case.id)[0]
+            if execution.outcome is not Outcome.OK:
+                continue
+            test = tests[case.id]
+            expected = read_outputs(case, case.data_sets[0])
+            if all(_close(a, b, test.rtol, test.atol) for a, b in zip(execution.outputs[0], expected, strict=True)):
+                passed += 1
+                wrong.extend(case.id for verdict in store.verdicts(case.id) if verdict.verdict == "wrong")
+    return passed, wrong
+
+
+def _close(actual: Any, expected: Any, rtol: float, atol: float) -> bool:
+    """ONNX's own comparison (onnx.backend.test.runner): equal types and shapes, numbers within rtol and atol."""
+    import numpy as np
+
+    from backends.tensor import to_numpy
+
+    if isinstance(expected, list) or isinstance(actual, list):
+        same = isinstance(actual, list) and isinstance(expected, list) and len(actual) == len(expected)
+        return same and all(_close(a, e, rtol, atol) for a, e in zip(actual, expected, strict=True))
+    if actual is None or expected is None:
+        return actual is expected
+    if actual.element_type != expected.element_type or tuple(actual.shape) != tuple(expected.shape):
+        return False
+    a, e = to_numpy(actual), to_numpy(expected)
+    if a.dtype == object or a.dtype.kind in "iub":
+        return bool(np.array_equal(a, e))
+    if a.dtype.kind != "c":
+        a, e = a.astype(np.float64), e.astype(np.float64)
+    return bool(np.allclose(a, e, rtol=rtol, atol=atol, equal_nan=True))

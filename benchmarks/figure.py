@@ -1,0 +1,120 @@
+"""A measured figure, the machine it was measured on, and how both are printed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["Clock", "Figure", "clock", "cpu_medians", "machine", "print_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of docs/benchmarks.md.
+
+    ``target`` is what the value has to be ``at_most`` or ``at_least`` (None: no target, the figure is there to be
+    known). ``cpu`` is CPU time in seconds, children included, of all that was done to measure it.
+    """
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    sense: Literal["at_most", "at_least"] = "at_most"
+    cpu: float | None = None
+    detail: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the value meets its target; None where there is none."""
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.sense == "at_most" else self.value >= self.target
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for `--json`."""
+        return {**asdict(self), "met": self.met}
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds that a block took, wall and CPU (children that were waited for included)."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+
+@contextmanager
+def clock() -> Iterator[Clock]:
+    """Time a block."""
+    result = Clock()
+    wall, before = time.perf_counter(), os.times()
+    try:
+        yield result
+    finally:
+        after = os.times()
+        result.wall = time.perf_counter() - wall
+        result.cpu = sum(after[:4]) - sum(before[:4])
+
+
+def cpu_medians(items: Sequence[Any], work: Callable[[Any], Any], repeats: int = 3) -> list[float]:
+    """For each item the median CPU seconds of ``work(item)`` over some repeats, after one that does not count."""
+    result = []
+    for item in items:
+        work(item)
+        times = []
+        for _ in range(repeats):
+            start = time.process_time()
+            work(item)
+            times.append(time.process_time() - start)
+        result.append(median(times))
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on: processor, cores, load at the start, versions."""
+    model = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
+         if line.startswith("model name")), platform.processor(),
+    )  # fmt: skip
+    versions = {}
+    for name in ("numpy", "onnx", "onnxruntime", "apache-tvm", "openvino"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "processor": model, "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(), "load": round(os.getloadavg()[0], 2), **versions,
+    }  # fmt: skip
+
+
+def print_table(figures: Sequence[Figure]) -> None:
+    """A Markdown table, as it stands in docs/benchmarks.md."""
+    rows = [("figure", "measured", "target", "met", "CPU s", "")]
+    for figure in figures:
+        sign = "≥ " if figure.sense == "at_least" else "≤ " if figure.target else ""
+        target = "" if figure.target is None else f"{sign}{_number(figure.target)}"
+        met = {True: "yes", False: "no", None: ""}[figure.met]
+        cpu = "" if figure.cpu is None else f"{figure.cpu:.1f}"
+        rows.append((figure.name, f"{_number(figure.value)} {figure.unit}".strip(), target, met, cpu, figure.detail))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    for number, row in enumerate(rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("| " + " | ".join((*cells, row[5])) + " |", flush=True)
+        if number == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|---|")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
