@@ -163,7 +163,7 @@ def test_the_signature_of_a_model():
     found = signature(model.SerializeToString())
     assert [(port.name, port.type) for port in found.inputs] == [
         ("x", ValueType("tensor", "float", (2, "N", None))),
-        ("s", ValueType("sequence", element=ValueType("tensor", "int64", ()))),
+        ("s", ValueType("sequence", element=ValueType("tensor", "int64", None))),
         ("o", ValueType("optional", element=ValueType("tensor", "float16", (3,)))),
         ("b", ValueType("tensor", "bool", None)),
     ]
