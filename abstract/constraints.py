@@ -84,6 +84,7 @@ def divisible(dim: Dim, divisor: Dim) -> Constraint:
 class _Range:
     low: int
     high: int
+    fixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,13 @@ class Constraints:
         self._frozen = 0
         self._moves: list[tuple[int, int]] = []  # index and former witness of each symbol moved since the last freeze
 
-    def fresh(self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d") -> Expr:
-        """A new symbol in [low, high] whose witness is given."""
+    def fresh(
+        self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d", fixed: bool = False
+    ) -> Expr:
+        """A new symbol in [low, high] whose witness is given; ``fixed`` where something depends on it already."""
         symbol = Symbol(len(self._witness), f"{name}{len(self._witness)}")
         self._witness.append(witness)
-        self._ranges.append(_Range(low, high))
+        self._ranges.append(_Range(low, high, fixed))
         self._symbols.append(symbol)
         return Expr.of(symbol)
 
@@ -147,7 +150,9 @@ class Constraints:
 
     def free(self, symbol: Symbol) -> bool:
         """Whether the symbol may still be moved or bound away from its witness."""
-        return symbol.index >= self._frozen and symbol not in self._bindings
+        if symbol.index < self._frozen or symbol in self._bindings:
+            return False
+        return not self._ranges[symbol.index].fixed
 
     def unbound(self) -> list[Symbol]:
         """All symbols that stand for themselves, oldest first."""

@@ -107,7 +107,7 @@ class Scope:
         """A value that exists and fits, or is made to fit by adapters; None where luck or shapes say no."""
         pools = [pool for d in allowed if (pool := self.builder.by_dtype.get(d.name))]
         if not pools:
-            return self._converted(allowed, rank, where)
+            return self._converted(allowed, rank, domain, where)
         for attempt in range(_TRIES):
             pool = pools[self.integer(0, len(pools) - 1)] if len(pools) > 1 else pools[0]
             value = self._recent(pool)
@@ -132,7 +132,7 @@ class Scope:
         return first if first.origin is Origin.NODE else second
 
     def _converted(
-        self, allowed: tuple[DType, ...], rank: tuple[int, int], where: Callable[[Value], bool] | None
+        self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
     ) -> Value | None:
         """A value of another type behind a Cast, where none of an allowed type exists."""
         target = allowed[self.integer(0, len(allowed) - 1)]
@@ -141,7 +141,7 @@ class Scope:
             if rank[0] <= len(value.array.shape) <= rank[1]:
                 cast = self.builder.adapter("Cast", (value,), {"to": target.code})
                 if cast is not None and (where is None or where(cast)):
-                    return cast
+                    return self._inside(cast, domain)
         return None
 
     def _inside(self, value: Value, domain: Domain) -> Value | None:
@@ -173,7 +173,7 @@ class Scope:
             if count * size > _LARGEST:
                 dim, size = None, 1
             if dim is None:
-                dim = self.store.fresh(size, low=1, name="d")
+                dim = self.store.fresh(size, low=1, name="d", fixed=True)  # proposals read the tensor at once
                 known.append(dim)
             count *= size
             shape.append(dim)
