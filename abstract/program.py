@@ -120,6 +120,8 @@ class _Parser:
         self.constants: dict[str, Array] = {}
         self.dtypes: dict[str, DType] = {}
         self.functions = {(f.domain, f.name) for f in model.functions}
+        # An initializer that is an input as well is a default that the caller may override: not a constant.
+        self.open = {i.name for i in model.graph.input}
 
     def step(self, node: onnx.NodeProto) -> Step | None:
         if node.op_type == "Constant" and not node.domain:
@@ -164,7 +166,7 @@ class _Parser:
             if name in self.dtypes:
                 bound.setdefault(formal.variable, self.dtypes[name])
             if formal.name in row.parameters:
-                if name in self.constants:
+                if name in self.constants and name not in self.open:
                     params[formal.name] = parameter(self.constants[name])
                 elif name:
                     late[formal.name] = name
@@ -193,7 +195,6 @@ def parse(model: onnx.ModelProto, folder: str = "") -> Program:
     parser = _Parser(model, folder)
     for tensor in model.graph.initializer:
         parser.constants[tensor.name], parser.dtypes[tensor.name] = _initializer(tensor, folder)
-    # An initializer that is an input as well is a default that the caller may override: not a constant.
     inputs = tuple(i.name for i in model.graph.input)
     for info in model.graph.input:
         code = info.type.tensor_type.elem_type
