@@ -158,11 +158,12 @@ def _pads(s: Scope, dim: Dim, mode: bytes, taken: bool) -> tuple[Dim, Dim]:
         return (-cut, s.integer(0, 1)) if s.coin(0.5) else (0, -cut)
     if s.coin(0.4):
         return 0, 0
-    room = {b"reflect": size - 1, b"wrap": size}.get(mode, 3)
-    pads = tuple(s.size(0, min(3, room), "p") if room > 0 and s.coin(0.7) else 0 for _ in range(2))
-    if room != 3:
+    limits = {b"reflect": dim - 1, b"wrap": dim}
+    room = min(3, s.store.value(limits.get(mode, 3)))
+    pads = tuple(s.size(0, room, "p") if room > 0 and s.coin(0.7) else 0 for _ in range(2))
+    if mode in limits:
         for p in pads:
-            s.store.require(at_least(dim - 1 if mode == b"reflect" else dim, p))
+            s.store.require(at_least(limits[mode], p))
     return pads[0], pads[1]
 
 
