@@ -95,7 +95,8 @@ def machine() -> dict[str, Any]:
             versions[name] = "not installed"
     return {
         "processor": model, "cores": len(os.sched_getaffinity(0)),
-        "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(), "load": round(os.getloadavg()[0], 2), **versions,
+        "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2), **versions,
     }  # fmt: skip
 
 
