@@ -84,7 +84,7 @@ def _unknown_stays(bound: Bound) -> Bound:
 
 
 def monotone(function: Callable[[Array, Run], Array]) -> ErrorRule:
-    """A monotone function of one input: its values at both ends of the interval; NaN outside its domain counts as inf."""
+    """A monotone function of one input: its values at both ends of the interval; NaN there counts as inf."""
 
     def rule(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
         if is_exact(e[0]):

@@ -28,7 +28,10 @@ __all__ = ["RANDOM", "run_node"]
 RANDOM = frozenset({
     "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
 })  # fmt: skip
-"""Operators (Dropout: only in training mode, the rest has a row) whose generator the specification leaves open: only shape and type of their outputs can be judged."""
+"""Operators whose generator the specification leaves open: only shape and type of their outputs can be judged.
+
+Dropout is here in its training mode; what it does in inference has a row.
+"""
 
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-6
 _TRIALS = 3

@@ -69,7 +69,7 @@ class Numerics:
         half_accumulator: sums of float16 or bfloat16 products may be accumulated in that type.
         narrow_int64: int64 values may be held in int32.
         narrow_double: double nodes may compute in float.
-        bfloat16_products: products of floats may be rounded to bfloat16 first.
+        float_as: the narrower type in which floats may be held, where an option asks for it; empty for float.
     """
 
     flush_subnormals: bool = False
@@ -77,7 +77,7 @@ class Numerics:
     half_accumulator: bool = False
     narrow_int64: bool = False
     narrow_double: bool = False
-    bfloat16_products: bool = False
+    float_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

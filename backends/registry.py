@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ class Entry:
         device_distributions: for a device, the distribution that must be installed to reach it.
         environment: variables that its worker starts with.
         numerics: how it may legally compute.
+        relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts.
         knobs: its switches that turn an optimisation off.
     """
 
@@ -54,11 +55,16 @@ class Entry:
     device_distributions: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     numerics: Numerics = field(default_factory=Numerics)
+    relaxed: tuple[tuple[str, str, Numerics], ...] = ()
     knobs: tuple[Knob, ...] = ()
 
     def install_command(self) -> str:
         """What to type where the backend is missing."""
         return f"pip install {' '.join(self.requirements)}"
+
+    def contract(self, options: Mapping[str, str]) -> Numerics:
+        """How it may compute under these options."""
+        return next((n for name, value, n in self.relaxed if options.get(name) == value), self.numerics)
 
     def option(self, name: str) -> Option | None:
         """The option of that name."""
@@ -66,6 +72,8 @@ class Entry:
 
 
 _THREADS = Option("threads", r"[1-9]\d{0,2}", "a number from 1 to 999", "threads to compute with (1)")
+# Measured: OpenVINO's CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
+_OPENVINO = Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True)
 _PASSES = r"\w[\w.]*(\+\w[\w.]*)*"
 
 # Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
@@ -119,8 +127,13 @@ _ENTRIES = (
             Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
             _THREADS,
         ),
-        # Measured: its CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
-        numerics=Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True),
+        numerics=_OPENVINO,
+        relaxed=(
+            ("precision", "f32", _OPENVINO),
+            ("precision", "f16", replace(_OPENVINO, float_as="float16")),
+            ("precision", "bf16", replace(_OPENVINO, float_as="bfloat16")),
+            ("mode", "performance", replace(_OPENVINO, float_as="bfloat16")),
+        ),
     ),
     Entry(
         name="reference",

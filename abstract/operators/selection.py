@@ -86,10 +86,10 @@ def _gather_touched(run: Run, unsure: Array) -> Array:
 
 
 def propose_gather_elements(s: Scope) -> Call:
-    """Indices of the operand's own rank, at most as long as it on the other axes."""
+    """Indices of the operand's own rank, as long as it on the other axes."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 1024)
     axis = _long_axis(s, x.array.shape)
-    shape = _index_shape(s, x.type.shape, axis, longest=6)
+    shape = _index_shape(s, x.type.shape, axis, longest=6, whole=True)
     count = prod(shape)
     size = x.array.shape[axis]
     start, step = s.integer(0, size - 1), s.integer(1, 7)
@@ -99,14 +99,20 @@ def propose_gather_elements(s: Scope) -> Call:
     return Call((x, indices), {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)})
 
 
-def _index_shape(s: Scope, shape: Shape, axis: int, longest: int) -> tuple[int, ...]:
-    """Sizes of an index tensor that fits a tensor's other axes; along the axis of indices any up to ``longest``."""
+def _index_shape(s: Scope, shape: Shape, axis: int, longest: int, *, whole: bool = False) -> tuple[int, ...]:
+    """Sizes of an index tensor that fits a tensor's other axes; along the axis of indices any up to ``longest``.
+
+    ``whole`` keeps the other axes as long as the tensor's: of GatherElements the specification says no more than that
+    the ranks agree, and backends differ on shorter ones.
+    """
     sizes = []
     room = 256
     for a, dim in enumerate(shape):
         size = s.store.value(dim)
         most = max(min(size if a != axis else longest, room), 1)
-        count = size if a != axis and size <= most and s.coin(0.6) else s.integer(1, most)
+        if a != axis and whole and size > most:
+            raise Infeasible("the indices would be too many")
+        count = size if a != axis and size <= most and (whole or s.coin(0.6)) else s.integer(1, most)
         room //= count
         if a != axis:
             s.store.require(at_least(dim, count))

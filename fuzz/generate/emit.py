@@ -35,7 +35,7 @@ class Emitted:
 
 
 def emit(graph: Graph, *, dynamic: bool) -> Emitted:
-    """The model of a graph; if ``dynamic``, a symbol stays open unless an initializer, attribute or constant pins it."""
+    """The model of a graph; if ``dynamic``, symbols stay open unless initializers, attributes or constants pin them."""
     opened = _open_symbols(graph) if dynamic else set()
     return Emitted(_Emitter(graph, opened).model(), [s for s in graph.store.unbound() if s in opened])
 

@@ -62,13 +62,22 @@ def _content(value: Value) -> Any:
 def held_types(target: str) -> dict[DType, DType]:
     """The types that a target's contract lets it hold in narrower ones; none for a backend that is not in the table."""
     row = BACKENDS.get(base_name(target))
-    numerics = row.numerics if row is not None else Numerics()
+    numerics = row.contract(_options(target)) if row is not None else Numerics()
     held = {}
+    if numerics.float_as:
+        held[dtype("float")] = held[dtype("double")] = dtype(numerics.float_as)
+        return held | ({dtype("int64"): dtype("int32")} if numerics.narrow_int64 else {})
     if numerics.narrow_double:
         held[dtype("double")] = dtype("float")
     if numerics.narrow_int64:
         held[dtype("int64")] = dtype("int32")
     return held
+
+
+def _options(target: str) -> dict[str, str]:
+    """The options in a target's text: what stands between the colon and the device."""
+    text = target.partition(":")[2].partition("@")[0]
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
 
 
 def base_name(target: str) -> str:
