@@ -10,7 +10,7 @@ from abstract.dtypes import Kind
 from abstract.error import is_exact, summation
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.axes import operand, whole_number
-from abstract.operators.reduction import within_range
+from abstract.operators.reduction import magnitude_of, within_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +65,9 @@ def sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
     x, dtype = run[0], run.output_dtypes[0]
     count = x.shape[int(whole_number(run.params["axis"]))]
     if is_exact(e[0]) and not dtype.is_float:
-        return (0.0,)
+        return (within_range(0.0, _accumulated(run, magnitude_of(x), np.add), dtype),)
     own = np.broadcast_to(np.asarray(e[0], dtype=np.float64), x.shape)
-    size = _accumulated(run, np.abs(x) + own, np.add)
+    size = _accumulated(run, magnitude_of(x) + own, np.add)
     errors: Bound = 0.0 if is_exact(e[0]) else _accumulated(run, own, np.add)
     return (within_range(size * summation(count, dtype) + errors, size, dtype),)
 
@@ -76,10 +76,11 @@ def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     """The running product of the magnitudes with their errors, less the product itself."""
     x, dtype = run[0], run.output_dtypes[0]
     count = x.shape[int(whole_number(run.params["axis"]))]
+    size = magnitude_of(x) + e[0]
+    high = _accumulated(run, np.maximum(size, 1), np.multiply)
     if is_exact(e[0]) and not dtype.is_float:
-        return (0.0,)
-    grown = _accumulated(run, np.abs(x) + e[0], np.multiply)
-    high = _accumulated(run, np.maximum(np.abs(x) + e[0], 1), np.multiply)
+        return (within_range(0.0, high, dtype),)
+    grown = _accumulated(run, size, np.multiply)
     bound = grown * (1 + np.expm1(summation(count, dtype)) + 1e-15) - np.abs(y[0])
     return (within_range(bound + high * (count * dtype.smallest_normal), high, dtype),)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "reduced_axes", "within_range"]
+__all__ = ["OPERATORS", "magnitude_of", "reduced_axes", "within_range"]
 
 NUMBER = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
 FLOAT = (Kind.FLOAT,)
@@ -100,11 +100,20 @@ def within(low: float, high: float, narrow: float) -> Callable[[DType], Domain]:
 
 
 def within_range(bound: Bound, magnitude: Array, dtype: DType | None) -> Bound:
-    """A bound; inf where an intermediate of this magnitude may overflow the type that holds it."""
-    limit = dtype.maximum if dtype is not None and dtype.is_float else np.inf
+    """A bound; inf where an intermediate of this magnitude may overflow the type that holds it.
+
+    Integers wrap in most backends, but some sum them as floats and saturate (hazard H2.1).
+    """
+    limit = np.inf if dtype is None else dtype.maximum
     if magnitude.size == 0 or float(magnitude.max()) <= limit:
         return bound
     return np.where(magnitude <= limit, bound, np.inf)
+
+
+def magnitude_of(x: Array) -> Array:
+    """Absolute values as floats, in which nothing wraps."""
+    result: Array = np.abs(x if x.dtype.kind == "f" else x.astype(np.float64))
+    return result
 
 
 class _Reduction:
@@ -205,8 +214,9 @@ def log_exp_total(run: Run) -> tuple[Array, ...]:
 def total_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """ReduceSum and ReduceL1: every order of summation."""
     del y
-    bound, size = _Reduction(run).sum_error(np.abs(run[0]), e[0], run.dtypes[0])
-    return (within_range(bound, size, run.dtypes[0]),)
+    dtype = run.output_dtypes[0]
+    bound, size = _Reduction(run).sum_error(magnitude_of(run[0]), e[0], dtype)
+    return (within_range(bound if dtype.is_float or not is_exact(e[0]) else 0.0, size, dtype),)
 
 
 def mean_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -223,11 +233,14 @@ def square_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 
 def _square_error(run: Run, total_: Array, e: Bound) -> tuple[Bound, Array]:
-    r, dtype = _Reduction(run), run.dtypes[0]
+    r, dtype = _Reduction(run), run.output_dtypes[0]
     factor = summation(r.count, dtype)
     if is_exact(e):
-        return within_range(total_ * factor, total_, dtype), total_
-    grown = r.total(np.square(np.abs(run[0]) + e))
+        if dtype.is_float:
+            return within_range(total_ * factor, total_, dtype), total_
+        total_ = r.total(np.square(magnitude_of(run[0])))
+        return within_range(0.0, total_, dtype), total_
+    grown = r.total(np.square(magnitude_of(run[0]) + e))
     return within_range(grown * (1 + factor + 1e-15) - total_, grown, dtype), grown
 
 
@@ -317,16 +330,13 @@ def product(run: Run) -> tuple[Array, ...]:
 def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """Relative, for any order; partial products may over- or underflow on the way."""
     r, dtype, exact = _Reduction(run), run.output_dtypes[0], is_exact(e[0])
-    if exact and not dtype.is_float:
-        return (0.0,)
-    result = np.abs(y[0])
-    size = np.abs(run[0])
+    result, size = magnitude_of(y[0]), magnitude_of(run[0])
     most = size if exact else size + e[0]
+    high = r.fold(np.multiply, np.maximum(most, 1))
+    if exact and not dtype.is_float:
+        return (within_range(0.0, high, dtype),)
     grown = result if exact else r.fold(np.multiply, most)
     bound = grown * (1 + np.expm1(summation(r.count - 1, dtype)) + r.count * 1e-16) - result
-    if not dtype.is_float:
-        return (bound,)
-    high = r.fold(np.multiply, np.maximum(most, 1))
     low = r.fold(np.multiply, np.where(size > 0, np.minimum(size, 1), 1))
     if low.size and float(low.min()) < dtype.smallest_normal:
         bound = bound + r.count * dtype.smallest_normal * high

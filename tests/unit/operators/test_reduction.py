@@ -138,6 +138,19 @@ def test_a_narrow_sum_that_leaves_its_range_on_the_way_is_undecidable(name):
     assert np.isfinite(bound_of(name, x, kind="float", **params)).all()
 
 
+@pytest.mark.parametrize("name", ["ReduceSum", "ReduceL1", "ReduceSumSquare", "ReduceProd", "CumSum", "CumProd"])
+def test_an_integer_result_that_leaves_its_type_is_undecidable(name):
+    params = {"axis": 0} if name.startswith("Cum") else {}
+    x = np.array([100000, 100000, 100000])
+    run = Run(params, (x,), (dtype("int32"),), (dtype("int32"),), Float64())
+    y = tuple(np.asarray(a) for a in TABLE[name].evaluate(run))
+    (bound,) = TABLE[name].error(run, y, (0.0,))
+    assert np.isinf(bound).any() == (name not in ("ReduceSum", "ReduceL1", "CumSum"))
+    large = Run(params, (x * 20000,), (dtype("int32"),), (dtype("int32"),), Float64())
+    (bound,) = TABLE[name].error(large, y, (0.0,))
+    assert np.isinf(bound).any()
+
+
 def test_squares_that_leave_the_range_are_undecidable():
     x = np.array([300.0, 1.0])
     assert np.isinf(bound_of("ReduceL2", x, kind="float16")).all()
