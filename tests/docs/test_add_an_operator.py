@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnx.checker
-import pytest
 
 from abstract.operator import Operator, Run
 from abstract.operators import TABLE
@@ -17,6 +17,9 @@ from abstract.reference import Float64, interpret
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
+
+if TYPE_CHECKING:
+    import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-an-operator.md"
 USERS = ("fuzz.generate.builder", "fuzz.generate.graph", "fuzz.generate.plan", "fuzz.generate.emit", "abstract.program")
