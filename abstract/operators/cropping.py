@@ -48,7 +48,7 @@ def _bounds(s: Scope, size: int) -> tuple[int, int, int]:
     start = s.integer(0, max(size - 1, 0))
     style = s.integer(0, 9)
     if style < 2:
-        end = s.pick((-(2**31), -(2**63), -size - 1, -size))
+        end = s.pick((-(2**31), -(2**63), -size - 1, -size if start else -size - 1))
         return s.pick((start, start - size, _FAR)), end, -s.integer(1, 2)
     if style < 5:
         return start - size, s.pick((_FAR, 2**63 - 1, size)), s.integer(1, 3)
