@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cases_section", "details"]
 
-_PICTURES = 6_000_000  # characters of pictures that a page may hold
+_PICTURES = 5_000_000  # characters of pictures that a page may hold
 _SEARCHED = 2_000  # characters of a row that the search sees
 
 
