@@ -18,7 +18,7 @@ from abstract.error import is_exact
 from abstract.program import Step, to_carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from abstract.operator import Array, Bound
     from abstract.reference import Bounded
@@ -45,6 +45,7 @@ def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) 
     """
     from onnx.reference import ReferenceEvaluator
 
+    from abstract.corrections import CORRECTED
     from abstract.reference import Bounded
 
     node = step.node
@@ -57,10 +58,13 @@ def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) 
     single.graph.input.extend(onnx.ValueInfoProto(name=n) for n in names)
     kept = [n for n in node.output if n]
     single.graph.output.extend(onnx.ValueInfoProto(name=n) for n in kept)
-    session = ReferenceEvaluator(single)
+    session = ReferenceEvaluator(single, new_ops=list(CORRECTED))
     feeds = {n: _declared(values[n].value, values[n].dtype) for n in names}
     results = dict(zip(kept, session.run(None, feeds), strict=True))
     inexact = [n for n in names if not is_exact(values[n].bound)]
+    open_ = _is_random(node, model.functions) or not all(_movable(values[n]) for n in inexact)
+    if open_:
+        inexact.clear()
     moved = [dict(zip(kept, session.run(None, f), strict=True)) for f in _perturbed(feeds, values, inexact)]
     for position, name in enumerate(node.output):
         if not name:
@@ -69,11 +73,26 @@ def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) 
         result = results[name]
         dtype = step.output_dtypes[position] or _dtype_of(result)
         if isinstance(result, list) or result is None or dtype is None:
-            yield Bounded(result, np.inf if inexact else 0.0, dtype)
+            yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype)
             continue
         array = to_carrier(np.asarray(result), dtype)
-        open_ = node.op_type in RANDOM and not node.domain
         yield Bounded(array, np.inf if open_ else _bound(array, dtype, [m[name] for m in moved]), dtype)
+
+
+def _movable(value: Bounded) -> bool:
+    """Whether an inexact value is a tensor of floats in intervals, which trials can sample; else it is unknown."""
+    known = value.dtype is not None and value.dtype.is_float and isinstance(value.value, np.ndarray)
+    return known and bool(np.isfinite(value.bound).all())
+
+
+def _is_random(node: onnx.NodeProto, functions: Iterable[onnx.FunctionProto]) -> bool:
+    """Whether random numbers are drawn by a node, inside of its subgraphs, or inside of the functions that it calls."""
+    if node.op_type in RANDOM and not node.domain:
+        # Dropout draws in training mode alone, which it is told by its third input.
+        return node.op_type != "Dropout" or len(node.input) > 2
+    bodies = [g.node for attribute in node.attribute for g in (attribute.g, *attribute.graphs)]
+    bodies += [f.node for f in functions if (f.domain, f.name) == (node.domain, node.op_type)]
+    return any(_is_random(inner, functions) for body in bodies for inner in body)
 
 
 def _captured(node: onnx.NodeProto) -> Iterator[str]:
@@ -115,8 +134,7 @@ def _perturbed(
             if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float:
                 continue
             signs = (bits.random_raw(value.size).reshape(value.shape) & np.uint64(1)).astype(np.float64) * 2 - 1
-            reach = np.nan_to_num(np.asarray(values[name].bound, dtype=np.float64), posinf=0.0)
-            feed[name] = (value + signs * reach).astype(dtype.numpy)
+            feed[name] = (value + signs * values[name].bound).astype(dtype.numpy)
         yield feed
 
 

@@ -177,9 +177,7 @@ class _Machine:
     def _check_size(
         self, step: Step, row: Operator, params: Mapping[str, Any], arrays: tuple[Any, ...], dtypes: tuple[Any, ...]
     ) -> None:
-        """Only what its parameters can blow up is measured beforehand; elsewhere outputs are as large as inputs."""
-        if not row.parameters:
-            return
+        """What the shape rule says of the outputs, before they are made: broadcasting and padding can blow up too."""
         shapes = tuple(None if a is None else a.shape for a in arrays)
         typing = Typing(params, shapes, dtypes, len(step.outputs), Constraints())
         try:
