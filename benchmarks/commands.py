@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from figure import Clock, Figure, clock
+from figure import Clock, Figure, Scale, clock
 
 from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
@@ -20,6 +18,7 @@ from fuzz.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["conformance", "fuzz", "help_latency", "reach", "refusals", "throughput"]
 
@@ -42,9 +41,9 @@ def _installed(*names: str) -> list[str]:
     return [name for name in names if installed_version(BACKENDS[name]) is not None]
 
 
-def help_latency(quick: bool) -> Iterator[Figure]:
+def help_latency(scale: Scale) -> Iterator[Figure]:
     """Wall time of `fuzz --help` and of every subcommand's help: the median of several, and the slowest command."""
-    repeats = 3 if quick else 9
+    repeats = 3 if scale.quick else 9
     found: dict[str, Clock] = {}
     for name in ("", *COMMANDS):
         times = []
@@ -58,52 +57,69 @@ def help_latency(quick: bool) -> Iterator[Figure]:
         yield Figure(label, round(found[name].wall, 3), "s", 0.3, detail=f"{found[name].cpu:.3f} s CPU each")
 
 
-def throughput(quick: bool) -> Iterator[Figure]:
+def throughput(scale: Scale) -> Iterator[Figure]:
     """Cases a second through gen, exec on ONNX Runtime with and without optimisation, and diff, each a new process."""
-    count = 200 if quick else 2000
-    with TemporaryDirectory(prefix="fuzz-bench-") as folder:
-        times = {}
-        for stage, arguments in (
-            ("gen", ["--count", str(count), "--for", "onnxruntime"]),
-            ("exec", ["--backend", "onnxruntime", "--backend", "onnxruntime:opt=0"]),
-            ("diff", []),
-        ):
-            with clock() as times[stage]:
-                fuzz(stage, "--root", folder, *arguments)
-    wall, cpu = sum(t.wall for t in times.values()), sum(t.cpu for t in times.values())
-    parts = ", ".join(f"{stage} {t.wall / count * 1000:.1f} ({t.cpu / count * 1000:.1f})" for stage, t in times.items())
+    count, repeats = (200, 1) if scale.quick else (1000, 3)
+    runs = [_stages(scale.folder(), count, number * count) for number in range(repeats)]
+    walls = sorted(sum(t.wall for t in run.values()) for run in runs)
+    wall, cpu = median(walls), sum(t.cpu for run in runs for t in run.values())
+    parts = ", ".join(
+        f"{stage} {median(run[stage].wall for run in runs) / count * 1000:.1f} "
+        f"({median(run[stage].cpu for run in runs) / count * 1000:.1f})"
+        for stage in runs[0]
+    )
     yield Figure(
         "gen, exec and diff on ONNX Runtime, opt and no-opt", round(count / wall, 1), "cases/s", 100, "at_least", cpu,
-        f"{count:,} cases of 1-20 nodes; ms a case, wall (CPU): {parts}",
+        f"median of {repeats} runs of {count:,} cases of 1-20 nodes; ms a case, wall (CPU): {parts}",
     )  # fmt: skip
 
 
-def refusals(quick: bool) -> Iterator[Figure]:
+def _stages(folder: Path, count: int, seed: int) -> dict[str, Clock]:
+    times = {}
+    for stage, arguments in (
+        ("gen", ["--count", str(count), "--seed", str(seed), "--for", "onnxruntime"]),
+        ("exec", ["--backend", "onnxruntime", "--backend", "onnxruntime:opt=0"]),
+        ("diff", []),
+    ):
+        with clock() as times[stage]:
+            fuzz(stage, "--root", folder, *arguments)
+    return times
+
+
+def refusals(scale: Scale) -> Iterator[Figure]:
     """What ONNX Runtime says of seeds 0-999: a model that it refuses as invalid may be our fault."""
-    count = 100 if quick else 1000
-    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
-        fuzz("gen", "--root", folder, "--count", str(count), "--nodes", "1-40", "--dynamic", "mixed")
-        found = fuzz("exec", "--root", folder, "--backend", "onnxruntime:opt=0")["targets"]["onnxruntime:opt=0"]
-        with Store.open(Path(folder)) as store:
-            rejected = [
-                f"{case}: {execution.message[:120]}" for case in store.cases() for execution in store.executions(case)
-                if execution.outcome is Outcome.REJECTED
-            ]  # fmt: skip
-    yield Figure(
-        "models that ONNX Runtime refuses as invalid", found["rejected"], "", 0, cpu=spent.cpu,
-        detail="; ".join([", ".join(f"{n:,} {name}" for name, n in found.items() if n), *rejected[:3]]),
-    )  # fmt: skip
+    count = 100 if scale.quick else 1000
+    target = "onnxruntime:opt=0"
+    for label, steering in (("", []), (", generated for it", ["--for", "onnxruntime"])):
+        folder = scale.folder()
+        with clock() as spent:
+            fuzz("gen", "--root", folder, "--count", str(count), "--nodes", "1-40", "--dynamic", "mixed", *steering)
+            found = fuzz("exec", "--root", folder, "--backend", target)["targets"][target]
+        detail = ", ".join(f"{n:,} {name}" for name, n in found.items() if n)
+        yield Figure(
+            f"models that ONNX Runtime refuses as invalid{label}", found["rejected"], "", 0, cpu=spent.cpu,
+            detail="; ".join([detail, *_rejected(folder)[:3]]),
+        )  # fmt: skip
 
 
-def reach(quick: bool) -> Iterator[Figure]:
+def _rejected(root: Path) -> list[str]:
+    with Store.open(root) as store:
+        return [
+            f"{case}: {execution.message[:120]}" for case in store.cases() for execution in store.executions(case)
+            if execution.outcome is Outcome.REJECTED
+        ]  # fmt: skip
+
+
+def reach(scale: Scale) -> Iterator[Figure]:
     """The share of cases that reach the run stage of each compiler when they are generated for all of them."""
     targets = _installed("onnxruntime", "tvm", "openvino")
-    count = 20 if quick else 200
-    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
+    count = 20 if scale.quick else 200
+    folder = scale.folder()
+    with clock() as spent:
         fuzz("gen", "--root", folder, "--count", str(count), "--dynamic", "mixed", "--for", *targets)
         chosen = [word for target in targets for word in ("--backend", target)]
         outcomes = fuzz("exec", "--root", folder, *chosen)["targets"]
-        with Store.open(Path(folder)) as store:
+        with Store.open(folder) as store:
             ran = dict.fromkeys(targets, 0)
             for case in store.cases():
                 for execution in store.executions(case):
@@ -117,17 +133,18 @@ def reach(quick: bool) -> Iterator[Figure]:
         )  # fmt: skip
 
 
-def conformance(quick: bool) -> Iterator[Figure]:
+def conformance(scale: Scale) -> Iterator[Figure]:
     """ONNX's own operator tests through exec and diff on ONNX Runtime: what it passes must not be called wrong."""
     from corpus.onnx_tests import operator_tests
 
-    pattern = "test_a*" if quick else "*"
+    pattern = "test_a*" if scale.quick else "*"
     tests = {test.name: test for test in operator_tests(pattern)}
-    with TemporaryDirectory(prefix="fuzz-bench-") as folder, clock() as spent:
+    folder = scale.folder()
+    with clock() as spent:
         fuzz("corpus", "onnx-tests", "--root", folder, "--filter", pattern)
         outcomes = fuzz("exec", "--root", folder, "--backend", "onnxruntime")["targets"]["onnxruntime"]
         verdicts = fuzz("diff", "--root", folder)
-        passed, blamed = _passed(Path(folder), tests)
+        passed, blamed = _passed(folder, tests)
     words = {word: n for word, n in verdicts["verdicts"]["onnxruntime"].items() if n}
     lost = len(tests) - sum(outcomes.values())
     detail = f"{len(tests):,} tests: " + ", ".join(f"{n:,} {name}" for name, n in outcomes.items() if n)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnx.checker
 import onnx.shape_inference
-from figure import Figure, clock, cpu_medians
+from figure import Figure, Scale, clock, cpu_medians
 
 from abstract.operators import TABLE
 from abstract.program import parse
@@ -31,9 +31,9 @@ __all__ = ["cost", "growth", "validity"]
 _MIXED = Settings(nodes=(1, 40), dynamic=None)
 
 
-def validity(quick: bool) -> Iterator[Figure]:
+def validity(scale: Scale) -> Iterator[Figure]:
     """Seeds 0-999, 1-40 nodes, static and dynamic: the checker's opinion, and the values."""
-    count = 100 if quick else 1000
+    count = 100 if scale.quick else 1000
     invalid, infinite, nodes, dynamic = [], [], 0, 0
     operators: set[str] = set()
     with clock() as spent:
@@ -79,9 +79,9 @@ def _ten(dynamic: bool) -> Settings:
     return Settings(nodes=(10, 10), dynamic=dynamic)
 
 
-def cost(quick: bool) -> Iterator[Figure]:
+def cost(scale: Scale) -> Iterator[Figure]:
     """CPU time of one 10-node case: the graph with its witness, the model's bytes, the tensors."""
-    seeds = range(60 if quick else 400)
+    seeds = range(60 if scale.quick else 400)
     for name, dynamic in (("static", False), ("dynamic", True)):
         settings = _ten(dynamic)
         with clock() as spent:
@@ -94,10 +94,10 @@ def cost(quick: bool) -> Iterator[Figure]:
         )  # fmt: skip
 
 
-def growth(quick: bool) -> Iterator[Figure]:
+def growth(scale: Scale) -> Iterator[Figure]:
     """The cost of a node in a large model against one in a small model."""
-    small = _per_node(10, range(100 if quick else 400))
-    large = _per_node(1000, range(2 if quick else 8))
+    small = _per_node(10, range(100 if scale.quick else 400))
+    large = _per_node(1000, range(2 if scale.quick else 8))
     yield Figure(
         "generation: cost a node, 1,000 nodes against 10", round(large / small, 3), "times", 1.3,
         detail=f"{large * 1e6:.0f} µs against {small * 1e6:.0f} µs CPU a node",

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-from figure import Figure, clock
+from figure import Figure, Scale, clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,9 +72,9 @@ def _environments() -> Iterator[tuple[str, dict[str, str]]]:
         yield f"OPENBLAS_CORETYPE={core}", {"OPENBLAS_CORETYPE": core}
 
 
-def identity(quick: bool) -> Iterator[Figure]:
+def identity(scale: Scale) -> Iterator[Figure]:
     """How many of the seeds give other bytes somewhere."""
-    count = 60 if quick else 1000
+    count = 60 if scale.quick else 1000
     with clock() as spent:
         usual = _result(_child(count, {}))
         due = usual["digests"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commands import fuzz
-from figure import Figure, clock
+from figure import Figure, Scale, clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 __all__ = ["null_runs", "planted_faults"]
 
 
-def null_runs(quick: bool) -> Iterator[Figure]:
+def null_runs(scale: Scale) -> Iterator[Figure]:
     """Legal recomputations that are called wrong, and suspect."""
     with clock() as spent:
-        found = fuzz("selftest", "--null", "--count", "50" if quick else "2000")
+        found = fuzz("selftest", "--null", "--count", "50" if scale.quick else "2000")
     detail = f"{found['judged']:,} values of {found['cases']:,} cases, {found['undecidable']:,} undecidable"
     yield Figure("legal recomputations called wrong", found["wrong"], "", 0, cpu=spent.cpu, detail=detail)
     yield Figure("legal recomputations called suspect", round(100 * found["suspect"] / found["judged"], 4), "%", 0.1)
 
 
-def planted_faults(quick: bool) -> Iterator[Figure]:
+def planted_faults(scale: Scale) -> Iterator[Figure]:
     """Planted faults that the judge finds, on the null executor and on ONNX Runtime."""
     for executor, arguments in (("the null executor", []), ("ONNX Runtime", ["--backend", "onnxruntime"])):
         with clock() as spent:
-            found = fuzz("selftest", "--faults", "--count", "20" if quick else "200", *arguments)
+            found = fuzz("selftest", "--faults", "--count", "20" if scale.quick else "200", *arguments)
         effective = sum(score["effective"] for score in found["faults"].values())
         caught = sum(score["found"] for score in found["faults"].values())
         kinds = sum(score["found"] > 0 for score in found["faults"].values())

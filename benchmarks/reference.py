@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from figure import Figure, clock, cpu_medians
+from figure import Figure, Scale, clock, cpu_medians
 
 from abstract.program import Program, parse
 from abstract.reference import interpret
@@ -38,9 +38,9 @@ def _parse(case: Case) -> None:
     parse(onnx.ModelProto.FromString(case[0]))
 
 
-def cost(quick: bool) -> Iterator[Figure]:
+def cost(scale: Scale) -> Iterator[Figure]:
     """CPU time of the reference and its bound for one 10-node case, from the model's bytes."""
-    cases = [_case(seed, 10) for seed in range(60 if quick else 400)]
+    cases = [_case(seed, 10) for seed in range(60 if scale.quick else 400)]
     with clock() as spent:
         running, parsing = median(cpu_medians(cases, _run)), median(cpu_medians(cases, _parse))
     yield Figure(
@@ -49,10 +49,10 @@ def cost(quick: bool) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def growth(quick: bool) -> Iterator[Figure]:
+def growth(scale: Scale) -> Iterator[Figure]:
     """The cost of a node in a large model against one in a small model."""
-    small = _per_node([_case(seed, 10) for seed in range(100 if quick else 400)])
-    large = _per_node([_case(seed, 1000) for seed in range(2 if quick else 8)])
+    small = _per_node([_case(seed, 10) for seed in range(100 if scale.quick else 400)])
+    large = _per_node([_case(seed, 1000) for seed in range(2 if scale.quick else 8)])
     yield Figure(
         "reference: cost a node, 1,000 nodes against 10", round(large / small, 3), "times", 1.3,
         detail=f"{large * 1e6:.0f} µs against {small * 1e6:.0f} µs CPU a node",

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import commands
@@ -19,12 +21,12 @@ import generation
 import identity
 import judge
 import reference
-from figure import Figure, machine, print_table
+from figure import Figure, Scale, machine, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-BENCHMARKS: Mapping[str, tuple[Callable[[bool], Iterator[Figure]], ...]] = {
+BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "help": (commands.help_latency,),
     "generation": (generation.cost, generation.growth),
     "reference": (reference.cost, reference.growth),
@@ -42,6 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the figures of docs/benchmarks.md.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="small counts: figures are rough")
+    parser.add_argument("--place", default="build/bench", metavar="DIR", help="where cases go (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
@@ -49,11 +52,14 @@ def main() -> int:
         parser.error(f"unknown benchmark {unknown[0]!r}: there is {', '.join(BENCHMARKS)}")
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     about = machine()
-    figures = []
+    place = Path(options.place) / str(os.getpid())
+    scale = Scale(place, options.quick)
+    figures: list[Figure] = []
     for name in options.names or BENCHMARKS:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         for benchmark in BENCHMARKS[name]:
-            figures.extend(benchmark(options.quick))
+            figures.extend(benchmark(scale))
+    shutil.rmtree(place, ignore_errors=True)
     about["load_after"] = round(os.getloadavg()[0], 2)
     if options.json:
         print(json.dumps({"machine": about, "figures": [figure.to_json() for figure in figures]}))
