@@ -37,7 +37,7 @@ class Loop(_Loop):
             carried = dict(zip(names[2:], state, strict=False))
             counters = {names[0]: np.array(trip, np.int64), names[1]: np.array(going)}
             inputs = {**(context or {}), **carried, **counters}
-            results = own._run_body(inputs, attributes=attributes, bindings=bindings)
+            results = own._run_body(inputs, attributes=attributes, bindings=bindings)  # noqa: SLF001 - its own
             going, state = bool(np.all(results[0])), tuple(results[1 : 1 + self.N])
             for values, value in zip(scanned, results[1 + self.N :], strict=True):
                 values.append(value)
