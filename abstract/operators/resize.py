@@ -287,7 +287,7 @@ def propose_resize(s: Scope) -> Call:
     axes = list(range(2 if have > 2 else 0, have)) if not near or s.coin(0.8) else [s.integer(0, have - 1)]
     params = _styles(s, mode)
     named = list(range(have))
-    if "axes" in s.signature.attributes and s.coin(0.4):
+    if "axes" in s.signature.attributes and s.coin(0.25):
         named, params["axes"] = axes, spelt(s, axes, have)
     shape = x.type.shape
     factors = {a: _factor(s, shape[a], up=mode == b"cubic") for a in axes}
