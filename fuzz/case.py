@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from backends.tensor import Value
-    from fuzz.signature import Port, ValueType
+    from fuzz.signature import Port, Signature, ValueType
 
 __all__ = [
     "Case",
@@ -165,13 +165,15 @@ def _read_value(path: Path, kind: ValueType | None, folder: Path) -> Value:
         raise CaseError(f"{path} is corrupt: {error}") from None
 
 
-def read_inputs(case: Case, data_set: Path) -> tuple[Value, ...]:
+def read_inputs(case: Case, data_set: Path, ports: Signature | None = None) -> tuple[Value, ...]:
     """The inputs of a data set, checked against what the model asks for (number, element types, shapes).
+
+    ``ports`` spares reading the model's signature for each data set anew.
 
     Raises:
         CaseError: the model or an input is corrupt, or they do not fit each other.
     """
-    ports = read_signature(case.model_path)
+    ports = ports or read_signature(case.model_path)
     wanted = ports.inputs
     values = read_values(data_set, "input", [port.type for port in (*wanted, *ports.defaults)])
     if len(values) < len(wanted):

@@ -17,6 +17,7 @@ from fuzz.errors import CaseError, TargetError
 from fuzz.execute.execution import Execution
 from fuzz.execute.scratch import clear_abandoned
 from fuzz.execute.worker import Attempt, Interrupted, Limits, Worker, WorkerError
+from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -349,7 +350,8 @@ def _read_model(case: Case) -> bytes:
 def _request(case: Case) -> _Request:
     """Read and encode a case; a fault of its files is told, not raised."""
     try:
-        values = [list(read_inputs(case, data_set)) for data_set in case.data_sets]
+        ports = read_signature(case.model_path)
+        values = [list(read_inputs(case, data_set, ports)) for data_set in case.data_sets]
         folder = {"folder": str(case.folder.resolve())}
         return _Request(encode(Frame("execute", folder, values, _read_model(case))), "")
     except (CaseError, FrameError, OSError) as problem:

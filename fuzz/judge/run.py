@@ -58,7 +58,7 @@ def samples_of(case: Case) -> list[Sample]:
     names = [p.name for p in (*ports.inputs, *ports.defaults)]
     samples = []
     for data_set in case.data_sets:
-        inputs = dict(zip(names, read_inputs(case, data_set), strict=False))
+        inputs = dict(zip(names, read_inputs(case, data_set, ports), strict=False))
         samples.append(Sample(inputs, () if ours else read_outputs(case, data_set), not ours))
     return samples
 
