@@ -7,12 +7,13 @@ function, whose last bits differ between CPUs, and no numpy distribution, whose 
 from __future__ import annotations
 
 import hashlib
-from math import inf, prod
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abstract.constraints import Infeasible
 from abstract.dtypes import DType, Kind
 from abstract.graph import Recipe
 
@@ -72,7 +73,10 @@ _FLOAT_PALETTES = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
 
 
 def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], int]) -> Recipe:
-    """A recipe for numbers of this type inside a domain, of moderate size; draws three decisions."""
+    """A recipe for numbers of this type inside a domain, of moderate size; draws three decisions.
+
+    Raises Infeasible where the type has no number there.
+    """
     seed = integer(0, 2**32 - 1)
     style = integer(0, len(_FLOAT_PALETTES) - 1)
     size = integer(0, 3)
@@ -86,17 +90,28 @@ def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], in
     else:
         reach = (4, 8, 16, 100)[size]
         palette = "whole"
-    low, high = max(domain.low, -reach), min(domain.high, reach)
+    low, high = _limits(dtype, domain, reach)
+    if palette in ("whole", "quarters"):
+        scale = 1 if palette == "whole" else 4
+        if np.ceil(low * scale) > np.floor(high * scale):
+            palette = "spread"
+    return Recipe(palette, seed, float(low), float(high), domain.away)
+
+
+def _limits(dtype: DType, domain: Domain, reach: float) -> tuple[float, float]:
+    """The part of a domain that the type has and that lies within reach of 0, or next to it."""
+    least, most = max(domain.low, dtype.minimum), min(domain.high, dtype.maximum)
+    low, high = max(least, -reach), min(most, reach)
     if low > high:
-        low, high = (domain.low, min(domain.low + reach, domain.high)) if low > reach else (
-            max(domain.high - reach, domain.low), domain.high)  # fmt: skip
-    if dtype.kind is Kind.UNSIGNED:
-        low = max(low, 0)
-    if domain.away > 0 and low < domain.away < high:
-        low = domain.away
-    if palette in ("whole", "quarters") and np.ceil(low * 4) > np.floor(high * 4):
-        palette = "spread"
-    return Recipe(palette, seed, float(low), float(max(high, low)), domain.away)
+        low, high = (least, min(least + reach, most)) if low > reach else (max(most - reach, least), most)
+    if domain.away > 0:
+        low, high = (max(low, domain.away), high) if high >= domain.away else (low, min(high, -domain.away))
+    if not dtype.is_float:
+        low, high = np.ceil(low), np.floor(high)
+    narrow = dtype.is_float and dtype.bits <= 8
+    if low > high or (narrow and _inward(low, 1, dtype) > _inward(high, -1, dtype)):
+        raise Infeasible(f"no {dtype} lies in [{domain.low}, {domain.high}]")
+    return low, high
 
 
 def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
@@ -109,8 +124,15 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     if not dtype.is_float:
         return numbers.astype(dtype.carrier)
     numbers = rounded(numbers, dtype)
-    if recipe.low > -inf or recipe.high < inf:
-        # Rounding to a narrow type may step over the end of the range by one number.
-        numbers = np.where(numbers > recipe.high, rounded(np.asarray(recipe.low), dtype), numbers)
-        numbers = np.where(numbers < recipe.low, rounded(np.asarray(recipe.high), dtype), numbers)
+    if numbers.size and (numbers.min() < recipe.low or numbers.max() > recipe.high):
+        # Rounding to a narrow type may step over an end of the range by one number.
+        numbers = np.asarray(np.clip(numbers, _inward(recipe.low, 1, dtype), _inward(recipe.high, -1, dtype)))
     return numbers
+
+
+def _inward(end: float, direction: int, dtype: DType) -> float:
+    """The number of the type at or next to an end of a range, on its inner side (``direction`` 1: above)."""
+    stored = np.asarray(end).astype(dtype.numpy)
+    if (float(stored) - end) * direction < 0:
+        stored = np.nextafter(stored, np.asarray(dtype.maximum if direction > 0 else dtype.minimum).astype(dtype.numpy))
+    return float(stored)

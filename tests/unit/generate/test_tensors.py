@@ -1,0 +1,136 @@
+"""The numbers of inputs and initializers: inside their range, representable in their type, the same everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+
+from abstract.constraints import Infeasible
+from abstract.dtypes import DTYPES, Kind, dtype
+from abstract.graph import Recipe
+from abstract.operator import EVERYWHERE, Domain
+from fuzz.generate.choices import Seeded
+from fuzz.generate.tensors import PALETTES, choose_recipe, fill, rounded
+
+NUMERIC = [d for d in DTYPES if d.kind not in {Kind.STRING, Kind.COMPLEX}]
+DOMAINS = [
+    EVERYWHERE,
+    Domain(0.0),
+    Domain(-1.0, 1.0),
+    Domain(away=0.5),
+    Domain(0.1, 0.7),
+    Domain(0.3, 0.6),
+    Domain(low=20.0),
+    Domain(high=-20.0),
+    Domain(1e-3, 1e3, 1e-3),
+]
+
+
+def representable(array, kind):
+    return np.array_equal(rounded(array, kind), array)
+
+
+def some_number(kind, domain):
+    """Whether a number of moderate size lies in the domain."""
+    grid = np.arange(-200, 200, 1 if not kind.is_float else 0.0625)
+    grid = grid[(grid >= kind.minimum) & (grid <= kind.maximum)]
+    return bool(np.any((grid >= domain.low) & (grid <= domain.high) & (np.abs(grid) >= domain.away)))
+
+
+@pytest.mark.parametrize("kind", NUMERIC, ids=str)
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: f"{d.low}..{d.high}" + (f"off{d.away}" if d.away else ""))
+def test_drawn_numbers_lie_in_the_domain_and_the_type(kind, domain):
+    integer = Seeded(7).integer
+    for _ in range(12):
+        try:
+            recipe = choose_recipe(kind, domain, integer)
+        except Infeasible:
+            # The numbers of the narrow floats are few: none may lie within reach.
+            assert (kind.is_float and kind.bits <= 8) or not some_number(kind, domain)
+            continue
+        array = fill(recipe, (5, 7), kind)
+        assert array.shape == (5, 7)
+        assert array.dtype == kind.carrier
+        assert representable(array, kind)
+        if kind.kind is not Kind.BOOL:
+            assert recipe.low <= array.min()
+            assert array.max() <= recipe.high
+            assert domain.low <= recipe.low <= recipe.high <= domain.high
+            assert np.abs(array).min() >= domain.away
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("kind", ["float", "float16", "bfloat16", "float8e4m3fn"])
+def test_rounding_never_steps_over_an_end(palette, kind):
+    # No end of these ranges is a number of the narrow types.
+    for low, high in ((0.1, 0.7), (-0.7, -0.1), (-0.3, 1.1)):
+        array = fill(Recipe(palette, 3, low, high), (400,), dtype(kind))
+        assert representable(array, dtype(kind))
+        if palette in {"spread", "wide", "constant"}:
+            assert low <= array.min()
+            assert array.max() <= high
+
+
+def test_palettes_look_different():
+    low, high = -4.0, 4.0
+    whole = fill(Recipe("whole", 1, low, high), (200,), dtype("float"))
+    quarters = fill(Recipe("quarters", 1, low, high), (200,), dtype("float"))
+    constant = fill(Recipe("constant", 5, low, high), (200,), dtype("float"))
+    wide = fill(Recipe("wide", 1, low, high), (200,), dtype("float"))
+    spread = fill(Recipe("spread", 1, low, high), (200,), dtype("float"))
+    assert np.array_equal(whole, np.rint(whole))
+    assert set(np.unique(whole)) == set(range(-4, 5))
+    assert np.array_equal(quarters * 4, np.rint(quarters * 4))
+    assert len(np.unique(quarters)) > len(np.unique(whole))
+    assert len(np.unique(constant)) == 1
+    assert len(np.unique(spread)) > 190
+    assert np.abs(wide).min() < 0.05
+    assert np.abs(wide).max() > 2
+
+
+def test_the_seed_makes_the_numbers_and_the_shape_cuts_them():
+    first = fill(Recipe("spread", 1, 0, 1), (6,), dtype("float"))
+    assert not np.array_equal(first, fill(Recipe("spread", 2, 0, 1), (6,), dtype("float")))
+    assert np.array_equal(first, fill(Recipe("spread", 1, 0, 1), (2, 3), dtype("float")).ravel())
+    assert np.array_equal(first[:4], fill(Recipe("spread", 1, 0, 1), (4,), dtype("float")))
+
+
+def test_empty_and_scalar_tensors():
+    assert fill(Recipe("spread", 1, 0, 1), (0, 3), dtype("float")).shape == (0, 3)
+    for kind in ("float", "int8", "bool"):
+        scalar = fill(Recipe("whole", 1, 0, 1), (), dtype(kind))
+        assert isinstance(scalar, np.ndarray)
+        assert scalar.shape == ()
+
+
+def test_booleans_are_of_both_kinds():
+    array = fill(choose_recipe(dtype("bool"), EVERYWHERE, Seeded(1).integer), (64,), dtype("bool"))
+    assert array.dtype == np.bool_
+    assert 0 < array.sum() < 64
+
+
+def test_a_recipe_takes_three_decisions_whatever_the_type():
+    for kind, domain in itertools.product(NUMERIC, DOMAINS[:3]):
+        choices = Seeded(3)
+        choose_recipe(kind, domain, choices.integer)
+        assert len(choices.record) == 3
+
+
+GOLDEN = {
+    ("spread", "float"): "1f9bc1239a36a8a8",
+    ("quarters", "float16"): "4cf15bc43f403c57",
+    ("wide", "double"): "4b5d08329763a902",
+    ("whole", "int8"): "ebe876b00ef0af48",
+    ("constant", "bfloat16"): "1b2620a7dafb8b9e",
+    ("whole", "bool"): "78f981e8a2c17dee",
+}
+
+
+@pytest.mark.parametrize(("palette", "kind"), list(GOLDEN))
+def test_the_same_bytes_on_every_machine_and_in_every_release(palette, kind):
+    """These tensors are part of every case that was ever recorded: a new hash here breaks all replays."""
+    array = fill(Recipe(palette, 20260101, -3.0, 5.5), (3, 41), dtype(kind))
+    assert hashlib.sha256(array.tobytes()).hexdigest()[:16] == GOLDEN[palette, kind]
