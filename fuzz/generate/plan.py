@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from abstract.dtypes import BY_NAME, DType
+from abstract.dtypes import BY_NAME, DTYPES, DType, Kind
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
@@ -60,6 +60,9 @@ class Plan:
         return found
 
 
+_NOT_DRAWN = frozenset({Kind.STRING, Kind.COMPLEX})
+
+
 @cache
 def menu(settings: Settings) -> tuple[str, ...]:
     """The operators that these settings allow, in the order of the table.
@@ -74,6 +77,9 @@ def menu(settings: Settings) -> tuple[str, ...]:
     for name in settings.dtypes:
         if name not in BY_NAME:
             raise ValueError(f"unknown element type {name!r}; ONNX has {', '.join(BY_NAME)}")
+        if BY_NAME[name].kind in _NOT_DRAWN:
+            drawn = ", ".join(d.name for d in DTYPES if d.kind not in _NOT_DRAWN)
+            raise ValueError(f"no models of {name} are generated: choose from {drawn}")
     wanted = settings.operators or tuple(TABLE)
     kept = tuple(n for n in wanted if TABLE[n].since <= settings.opset and _exists(n, settings.opset))
     if not kept:
@@ -84,8 +90,10 @@ def menu(settings: Settings) -> tuple[str, ...]:
 def _similar(name: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, TABLE, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    # Letter case is what people get wrong most; it must not make another operator look nearer.
+    known = {operator.lower(): operator for operator in TABLE}
+    close = get_close_matches(name.lower(), known, 1)
+    return f" (did you mean {known[close[0]]}?)" if close else ""
 
 
 def _exists(name: str, opset: int) -> bool:
