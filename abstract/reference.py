@@ -156,7 +156,11 @@ class _Machine:
         raw = row.evaluate(run)
         y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
         if self.held:
-            run = replace(run, dtypes=tuple(None if d is None else self.held.get(d, d) for d in dtypes))
+            run = replace(
+                run,
+                dtypes=tuple(None if d is None else self.held.get(d, d) for d in dtypes),
+                output_dtypes=tuple(self.held.get(d, d) for d in outputs),
+            )
         bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
         return (
             Bounded(a, self._settle(a, own, finish(row, a, own, b)) if certain else np.inf, d)

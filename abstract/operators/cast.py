@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from abstract.dtypes import BY_CODE, DType, Kind
-from abstract.error import is_exact, tainted
+from abstract.error import is_exact, rounding_unit, tainted
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import apart, same_shape
 
@@ -67,7 +67,7 @@ def cast_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     if x.dtype == np.bool_:
         return (np.minimum(bound, 1.0),)
     if target.is_float:
-        return (bound,)
+        return (_rounded(run, target, y[0], bound),)
     if x.dtype.kind != "f":
         return (0.0 if is_exact(bound) else _within(x, x, bound, target, bound),)
     below, above = np.trunc(x - bound), np.trunc(x + bound)
@@ -77,6 +77,21 @@ def cast_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     if is_exact(bound) and target.minimum <= low and high <= target.maximum:
         return (0.0,)
     return (_within(below, above, 0.0, target, steps),)
+
+
+def _rounded(run: Run, target: DType, y: Array, bound: Bound) -> Bound:
+    """What conversion to a float loses: nothing where the source fits; a known value is rounded to a known one.
+
+    A backend may as well leave the rounding out, so the bound reaches from the value to what it is rounded to.
+    """
+    source = run.dtypes[0]
+    narrow = source is not None and source.is_float and source.precision <= target.precision
+    if narrow and source is not None and source.maximum <= target.maximum:
+        return bound
+    if not is_exact(bound):
+        return bound + (np.abs(y) + bound) * rounding_unit(target) + 4 * target.smallest_normal
+    loss = np.abs(y - y.astype(target.numpy).astype(y.dtype))
+    return loss if loss.any() else 0.0
 
 
 def _within(below: Array, above: Array, reach: Bound, target: DType, bound: Bound) -> Bound:
@@ -114,7 +129,7 @@ def _alike(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("Cast", propose_cast, same_shape, cast, cast_error, defined=_defined, output_dtypes=_given),
+    Operator("Cast", propose_cast, same_shape, cast, cast_error, defined=_defined, output_dtypes=_given, exact=True),
     Operator("CastLike", propose_cast_like, same_shape, cast, cast_error, defined=_defined,
-             output_dtypes=_alike, since=15, weight=0.5),
+             output_dtypes=_alike, since=15, weight=0.5, exact=True),
 )  # fmt: skip
