@@ -36,13 +36,14 @@ class Method:
     ``rounding``: ``each`` operation inside an operator is rounded to the declared type; an operator is computed in the
     next wider type and rounded ``once``; or, for 16-bit floats, ``never`` (float32 from node to node, as runtimes do
     that insert casts around whole chains), wider types then being rounded once. ``noise`` moves each result as far as
-    its operator's grant allows.
+    its operator's grant allows. ``flush``: what an operator rounds becomes 0 where it is subnormal.
     """
 
     name: str
     arithmetic: Ordered
     rounding: Rounding
     noise: bool = False
+    flush: bool = False
 
 
 METHODS: tuple[Method, ...] = (
@@ -52,6 +53,7 @@ METHODS: tuple[Method, ...] = (
     Method("pairwise", Ordered(ORDERS["pairwise"], wide=True), "once"),
     Method("pairwise+noise", Ordered(ORDERS["pairwise"]), "once", noise=True),
     Method("blocked", Ordered(ORDERS["blocked"]), "each"),
+    Method("flushed", Ordered(ORDERS["pairwise"]), "each", flush=True),
     Method("fused", Ordered(ORDERS["sequential"], wide=True, fused=True), "each"),
     Method("excess", Ordered(ORDERS["blocked"]), "never"),
     Method("excess+noise", Ordered(ORDERS["reversed"]), "never", noise=True),
@@ -135,6 +137,8 @@ class _Machine:
         results = row.evaluate(run)
         if noise is not None and not row.exact:
             results = self._disturbed(row, run, results, noise)
+        if self.method.flush and not row.exact:
+            results = tuple(_flushed(np.asarray(y), d) for y, d in zip(results, dtypes, strict=False))
         return (
             (name, dtype, _held(np.asarray(result), dtype, self.method))
             for name, dtype, result in zip(step.outputs, dtypes, results, strict=False)
@@ -163,6 +167,10 @@ class _Machine:
         }
         for name, bounded in zip(step.outputs, run_node(self.program.model, step, known), strict=False):
             yield name, bounded.dtype, _held(bounded.value, bounded.dtype, self.method)
+
+
+def _flushed(y: Array, dtype: DType) -> Array:
+    return np.where(np.abs(y) < dtype.smallest_normal, np.zeros_like(y), y) if dtype.is_float else y
 
 
 def _widened(x: Array | None) -> Array | None:
