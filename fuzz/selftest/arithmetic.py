@@ -101,7 +101,7 @@ class Ordered:
         return x if self.narrow is None else x.astype(self.narrow)
 
     def _reduce(self, rows: Array) -> Array:
-        return self.order(rows) if rows.shape[-1] else rows.sum(axis=-1)
+        return self.order(rows) if rows.size else rows.sum(axis=-1)
 
 
 def _fused(left: Array, right: Array) -> Array:
