@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnx.helper
 
 from abstract.dims import Dim, Expr, Symbol, symbols
 from abstract.dtypes import DType, dtype
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
+from backends.tensor import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Emitted", "emit", "stored_type"]
 
-# The oldest ir_version that knows an opset (onnx's own table of releases).
-_IR_VERSIONS = ((13, 7), (15, 8), (19, 9), (21, 10), (23, 11), (25, 12), (26, 13))
 _INT64, _FLOAT = dtype("int64"), dtype("float")
 
 
@@ -78,6 +79,12 @@ def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) 
     return tuple(result)
 
 
+@cache
+def _ir_version(opset: int) -> int:
+    """The oldest ir_version that knows an opset, by onnx's own table of releases."""
+    return int(onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
+
+
 class _Emitter:
     def __init__(self, graph: Graph, opened: set[Symbol]) -> None:
         self.graph = graph
@@ -88,7 +95,7 @@ class _Emitter:
 
     def model(self) -> bytes:
         proto, graph = self.proto, self.graph
-        proto.ir_version = max(ir for opset, ir in _IR_VERSIONS if opset <= graph.opset)
+        proto.ir_version = _ir_version(graph.opset)
         proto.producer_name = "dnnfuzz"
         proto.opset_import.add(version=graph.opset)
         proto.graph.name = "graph"
@@ -119,7 +126,8 @@ class _Emitter:
 
     def tensor(self, name: str, array: Any, kind: DType) -> None:
         proto = self.proto.graph.initializer.add(name=name, data_type=kind.code, dims=array.shape)
-        proto.raw_data = np.asarray(array).astype(kind.numpy).tobytes()
+        stored = np.asarray(array).astype(kind.numpy)
+        proto.raw_data = stored.tobytes() if kind.bits >= 8 else from_numpy(stored).data
 
     def node(self, node: Node) -> None:
         sign = signature(node.operator, self.graph.opset)
