@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from backends.frame import BODY_LIMIT, Frame, FrameError, encode
@@ -31,7 +30,7 @@ __all__ = ["Summary", "execute"]
 _BATCH = 256  # executions written at once
 _BATCH_SECONDS = 0.5  # and at the latest after this time
 _REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
-_KEPT = 8  # cases kept ready, for targets that go through them at about the same pace
+_KEPT = 64 * 2**20  # bytes of requests kept ready, for targets that go through the cases at about the same pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,11 @@ class _Request(NamedTuple):
 
     parts: Sequence[bytes]
     problem: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self.parts))
 
 
 class _Finished(NamedTuple):
@@ -327,18 +331,27 @@ class _Library:
     def __init__(self) -> None:
         # The lock keeps two lanes at the same case from both reading it.
         self._lock = threading.Lock()
-        self._digest = lru_cache(maxsize=_KEPT)(digest)
-        self._request = lru_cache(maxsize=_KEPT)(_request)
+        self._digests: dict[str, str] = {}
+        self._requests: dict[str, _Request] = {}  # the oldest first
+        self._size = 0
 
     def digest(self, case: Case) -> str:
         """The digest of a case's files."""
         with self._lock:
-            return self._digest(case)
+            if case.id not in self._digests:
+                self._digests[case.id] = digest(case)
+            return self._digests[case.id]
 
     def request(self, case: Case) -> _Request:
         """The message that asks a worker to execute the case."""
         with self._lock:
-            return self._request(case)
+            if case.id not in self._requests:
+                self._requests[case.id] = _request(case)
+                self._size += self._requests[case.id].size
+            request = self._requests[case.id]
+            while self._size > _KEPT:
+                self._size -= self._requests.pop(next(iter(self._requests))).size
+            return request
 
 
 def _read_model(case: Case) -> bytes:
