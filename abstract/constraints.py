@@ -154,6 +154,11 @@ class Constraints:
             return False
         return not self._ranges[symbol.index].fixed
 
+    @property
+    def moved(self) -> bool:
+        """Whether a witness was changed since the last ``freeze``: tensors drawn at its old value are stale."""
+        return bool(self._moves)
+
     def unbound(self) -> list[Symbol]:
         """All symbols that stand for themselves, oldest first."""
         return [s for s in self._symbols if s not in self._bindings]

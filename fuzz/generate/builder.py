@@ -142,8 +142,9 @@ class Builder:
         )  # fmt: skip
         shapes = row.shape(typing)
         outputs = self._output_dtypes(row, sign, typing, dtypes)
-        for value in self._made:
-            self._refit(value)
+        if self.graph.store.moved:
+            for value in self._made:
+                self._refit(value)
         typing.params = concrete(typing.params, self.graph.store.value)
         run = Run(typing.params, tuple(None if v is None else v.array for v in operands), dtypes, outputs, _ARITHMETIC)
         if row.defined is not None and not row.defined(run):
@@ -156,6 +157,9 @@ class Builder:
                 self._name("v"), TensorType(dtype, shape), np.asarray(array), Origin.NODE,
                 exact and (row.exact or not dtype.is_float),
             )  # fmt: skip
+            like = operands[0] if operands else None
+            if like is None or like.type.shape is not shape or like.array.shape != value.array.shape:
+                self._check_shape(name, value)
             self._examine(name, value)
             results.append(value)
         self._nodes.append(Node(name, operands, tuple(results), params))
@@ -191,15 +195,17 @@ class Builder:
             result.append(bound.get(variable) or sign.types[variable][0])
         return tuple(result)
 
+    def _check_shape(self, name: str, value: Value) -> None:
+        """Compare what the shape rule says with the values that there are: a rule that is wrong is our bug."""
+        sizes = tuple(self.graph.store.value(d) for d in value.type.shape)
+        if sizes != value.array.shape:
+            raise AssertionError(f"shape rule of {name} says {sizes}, its values have {value.array.shape}")
+
     def _examine(self, name: str, value: Value) -> None:
-        """Refuse what the case could not be judged by: values out of range, or a shape rule that was wrong."""
+        """Refuse what the case could not be judged by: too many elements, values out of range or all alike."""
         array, dtype = value.array, value.type.dtype
         if array.size > _LARGEST:
             raise Infeasible(f"{name} makes {array.size} elements")
-        store = self.graph.store
-        sizes = tuple(store.value(d) for d in value.type.shape)
-        if sizes != array.shape:
-            raise AssertionError(f"shape rule of {name} says {sizes}, its values have {array.shape}")
         if dtype.kind.value in ("bool", "string") or not array.size:
             return
         low, high = value.range()

@@ -105,6 +105,9 @@ def _exists(name: str, opset: int) -> bool:
         return False
 
 
+# An operator's name as often as its weight asks for, in quarters: one pick among all is weighted then.
+_TICKETS: Mapping[str, tuple[str, ...]] = {name: (name,) * max(1, round(row.weight * 4)) for name, row in TABLE.items()}
+
 # How often a model's own subset of types holds a type; the types of most real models come first.
 _TYPE_CHANCE: Mapping[str, int] = {"float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30}
 
@@ -136,7 +139,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     own = list(names) if settings.operators else _subset(names, choices)
     if len(own) < 3:
         own = list(names)
-    operators = [name for name in own for _ in range(max(1, round(TABLE[name].weight * 4)))]
+    operators = [name for group in map(_TICKETS.__getitem__, own) for name in group]
     dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
     fresh = (0.01, 0.04, 0.08, 0.2)[choices.integer(0, 3)]
