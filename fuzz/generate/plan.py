@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from abstract.dtypes import BY_NAME, DTYPES, DType, Kind
@@ -110,6 +111,12 @@ _TICKETS: Mapping[str, tuple[str, ...]] = {name: (name,) * max(1, round(row.weig
 
 # How often a model's own subset of types holds a type; the types of most real models come first.
 _TYPE_CHANCE: Mapping[str, int] = {"float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30}
+
+
+# An operator as often as its weight says, in quarters.
+_COPIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: (name,) * max(1, round(row.weight * 4)) for name, row in TABLE.items()}
+)
 
 
 def _subset(names: Sequence[str], choices: Choices) -> list[str]:
