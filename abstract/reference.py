@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from abstract.dtypes import DType
 
-__all__ = ["Bounded", "Float64", "TooLarge", "finish", "interpret", "wrapped"]
+__all__ = ["Bounded", "Float64", "TooLarge", "Undefined", "finish", "interpret", "wrapped"]
 
 Content: TypeAlias = "Array | list[Any] | None"
 
@@ -35,6 +35,10 @@ _HELD_AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 
 class TooLarge(Exception):
     """A tensor of the model has more elements than the caller allows."""
+
+
+class Undefined(ValueError):
+    """An operator is not defined on the values that it gets, or an integer leaves its type."""
 
 
 class Float64:
@@ -70,6 +74,11 @@ def wrapped(y: Array, dtype: DType) -> Array:
     return (y - dtype.minimum) % span + dtype.minimum
 
 
+def _overflows(y: Array, dtype: DType) -> bool:
+    """Whether an integer leaves its type, or what float64 counts."""
+    return dtype.is_integer and y.size > 0 and bool(y.min() < dtype.minimum or y.max() > min(dtype.maximum, 2**53))
+
+
 def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
@@ -92,14 +101,16 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
 
 def interpret(
     program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28,
-    held: Mapping[DType, DType] = _HELD_AS_DECLARED,
+    held: Mapping[DType, DType] = _HELD_AS_DECLARED, strict: bool = False,
 ) -> dict[str, Bounded]:  # fmt: skip
     """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
 
     ``limit`` is the largest number of elements a tensor may have: TooLarge is raised before memory is asked for.
     ``held`` names the types that a target may hold in narrower ones (double in float, int64 in int32).
+    ``strict`` asks for Undefined where an operator's row says that it is not defined on its values, as the generator
+    does when it places a node; otherwise the bounds say so.
     """
-    machine = _Machine(program, arithmetic or Float64(), limit, held)
+    machine = _Machine(program, arithmetic or Float64(), limit, held, strict)
     values = {
         name: Bounded(content, machine.stored(content, program.dtypes.get(name)), program.dtypes.get(name))
         for source in (program.constants, inputs)
@@ -114,12 +125,13 @@ def interpret(
 
 class _Machine:
     def __init__(
-        self, program: Program, arithmetic: Arithmetic, limit: int, held: Mapping[DType, DType]
+        self, program: Program, arithmetic: Arithmetic, limit: int, held: Mapping[DType, DType], strict: bool = False
     ) -> None:
         self.program = program
         self.arithmetic = arithmetic
         self.limit = limit
         self.held = held
+        self.strict = strict
 
     def stored(self, content: Content, dtype: DType | None) -> Bound:
         """What an input or constant loses where its type is held in a narrower one."""
@@ -153,7 +165,11 @@ class _Machine:
         outputs: tuple[Any, ...] = step.output_dtypes
         self._check_size(step, row, params, arrays, dtypes)
         run = Run(params, arrays, dtypes, outputs, self.arithmetic)
+        if self.strict and row.defined is not None and not row.defined(run):
+            raise Undefined(f"{row.name} is not defined there")
         raw = row.evaluate(run)
+        if self.strict and any(_overflows(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False)):
+            raise Undefined(f"{row.name} overflows")
         y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
         if self.held:
             run = replace(

@@ -32,7 +32,7 @@ Resized = tuple[dict[str, Array], dict[str, Array]]
 
 
 def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) -> tuple[list[Resized], int]:
-    """Up to ``count`` other data sets, and how many candidates were dropped because a value left its range there."""
+    """Up to ``count`` other data sets, and how many candidates were dropped: undefined or out of range there."""
     program = parse(onnx.ModelProto.FromString(emitted.model))
     found: list[Resized] = []
     seen = {tuple(graph.store.witness(s) for s in emitted.open)}
@@ -49,7 +49,7 @@ def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) ->
         if inputs is None:
             continue
         try:
-            values = interpret(program, inputs, limit=_LARGEST)
+            values = interpret(program, inputs, limit=_LARGEST, strict=True)
         except (TooLarge, ValueError, IndexError):
             dropped += 1
             continue
@@ -76,10 +76,13 @@ def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ..
     """What the solver makes of wishes that break a constraint; it is asked only while nothing else was found."""
     if len(seen) > 1 or not any(symbol in wished for fact in graph.store.facts for symbol in fact.symbols()):
         return None
+    from abstract.constraints import at_least
+    from abstract.dims import Expr
     from abstract.solver import solve
 
+    small = [at_least(4 * _SIZES[-1], Expr.of(symbol)) for symbol in wished]  # else any number would do
     fixed = {s: graph.store.witness(s) for s in graph.store.unbound() if s not in wished}
-    found = solve(graph.store, fixed, list(wished.items()))
+    found = solve(graph.store, fixed, list(wished.items()), small)
     if found is None:
         return None
     sizes = {symbol: found.get(symbol, graph.store.witness(symbol)) for symbol in wished}

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from abstract.dtypes import dtype
-from abstract.reference import TooLarge, wrapped
+from abstract.reference import TooLarge, Undefined, wrapped
 
 
 def node(*args, **attributes):
@@ -214,6 +214,49 @@ class TestTooLarge:
     def test_what_is_not_larger_is_run(self, model, run):
         made = binary(model, "Add", "float", (1000,))
         assert run(made, {"a": np.zeros(1000), "b": np.zeros(1000)}, limit=1000)["y"].value.shape == (1000,)
+
+
+class TestUndefined:
+    """What the standard leaves open is undecidable for a stranger's model, and refused where that is asked for."""
+
+    @pytest.mark.parametrize(
+        ("operator", "kind", "a", "b", "open_"),
+        [
+            ("Div", "int32", [7, 7, -(2**31), 6], [0, 2, -1, -1], [True, False, True, False]),
+            ("Mod", "int32", [7, 7, -(2**31), 6], [0, 2, -1, -1], [True, False, True, False]),
+            ("Div", "uint8", [7, 0], [0, 5], [True, False]),
+            ("Div", "int64", [-(2**63), 2**62], [-1, -1], [True, False]),
+        ],
+    )
+    def test_quotients_of_integers(self, model, run, operator, kind, a, b, open_):
+        made = binary(model, operator, kind, (len(a),))
+        feeds = {"a": np.array(a, kind), "b": np.array(b, kind)}
+        bound = np.broadcast_to(run(made, feeds)["y"].bound, len(a))
+        assert np.isinf(bound).tolist() == open_
+        assert np.all(bound[~np.array(open_)] == 0)
+        with pytest.raises(Undefined, match=rf"{operator} is not defined there"):
+            run(made, feeds, strict=True)
+
+    def test_shifts_out_of_the_type(self, model, run):
+        shift = node("BitShift", ["a", "b"], ["y"], direction="LEFT")
+        made = model([shift], [(n, "uint8", [3]) for n in "ab"], [("y", "uint8", [3])])
+        y = run(made, {"a": [3, 3, 3], "b": [7, 8, 200]})["y"]
+        assert np.isinf(np.broadcast_to(y.bound, 3)).tolist() == [False, True, True]
+        assert y.value[0] == 128
+        with pytest.raises(Undefined):
+            run(made, {"a": [3, 3, 3], "b": [7, 8, 200]}, strict=True)
+
+    def test_overflow_is_refused_only_where_that_is_asked_for(self, model, run):
+        feeds = {"a": np.int8([100]), "b": np.int8([100])}
+        made = binary(model, "Add", "int8", (1,))
+        assert run(made, feeds)["y"].value.tolist() == [-56]
+        with pytest.raises(Undefined, match="Add overflows"):
+            run(made, feeds, strict=True)
+
+    def test_what_is_defined_is_run(self, model, run):
+        made = binary(model, "Div", "int32", (2,))
+        y = run(made, {"a": np.int32([7, -7]), "b": np.int32([2, 2])}, strict=True)["y"]
+        assert (y.value.tolist(), y.bound) == ([3, -3], 0.0)
 
 
 class TestFallback:
