@@ -15,6 +15,7 @@ from abstract.operators import (
     elementwise,
     joining,
     linear,
+    logic,
     movement,
     normalization,
     pooling,
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["TABLE"]
 
 _FAMILIES = (
-    elementwise, broadcast, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
-    creation, reduction, cumulation, resize, convolution, pooling,
-    normalization, scaling, softmax,
-    normalization,
+    elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
+    creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.accuracy import extra, granted
-from abstract.dtypes import Kind
-from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, summation, tainted, widened
+from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, summation, widened
 from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
-from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, WHOLE, apart
+from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, apart
 
 if TYPE_CHECKING:
     from abstract.constraints import Constraints
     from abstract.dims import Dim
+    from abstract.dtypes import Kind
     from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "broadcast_shape"]
+__all__ = ["OPERATORS", "binary", "broadcast_shape", "unless_undefined"]
 
 Binary = Callable[[Array, Array, Run], Array]
 
@@ -129,15 +129,32 @@ def _divide(a: Array, b: Array, run: Run) -> Array:
     return quotient
 
 
+def _no_quotient(run: Run) -> Array | None:
+    """Where integers have no quotient, or none of their type: by 0, and the least number by -1 (H2.2, H2.3)."""
+    a, b, dtype = run[0], run[1], run.dtypes[0]
+    if a.dtype.kind == "f" or dtype is None:
+        return None
+    nowhere = b == 0
+    if dtype.minimum < 0:
+        nowhere = nowhere | ((b == -1) & (a == dtype.minimum))
+    return nowhere if nowhere.any() else None
+
+
+def unless_undefined(bound: Bound, y: Array, undefined: Array | None) -> Bound:
+    """A bound in the shape of the output, inf where the specification leaves the result open."""
+    return spread(bound if undefined is None else np.where(undefined, np.inf, bound), y)
+
+
 def _quotient_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """(Ea + |a/b| Eb) / (|b| - Eb) while the divisor stays off 0; integers may be off by one more."""
+    nowhere = _no_quotient(run)
     if is_exact(e[0]) and is_exact(e[1]):
-        return (0.0,)
+        return (unless_undefined(0.0, y[0], nowhere),)
     size = np.abs(run[1]).astype(np.float64)
     bound = np.where(size > e[1], (e[0] + np.abs(y[0]) * e[1]) / (size - e[1]), np.inf)
     if y[0].dtype.kind != "f":
         bound = np.where(bound > 0, bound + 1, 0.0)
-    return (spread(bound, y[0]),)
+    return (unless_undefined(bound, y[0], nowhere),)
 
 
 def _modulo(a: Array, b: Array, run: Run) -> Array:
@@ -153,7 +170,8 @@ def _modulo_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     """
     a, b, r = run[0], run[1], np.abs(y[0])
     if y[0].dtype.kind != "f":
-        return (0.0 if is_exact(e[0]) and is_exact(e[1]) else np.inf,)
+        exact = is_exact(e[0]) and is_exact(e[1])
+        return (unless_undefined(0.0, y[0], _no_quotient(run)) if exact else np.inf,)
     steps = np.abs(a / b)
     near = e[0] + np.abs(a) * (2 * rounding_unit(run.dtypes[0])) + (steps + 1) * e[1]
     period = np.abs(b)
@@ -230,7 +248,7 @@ def propose_modulo(s: Scope) -> Call:
 def _modulo_defined(run: Run) -> bool:
     a, b = run[0], run[1]
     if a.dtype.kind != "f":
-        return True
+        return _no_quotient(run) is None
     steps = a / b
     return apart(steps - np.rint(steps), np.maximum(np.abs(steps), 1))
 
@@ -267,64 +285,6 @@ def _total(operands: list[Array], run: Run) -> Array:
     if len(operands) < 3:
         return reduce(np.add, operands)
     return run.arithmetic.sum(np.stack(np.broadcast_arrays(*operands)), (0,), keepdims=False)
-
-
-# -- comparison, logic, bits --------------------------------------------------------------------------
-
-
-def _comparison_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """Certain where the operands are farther apart than their errors together."""
-    if is_exact(e[0]) and is_exact(e[1]):
-        return (0.0,)
-    reach = e[0] + e[1]
-    gap = np.abs(run[0].astype(np.float64) - run[1].astype(np.float64))
-    return (tainted(y[0], ~(gap > reach) & (reach > 0)),)
-
-
-def _comparable(run: Run) -> bool:
-    a, b = run[0], run[1]
-    return a.dtype.kind != "f" or apart(a - b, np.maximum(np.abs(a), np.abs(b)))
-
-
-def comparison(name: str, function: Callable[[Array, Array], Array], kinds: Sequence[Kind] = NUMBER) -> Operator:
-    """A row for a comparison: what hangs on a last bit is not generated, and tainted in foreign models."""
-    return binary(
-        name, lambda a, b, _: function(a, b), _comparison_error, kinds=kinds, defined=_comparable, weight=0.5
-    )
-
-
-def logic(name: str, function: Callable[[Array, Array], Array], decisive: bool | None) -> Operator:
-    """A row for a logical operator. An operand that is certainly ``decisive`` makes the other one irrelevant."""
-
-    def error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        if is_exact(e[0]) and is_exact(e[1]):
-            return (0.0,)
-        unsure = [np.asarray(bound) > 0 for bound in e]
-        settled = [~u & (x == decisive) for u, x in zip(unsure, (run[0], run[1]), strict=True)]
-        return (tainted(y[0], (unsure[0] & ~settled[1]) | (unsure[1] & ~settled[0])),)
-
-    return binary(name, lambda a, b, _: function(a, b), error, kinds=None, weight=0.5)
-
-
-def _bits_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """An operand that errs at all may change any bit."""
-    del run
-    if is_exact(e[0]) and is_exact(e[1]):
-        return (0.0,)
-    return (tainted(y[0], (np.asarray(e[0]) > 0) | (np.asarray(e[1]) > 0)),)
-
-
-def bits(name: str, function: Callable[[Array, Array], Array]) -> Operator:
-    """A row for a bitwise operator."""
-    return binary(name, lambda a, b, _: function(a, b), _bits_error, kinds=WHOLE, weight=0.5)
-
-
-def _shift(a: Array, b: Array, run: Run) -> Array:
-    """Shift by fewer bits than the type has, or to nothing (opset 28 says so; H2.17, H2.18)."""
-    if run.params["direction"] == b"LEFT":
-        result: Array = np.left_shift(a, b)
-        return result
-    return np.right_shift(a, b)
 
 
 # -- selection ----------------------------------------------------------------------------------------
@@ -380,7 +340,7 @@ OPERATORS: tuple[Operator, ...] = (
     binary("Add", lambda a, b, _: a + b, _sum_error, weight=2.0),
     binary("Sub", lambda a, b, _: a - b, _sum_error),
     binary("Mul", lambda a, b, _: a * b, _product_error, weight=2.0),
-    binary("Div", _divide, _quotient_error, right=_OFF_ZERO),
+    binary("Div", _divide, _quotient_error, right=_OFF_ZERO, defined=lambda run: _no_quotient(run) is None),
     Operator("Pow", propose_power, broadcast, lambda run: (_power(run[0], run[1], run),),
              widened(_power_error, extra("Pow") or (lambda _, __: 0.0)), accuracy=granted("Pow")),
     Operator("Mod", propose_modulo, broadcast, lambda run: (_modulo(run[0], run[1], run),), _modulo_error,
@@ -389,19 +349,6 @@ OPERATORS: tuple[Operator, ...] = (
     variadic("Min", lambda xs, _: reduce(np.minimum, xs), maximum, kinds=NUMBER, exact=True),
     variadic("Sum", _total, _sum_error),
     variadic("Mean", lambda xs, run: _total(xs, run) / len(xs), _mean_error),
-    comparison("Equal", np.equal, (*NUMBER, Kind.BOOL)),
-    comparison("Less", np.less),
-    comparison("LessOrEqual", np.less_equal),
-    comparison("Greater", np.greater),
-    comparison("GreaterOrEqual", np.greater_equal),
-    logic("And", np.logical_and, decisive=False),
-    logic("Or", np.logical_or, decisive=True),
-    logic("Xor", np.logical_xor, decisive=None),
-    bits("BitwiseAnd", np.bitwise_and),
-    bits("BitwiseOr", np.bitwise_or),
-    bits("BitwiseXor", np.bitwise_xor),
-    binary("BitShift", _shift, _bits_error, kinds=WHOLE, right=Domain(0, 7), weight=0.5,
-           attributes=lambda s, _: {"direction": s.pick((b"LEFT", b"RIGHT"))}),
     Operator("Where", propose_where, broadcast, _where, _where_error, exact=True),
     Operator("PRelu", propose_prelu, unidirectional,
              lambda run: (np.where(run[0] < 0, run[0] * run[1], run[0]),), _prelu_error),

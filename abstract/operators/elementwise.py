@@ -195,6 +195,7 @@ def _reciprocal_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> t
 
 def _threshold_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The input or 0, and either where x lies within its error of the threshold."""
+    del y
     if is_exact(e[0]):
         return (0.0,)
     x = run[0]

@@ -113,8 +113,10 @@ def hardmax_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     x, axis = run[0], _axis(run)
     reach = np.broadcast_to(np.asarray(e[0]), x.shape)
     may = x + reach >= (x - reach).max(axis=axis, keepdims=True)
-    several = (may.sum(axis=axis, keepdims=True) > 1) & (reach.max(axis=axis, keepdims=True) > 0)
-    return (np.where(may & several, 1.0, 0.0),)
+    worst = reach.max(axis=axis, keepdims=True)
+    several = (may.sum(axis=axis, keepdims=True) > 1) & (worst > 0)
+    # What is wholly unknown may be NaN, with which any element may win.
+    return (np.where(np.isinf(worst), np.inf, np.where(may & several, 1.0, 0.0)),)
 
 
 def _one_greatest(run: Run) -> bool:

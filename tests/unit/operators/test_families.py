@@ -13,13 +13,14 @@ from abstract.operators import (
     convolution,
     elementwise,
     linear,
+    logic,
     normalization,
     pooling,
     scaling,
     softmax,
 )
 
-FAMILIES = (elementwise, broadcast, cast, linear, convolution, pooling, normalization, scaling, softmax)
+FAMILIES = (elementwise, broadcast, logic, cast, linear, convolution, pooling, normalization, scaling, softmax)
 ROWS = tuple(chain.from_iterable(family.OPERATORS for family in FAMILIES))
 
 

@@ -207,6 +207,8 @@ def test_the_first_of_the_greatest_wins(laboratory):
 def test_who_may_win_is_tainted_and_nobody_else():
     bound = bound_of("Hardmax", ([[1.0, 3.0, 3.05], [5.0, 1.0, 1.0]],), (np.full((2, 3), 0.1),))
     np.testing.assert_array_equal(bound, [[0, 1, 1], [0, 0, 0]])
+    bound = bound_of("Hardmax", ([[1.0, 3.0], [5.0, 1.0]],), (np.array([[np.inf, 0], [0, 0]]),))
+    np.testing.assert_array_equal(bound, [[np.inf, np.inf], [0, 0]])
 
 
 def test_empty_tensors_pass(laboratory):

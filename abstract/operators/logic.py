@@ -1,0 +1,103 @@
+"""Comparison, logic and bits: what is true or false, and what hangs on a last bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abstract.dtypes import Kind
+from abstract.error import is_exact, tainted
+from abstract.operator import Array, Bound, Domain, Operator, Run
+from abstract.operators.broadcast import binary, unless_undefined
+from abstract.operators.elementwise import NUMBER, WHOLE, apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["OPERATORS"]
+
+
+def _comparison_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """Certain where the operands are farther apart than their errors together."""
+    if is_exact(e[0]) and is_exact(e[1]):
+        return (0.0,)
+    reach = e[0] + e[1]
+    gap = np.abs(run[0].astype(np.float64) - run[1].astype(np.float64))
+    return (tainted(y[0], ~(gap > reach) & (reach > 0)),)
+
+
+def _comparable(run: Run) -> bool:
+    a, b = run[0], run[1]
+    return a.dtype.kind != "f" or apart(a - b, np.maximum(np.abs(a), np.abs(b)))
+
+
+def comparison(name: str, function: Callable[[Array, Array], Array], kinds: Sequence[Kind] = NUMBER) -> Operator:
+    """A row for a comparison: what hangs on a last bit is not generated, and tainted in foreign models."""
+    return binary(
+        name, lambda a, b, _: function(a, b), _comparison_error, kinds=kinds, defined=_comparable, weight=0.5
+    )
+
+
+def logic(name: str, function: Callable[[Array, Array], Array], decisive: bool | None) -> Operator:
+    """A row for a logical operator. An operand that is certainly ``decisive`` makes the other one irrelevant."""
+
+    def error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        if is_exact(e[0]) and is_exact(e[1]):
+            return (0.0,)
+        unsure = [np.asarray(bound) > 0 for bound in e]
+        settled = [~u & (x == decisive) for u, x in zip(unsure, (run[0], run[1]), strict=True)]
+        return (tainted(y[0], (unsure[0] & ~settled[1]) | (unsure[1] & ~settled[0])),)
+
+    return binary(name, lambda a, b, _: function(a, b), error, kinds=None, weight=0.5)
+
+
+def _bits_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """An operand that errs at all may change any bit."""
+    del run
+    if is_exact(e[0]) and is_exact(e[1]):
+        return (0.0,)
+    return (tainted(y[0], (np.asarray(e[0]) > 0) | (np.asarray(e[1]) > 0)),)
+
+
+def bits(name: str, function: Callable[[Array, Array], Array]) -> Operator:
+    """A row for a bitwise operator."""
+    return binary(name, lambda a, b, _: function(a, b), _bits_error, kinds=WHOLE, weight=0.5)
+
+
+def _too_far(run: Run) -> Array | None:
+    """Where a shift is by as many bits as the type has or more: nothing is said of it below opset 28 (H2.17)."""
+    dtype = run.dtypes[0]
+    far = (run[1] < 0) | (run[1] >= (dtype.bits if dtype is not None else 0))
+    return far if far.any() else None
+
+
+def _shift_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    (bound,) = _bits_error(run, y, e)
+    return (unless_undefined(bound, y[0], _too_far(run)),)
+
+
+def _shift(a: Array, b: Array, run: Run) -> Array:
+    """Shift by fewer bits than the type has, or to nothing (opset 28 says so; H2.17, H2.18)."""
+    if run.params["direction"] == b"LEFT":
+        result: Array = np.left_shift(a, b)
+        return result
+    return np.right_shift(a, b)
+
+
+OPERATORS: tuple[Operator, ...] = (
+    comparison("Equal", np.equal, (*NUMBER, Kind.BOOL)),
+    comparison("Less", np.less),
+    comparison("LessOrEqual", np.less_equal),
+    comparison("Greater", np.greater),
+    comparison("GreaterOrEqual", np.greater_equal),
+    logic("And", np.logical_and, decisive=False),
+    logic("Or", np.logical_or, decisive=True),
+    logic("Xor", np.logical_xor, decisive=None),
+    bits("BitwiseAnd", np.bitwise_and),
+    bits("BitwiseOr", np.bitwise_or),
+    bits("BitwiseXor", np.bitwise_xor),
+    binary("BitShift", _shift, _shift_error, kinds=WHOLE, right=Domain(0, 7), weight=0.5,
+           defined=lambda run: _too_far(run) is None,
+           attributes=lambda s, _: {"direction": s.pick((b"LEFT", b"RIGHT"))}),
+)  # fmt: skip
