@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from fuzz.errors import CaseError, UsageError
 from fuzz.execute.run import execute
 from fuzz.judge.run import judge_alone
 from fuzz.judge.verdict import Word
+from fuzz.pool import process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 from fuzz.values import encode_value
@@ -37,6 +37,7 @@ __all__ = ["Limits", "check_model"]
 
 _OPEN_DIM = 2  # the size of a dim that the model leaves open, where inputs are made up
 _LARGEST_INPUT = 1 << 28  # elements
+_MEMORY = 8 << 30  # bytes of address space of a process that parses the model
 
 T = TypeVar("T")
 
@@ -143,7 +144,7 @@ def _first_divergence(case: Case, verdict: Verdict, target: Target, limits: Limi
 
 def _apart(function: Callable[..., T], *arguments: Any) -> T | None:
     """Call a function that parses the model in a process of its own; None where that is the end of the process."""
-    with ProcessPoolExecutor(1) as pool:
+    with process_pool(1, memory=_MEMORY) as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool:

@@ -87,8 +87,9 @@ def main() -> None:
     except (click.ClickException, FuzzError) as error:
         click.echo(f"fuzz: {_line(error)}", err=True)
         code = MISUSE
-    except BrokenPipeError:
-        _mute()  # the reader went away, as in `fuzz diff | head`
+    except SystemExit:
+        # The reader went away, as in `fuzz diff | head`: click then ends with 1, which here would mean findings.
+        code = FOUND_NOTHING
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

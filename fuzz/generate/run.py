@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
 from fuzz.generate.sizes import other_sizes
 from fuzz.generate.support import joint_support
+from fuzz.pool import process_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,11 +129,7 @@ def _results(root: Path, settings: Settings, seeds: Sequence[int], jobs: int) ->
         for chunk in _chunks(seeds, 8):
             yield _write(str(root), settings, chunk)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with process_pool(jobs) as pool:
         pending = [pool.submit(_write, str(root), settings, chunk) for chunk in _chunks(seeds, 16)]
-        try:
-            for done in as_completed(pending):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done in as_completed(pending):
+            yield done.result()

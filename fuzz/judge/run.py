@@ -6,8 +6,7 @@ a verdict (``error``), never the run.
 
 from __future__ import annotations
 
-import resource
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
 from fuzz.errors import FuzzError, UsageError
 from fuzz.judge.judge import Oracle, Sample, judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
+from fuzz.pool import process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 
@@ -80,11 +80,6 @@ def _judge_chunk(root: str, cases: Sequence[Case], oracle: Oracle) -> list[Verdi
         return [verdict for case in cases for verdict in _judge_case(case, store, oracle)]
 
 
-def _limit_memory() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard), hard))
-
-
 def judge_root(
     root: Path, oracle: Oracle, *, jobs: int = 1, progress: Callable[[int], None] = lambda _cases: None
 ) -> Judgement:
@@ -110,20 +105,16 @@ def _verdicts(
 ) -> Iterator[list[Verdict]]:
     chunks = [cases[i : i + _CHUNK] for i in range(0, len(cases), _CHUNK)]
     broken: list[Case] = []
-    with ProcessPoolExecutor(max(1, jobs), initializer=_limit_memory) as pool:
+    with process_pool(jobs, memory=_MEMORY) as pool:
         pending: dict[Future[list[Verdict]], Sequence[Case]] = {
             pool.submit(_judge_chunk, str(root), chunk, oracle): chunk for chunk in chunks
         }
-        try:
-            for done in as_completed(pending):
-                try:
-                    yield done.result()
-                    progress(len(pending[done]))
-                except BrokenProcessPool:
-                    broken.extend(pending[done])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done in as_completed(pending):
+            try:
+                yield done.result()
+                progress(len(pending[done]))
+            except BrokenProcessPool:
+                broken.extend(pending[done])
     for case in broken:
         yield judge_alone(root, case, oracle)
         progress(1)
@@ -131,7 +122,7 @@ def _verdicts(
 
 def judge_alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
     """A case whose chunk lost its process, in a process of its own; if that dies too, the case did it."""
-    with ProcessPoolExecutor(1, initializer=_limit_memory) as pool:
+    with process_pool(1, memory=_MEMORY) as pool:
         try:
             return pool.submit(_judge_chunk, str(root), [case], oracle).result()
         except BrokenProcessPool:

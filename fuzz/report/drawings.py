@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fuzz.pool import process_pool
 from fuzz.report.graph import read_graph
 from fuzz.report.picture import draw
 from fuzz.wire import WireError
@@ -44,7 +43,7 @@ def draw_models(
     tasks: list[Task] = [(key, path, tuple(marked.get(key, ()))) for key, path in models.items()]
     chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
     drawings: dict[str, Drawing] = {}
-    with ProcessPoolExecutor(max(jobs, 1), initializer=_limit_memory) as pool:
+    with process_pool(jobs, memory=_MEMORY) as pool:
         for chunk, future in [(chunk, pool.submit(_draw_chunk, chunk)) for chunk in chunks]:
             try:
                 drawings.update(future.result())
@@ -53,13 +52,8 @@ def draw_models(
     return drawings
 
 
-def _limit_memory() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if hard < 0 else min(_MEMORY, hard), hard))
-
-
 def _draw_alone(task: Task) -> Drawing:
-    with ProcessPoolExecutor(1, initializer=_limit_memory) as pool:
+    with process_pool(1, memory=_MEMORY) as pool:
         try:
             return pool.submit(_draw_chunk, [task]).result()[task[0]]
         except BrokenProcessPool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from fuzz.generate.run import generate_case
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.judge.compare import compare
 from fuzz.judge.verdict import Word
+from fuzz.pool import process_pool
 from fuzz.selftest.null import METHODS, recompute
 
 if TYPE_CHECKING:
@@ -140,12 +140,8 @@ def null_run(
             tally.add(_chunk(chunk))
             progress(len(chunk))
         return tally
-    with ProcessPoolExecutor(jobs) as pool:
-        try:
-            for part in pool.map(_chunk, chunks):
-                tally.add(part)
-                progress(part.cases)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with process_pool(jobs) as pool:
+        for part in pool.map(_chunk, chunks):
+            tally.add(part)
+            progress(part.cases)
     return tally

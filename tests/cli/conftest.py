@@ -15,12 +15,18 @@ FUZZ = Path(sys.executable).with_name("fuzz")
 
 @pytest.fixture
 def fuzz(tmp_path):
-    """Run `fuzz ARGUMENTS` in an empty folder."""
+    """Run `fuzz ARGUMENTS` in an empty folder.
+
+    ``before`` is shell that runs first, such as a limit; coverage, which would write its own files under that limit,
+    is off then.
+    """
     home = tmp_path / "here"
     home.mkdir()
 
     def run(*arguments: object, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"}
+        if before:
+            clean.pop("COVERAGE_PROCESS_CONFIG", None)
         command = [str(FUZZ), *map(str, arguments)]
         if before:
             command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
@@ -63,3 +69,9 @@ def add_case():
         return folder
 
     return add
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Processes that start in this test are not measured: coverage imports and prints things of its own."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

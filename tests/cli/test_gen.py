@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_whole_cases_only(fuzz, refused):
         onnx.checker.check_model(onnx.load(folder / "model.onnx"))
 
 
-def test_an_interrupted_run_leaves_whole_cases_and_goes_on(fuzz):
+def test_an_interrupted_run_leaves_whole_cases_and_goes_on(unmeasured, fuzz):
     command = [str(fuzz.program), "gen", "--count", "5000", "--nodes", "10-20"]
     process = subprocess.Popen(command, cwd=fuzz.home, stderr=subprocess.PIPE, text=True, start_new_session=True)
     cases = fuzz.home / "fuzz-root/cases"

@@ -1,0 +1,37 @@
+"""Processes that share a task: of gen, of the judge, of the page."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["process_pool"]
+
+
+@contextmanager
+def process_pool(jobs: int, *, memory: int | None = None) -> Iterator[ProcessPoolExecutor]:
+    """A pool of at least one process; ``memory`` bounds the address space of each, in bytes.
+
+    Ctrl-C reaches the whole process group, but is the driver's alone to handle: a process that it ends while it holds
+    the lock of a queue would leave the others waiting for good. On any error what has not begun is dropped, and what
+    has is finished.
+    """
+    with ProcessPoolExecutor(max(jobs, 1), initializer=_prepare, initargs=(memory,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _prepare(memory: int | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))

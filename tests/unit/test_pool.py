@@ -1,0 +1,45 @@
+"""Pools of processes: Ctrl-C is the driver's, memory is bounded, what has not begun is dropped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from fuzz.pool import process_pool
+
+
+def interrupt_self() -> str:
+    os.kill(os.getpid(), signal.SIGINT)
+    return "alive"
+
+
+def allocate(size: int) -> int:
+    return len(bytearray(size))
+
+
+def test_a_signal_to_the_group_does_not_end_a_process():
+    with process_pool(2) as pool:
+        assert pool.submit(interrupt_self).result() == "alive"
+
+
+def test_memory_is_bounded_in_the_process_and_not_here():
+    with process_pool(1, memory=1 << 32) as pool:
+        with pytest.raises(MemoryError):
+            pool.submit(allocate, 1 << 33).result()
+        assert pool.submit(allocate, 10).result() == 10
+
+
+def test_an_error_drops_what_has_not_begun():
+    def fail() -> None:
+        with process_pool(1) as pool:
+            pending.extend(pool.submit(time.sleep, 0.2) for _ in range(50))
+            raise KeyboardInterrupt
+
+    pending: list = []
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sum(future.cancelled() for future in pending) > 40
+    assert all(future.done() for future in pending)
