@@ -57,6 +57,10 @@ class Value:
     _range: tuple[float, float] | None = field(default=None, repr=False)
     _smallest: float | None = field(default=None, repr=False)
 
+    def replace(self, array: npt.NDArray[Any]) -> None:
+        """Other numbers under the same name: what was known of the old ones is forgotten."""
+        self.array, self._range, self._smallest = array, None, None
+
     def range(self) -> tuple[float, float]:
         """The least and the greatest element, as floats; (0.0, 0.0) for an empty tensor."""
         if self._range is None:
