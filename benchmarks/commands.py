@@ -31,7 +31,7 @@ def fuzz(*arguments: str | Path) -> dict[str, Any]:
         [*_FUZZ, *map(str, arguments), "--json"], capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    if done.returncode not in {0, 1}:
+    if done.returncode not in {0, 1} or not done.stdout:
         raise RuntimeError(f"fuzz {' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr[-500:]}")
     result: dict[str, Any] = json.loads(done.stdout)
     return result
