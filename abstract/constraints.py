@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
 
@@ -87,6 +87,10 @@ class _Range:
     fixed: bool
 
 
+Solver: TypeAlias = "Callable[[Constraints, Constraint], dict[Symbol, int] | None]"
+"""New values for the free symbols of a store such that a constraint holds beside its facts; None where none exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A moment in the life of a store: how many symbols, facts, bindings and moves of symbols there were."""
@@ -100,10 +104,12 @@ class Mark:
 class Constraints:
     """The store. ``facts`` are the constraints that substitution could not resolve.
 
-    ``queries`` is how often the solver may be asked, in the life of the store, to move several free symbols at once.
+    ``solver`` (``abstract.solver.move_free``) is asked last of all, to move several free symbols at once, and at most
+    ``queries`` times in the life of the store.
     """
 
-    def __init__(self, queries: int = 2) -> None:
+    def __init__(self, solver: Solver | None = None, queries: int = 2) -> None:
+        self._solver = solver
         self._queries = queries
         self._witness: list[int] = []
         self._ranges: list[_Range] = []
@@ -271,12 +277,10 @@ class Constraints:
 
     def _solve(self, constraint: Constraint) -> bool:
         """Last of all the solver, and only where more than one free symbol could give way."""
-        if self._queries <= 0 or sum(map(self.free, dict.fromkeys(constraint.symbols()))) < 2:
+        if self._solver is None or self._queries <= 0 or sum(map(self.free, dict.fromkeys(constraint.symbols()))) < 2:
             return False
         self._queries -= 1
-        from abstract.solver import move_free
-
-        moved = move_free(self, constraint)
+        moved = self._solver(self, constraint)
         for symbol, value in (moved or {}).items():
             self._move(symbol, value)
         return moved is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from abstract.bounded import Bounded
 from abstract.dtypes import DTYPES, DType
 from abstract.error import is_exact
 from abstract.program import Step, to_carrier
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from abstract.operator import Array, Bound
-    from abstract.reference import Bounded
 
 __all__ = ["RANDOM", "run_node"]
 
@@ -46,7 +46,6 @@ def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) 
     from onnx.reference import ReferenceEvaluator
 
     from abstract.corrections import CORRECTED
-    from abstract.reference import Bounded
 
     node = step.node
     names = [n for n in dict.fromkeys((*node.input, *_captured(node))) if n in values]

@@ -7,28 +7,28 @@ of some correct implementation; a bound of inf says that nothing can be said of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.accuracy import in_type
+from abstract.bounded import Bounded
 from abstract.constraints import Constraints, Infeasible
 from abstract.dims import product
 from abstract.error import is_exact, rounding_unit
+from abstract.fallback import run_node
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
 from abstract.program import Program, Step, parameter, to_carrier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from abstract.bounded import Content
     from abstract.dtypes import DType
 
 __all__ = ["Bounded", "Float64", "TooLarge", "Undefined", "finish", "interpret", "wrapped"]
-
-Content: TypeAlias = "Array | list[Any] | None"
-
 
 _HELD_AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 
@@ -55,15 +55,6 @@ class Float64:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
-    """A value of the reference: a tensor in its carrier type (or a list: a sequence), its bound, its element type."""
-
-    value: Content
-    bound: Bound
-    dtype: DType | None
-
-
 def wrapped(y: Array, dtype: DType) -> Array:
     """Integers brought into the declared width, two's complement: what every implementation does on overflow."""
     if not dtype.is_integer or y.dtype != dtype.carrier or dtype.bits == 64 or y.size == 0:
@@ -82,7 +73,7 @@ def _overflows(y: Array, dtype: DType) -> bool:
 def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
-        return bound
+        return _unwrapped(y, dtype, bound)
     carried = bound
     if not row.exact:
         grant = in_type(row.accuracy, dtype)
@@ -97,6 +88,14 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
         # An infinity that no error of the operands can move (a mask of -inf, say) is not rounded.
         bound = np.where(np.isinf(y), carried, np.where(reach <= dtype.maximum, bound, np.inf))
     return bound
+
+
+def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
+    """An inexact integer near an end of its type may wrap to anything."""
+    if is_exact(bound) or not dtype.is_integer:
+        return bound
+    inside = (y - bound >= dtype.minimum) & (y + bound <= dtype.maximum)
+    return bound if inside.all() else np.where(inside, bound, np.inf)
 
 
 def interpret(
@@ -210,8 +209,6 @@ class _Machine:
                 raise TooLarge(f"{row.name} would make a tensor of {count} elements")
 
     def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
-        from abstract.fallback import run_node
-
         return run_node(self.program.model, step, values)
 
 

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from abstract.constraints import Constraint, Constraints, Infeasible, Relation, at_least, divisible, not_equal
 from abstract.dims import floor_div
+from abstract.solver import move_free
 
 NUMBERS = st.integers(-3, 9)
 PICKS = st.integers(0, 30)
@@ -31,7 +32,7 @@ class Store(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.store = Constraints(queries=1)
+        self.store = Constraints(move_free, queries=1)
         self.made = []
         self.accepted = []
         self.frozen = {}

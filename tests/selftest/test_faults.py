@@ -26,7 +26,7 @@ def test_the_judge_finds_it_and_calls_no_clean_run_wrong(name):
             assert clean.word is not Word.WRONG
             for one in tested:
                 score.add(one)
-        if score.found >= 2:
+        if score.found >= 5:  # few enough to be quick, enough that one that is rightly undecidable does not tip it
             break
     assert score.found, score
     assert score.found >= score.effective * 0.8, score

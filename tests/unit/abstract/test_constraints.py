@@ -6,6 +6,7 @@ import pytest
 
 from abstract.constraints import Constraint, Constraints, Infeasible, Relation, at_least, divisible, not_equal
 from abstract.dims import floor_div
+from abstract.solver import move_free
 
 
 def zero(dim):
@@ -354,26 +355,26 @@ class TestSolverAsLastResort:
         return a, b, zero(a * b - 56)
 
     def test_several_symbols_give_way_together(self):
-        store = Constraints()
+        store = Constraints(move_free)
         a, b, constraint = self.far(store)
         store.require(constraint)
         assert sorted((store.value(a), store.value(b))) == [7, 8]
 
     def test_not_without_a_query_left(self):
-        store = Constraints(queries=0)
+        store = Constraints(move_free, queries=0)
         a, b, constraint = self.far(store)
         with pytest.raises(Infeasible):
             store.require(constraint)
         assert (store.value(a), store.value(b)) == (2, 2)
 
     def test_queries_are_spent(self):
-        store = Constraints(queries=1)
+        store = Constraints(move_free, queries=1)
         store.require(self.far(store)[2])
         with pytest.raises(Infeasible):
             store.require(self.far(store)[2])
 
     def test_what_the_solver_moved_moves_back(self):
-        store = Constraints()
+        store = Constraints(move_free)
         a, b, constraint = self.far(store)
         mark = store.mark()
         store.require(constraint)
@@ -381,7 +382,7 @@ class TestSolverAsLastResort:
         assert (store.value(a), store.value(b)) == (2, 2)
 
     def test_frozen_symbols_stay(self):
-        store = Constraints()
+        store = Constraints(move_free)
         a = store.fresh(7, low=1, high=9)
         store.freeze()
         b, c = store.fresh(2, low=1, high=9), store.fresh(2, low=1, high=9)

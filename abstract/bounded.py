@@ -1,0 +1,23 @@
+"""A value of the reference with what is known of its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from abstract.dtypes import DType
+    from abstract.operator import Array, Bound
+
+__all__ = ["Bounded", "Content"]
+
+Content: TypeAlias = "Array | list[Any] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """A tensor in its carrier type (or a list: a sequence; None: an absent optional), its bound, its element type."""
+
+    value: Content
+    bound: Bound
+    dtype: DType | None
