@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -190,7 +191,8 @@ def test_a_real_browser_runs_the_page(tmp_path, anchor, opened):
         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
         "--virtual-time-budget=2000", "--dump-dom", f"file://{path}{anchor}",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "HOME": str(tmp_path)}  # it keeps files of its own there
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     dom = done.stdout
     assert "3 of 3 cases" in dom
     order = re.findall(r'data-case="(\w)"', dom)
