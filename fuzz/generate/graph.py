@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abstract.constraints import Infeasible
 from abstract.operators import TABLE
 from fuzz.generate.builder import Builder
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
@@ -61,8 +62,12 @@ def _grow(builder: Builder, nodes: int) -> None:
 
 
 def _proposal(builder: Builder, name: str) -> Callable[[Signature], Call]:
-    propose = TABLE[name].propose
-    return lambda sign: propose(Scope(builder, sign, name))
+    def propose(sign: Signature) -> Call:
+        if not builder.plan.runs(name, sign):
+            raise Infeasible(f"the targets do not run {name}")
+        return TABLE[name].propose(Scope(builder, sign, name))
+
+    return propose
 
 
 def _choose_outputs(builder: Builder) -> None:

@@ -48,6 +48,12 @@ class Plan:
         self.dtypes = frozenset(BY_NAME[n] for n in dtypes)
         self._allowed.clear()
 
+    def runs(self, operator: str, sign: Signature) -> bool:
+        """Whether the targets run an operator on some type at all; some operators never ask for that type."""
+        if self.supports is None or not sign.inputs:
+            return True
+        return any(self.supports(operator, d.name) for d in sign.types[sign.inputs[0].variable])
+
     def allowed(self, operator: str, sign: Signature, variable: str) -> tuple[DType, ...]:
         """The element types that a type variable of an operator may take in this model."""
         key = (operator, variable)

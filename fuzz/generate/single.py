@@ -43,5 +43,10 @@ def _first_type(seed: int, settings: Settings) -> str | None:
     except NothingFits:
         return None
     (node,) = graph.nodes
-    operand = node.inputs[0] if node.inputs else None
-    return operand.type.dtype.name if operand is not None else None
+    if node.inputs:
+        operand = node.inputs[0]
+        return operand.type.dtype.name if operand is not None else None
+    # The first input is a parameter: of the only type that it may have, or of the type of the output.
+    sign = signature(node.operator, settings.opset)
+    kinds = sign.types[sign.inputs[0].variable] if sign.inputs else ()
+    return (kinds[0] if len(kinds) == 1 else node.outputs[0].type.dtype).name
