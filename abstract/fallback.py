@@ -2,12 +2,13 @@
 
 Covers what the operator table does not: control flow, sequences, optionals, strings, quantisation, functions. The
 node is evaluated in its declared types. Its bound is coarse: how far the outputs move when inexact inputs move inside
-their intervals, plus the relative error that ONNX's own backend tests allow (1e-3), since nothing is known of how the
-operator computes.
+their intervals, plus the relative error that ONNX's own backend tests allow (1e-3; more in narrow types), since
+nothing is known of how the operator computes.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,14 +34,21 @@ RANDOM = frozenset({
 Dropout is here in its training mode; what it does in inference has a row.
 """
 
+_QUANTISING = frozenset({"DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"})
+"""Operators that round to integers: next to a tie, x / scale and x * (1 / scale) come out one apart."""
+
+_AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-6
 _TRIALS = 3
 _BY_NUMPY = {row.numpy.str if not row.extension else row.numpy.name: row for row in DTYPES if row.name != "float8e8m0"}
 
 
-def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+def run_node(
+    model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded], held: Mapping[DType, DType] = _AS_DECLARED
+) -> Iterator[Bounded]:
     """The outputs of one node given every value so far (captured ones included).
 
+    ``held`` names the types that a target may hold in narrower ones: the bound is that of the narrower type.
     Raises whatever ONNX's reference raises where it cannot run the node.
     """
     from onnx.reference import ReferenceEvaluator
@@ -75,7 +83,17 @@ def run_node(model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded]) 
             yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype)
             continue
         array = to_carrier(np.asarray(result), dtype)
-        yield Bounded(array, np.inf if open_ else _bound(array, dtype, [m[name] for m in moved]), dtype)
+        bound = np.inf if open_ else _bound(array, dtype, held.get(dtype, dtype), [m[name] for m in moved])
+        if dtype.is_integer and node.op_type in _QUANTISING and not node.domain:
+            bound = np.maximum(bound, 1.0)
+        yield Bounded(array, bound, dtype)
+
+
+def _fits(array: Array, own: DType) -> Array:
+    """Which elements lie in the type that they are held in; where they are no integers, all."""
+    if own.is_integer:
+        return np.asarray((array >= own.minimum) & (array <= own.maximum))
+    return np.ones(array.shape, bool)
 
 
 def _movable(value: Bounded) -> bool:
@@ -137,19 +155,20 @@ def _perturbed(
         yield feed
 
 
-def _bound(array: Array, dtype: DType, moved: Sequence[Any]) -> Bound:
+def _bound(array: Array, dtype: DType, own: DType, moved: Sequence[Any]) -> Bound:
+    """How far an output may be off, which is declared in one type and held in its ``own``."""
     others = [to_carrier(np.asarray(m), dtype) for m in moved]
     if any(o.shape != array.shape for o in others):
         return np.inf
     if not dtype.is_float:
-        if not others:
-            return 0.0
-        same = np.all([o == array for o in others], axis=0)
+        same = np.all([o == array for o in others], axis=0) & _fits(array, own)
         return 0.0 if same.all() else np.where(same, 0.0, np.inf)
     spread: Bound = 0.0
     for other in others:
         spread = np.maximum(spread, np.abs(other - array))
     # Sums that cancel (DFT, STFT) err relative to what was summed: the greatest output stands for that.
     scale = max(1.0, float(np.nanmax(np.abs(array[np.isfinite(array)]), initial=0.0)))
-    bound = 8 * spread + np.abs(array) * _RELATIVE + _ABSOLUTE * scale * max(1.0, dtype.unit / 2**-24)
+    relative = max(_RELATIVE, 8 * own.unit)
+    bound = 8 * spread + np.abs(array) * relative + _ABSOLUTE * scale * max(1.0, own.unit / 2**-24)
+    bound = np.where(np.abs(array) + bound <= own.maximum, bound, np.inf)
     return np.where(np.isfinite(array), np.nan_to_num(bound, nan=np.inf), 0.0 if not others else np.inf)

@@ -209,7 +209,7 @@ class _Machine:
                 raise TooLarge(f"{row.name} would make a tensor of {count} elements")
 
     def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
-        return run_node(self.program.model, step, values)
+        return run_node(self.program.model, step, values, self.held)
 
 
 def carried(content: Content, dtype: DType | None) -> Content:

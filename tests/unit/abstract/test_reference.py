@@ -414,6 +414,31 @@ class TestFallback:
         )
         assert np.isinf(np.broadcast_to(run(made, {"x": [1.0] * 3})["y"].bound, 3)).all()
 
+    @pytest.mark.parametrize(("kind", "least"), [("float", 1e-3), ("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
+    def test_narrow_types_are_granted_some_units(self, model, run, kind, least):
+        made = model([node("Einsum", ["x"], ["y"], equation="i->i")], [("x", kind, [1])], [("y", kind, [1])])
+        assert least <= float(run(made, {"x": [1.0]})["y"].bound[0]) < 0.1
+
+    def test_the_bound_is_that_of_the_type_in_which_a_target_holds_it(self, model, run):
+        made = model([node("Det", ["x"], ["y"])], [("x", "float", [1, 1])], [("y", "float", [])])
+        held = run(made, {"x": [[1.0]]}, held={dtype("float"): dtype("bfloat16")})["y"]
+        assert float(held.bound) >= 2.0**-7
+
+    def test_integers_outside_of_the_type_in_which_a_target_holds_them_are_unknown(self, model, run):
+        square = node("Einsum", ["x", "x"], ["y"], equation="i,i->i")
+        made = model([square], [("x", "int64", [2])], [("y", "int64", [2])])
+        held = {dtype("int64"): dtype("int32")}
+        plain, narrow = (run(made, {"x": [3, 2**20]}, held=h)["y"].bound for h in ({}, held))
+        assert np.all(np.asarray(plain) == 0)
+        assert np.isinf(narrow).tolist() == [False, True]
+
+    def test_quantisation_may_fall_on_either_side_of_a_tie(self, model, run):
+        quantise = node("QuantizeLinear", ["x", "scale", "zero"], ["y"])
+        constants = {"scale": np.float32(0.1), "zero": np.int8(0)}
+        y = run(model([quantise], [("x", "float", [3])], [("y", "int8", [3])], constants), {"x": [0.25, 1.0, 0.3]})["y"]
+        assert np.all(y.bound == 1)
+        assert np.all(np.abs(y.value - [2, 10, 3]) <= 1)
+
     def test_what_follows_the_unknown_is_unknown(self, model, run):
         nodes = [node("RandomNormal", [], ["r"], shape=[2, 2]), node("Det", ["r"], ["y"])]
         y = run(model(nodes, [], [("y", "float", [])]))["y"]
