@@ -22,6 +22,7 @@ from fuzz.judge.verdict import Verdict, Word
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from abstract.operator import Array
     from fuzz.execute.execution import Execution
 
 __all__ = ["Oracle", "Sample", "judge", "reference_values"]
@@ -137,7 +138,7 @@ class _Judge:
         self.samples = samples
         self.oracle = oracle
         self.problem = ""
-        self._references: dict[tuple[int, tuple[DType, ...]], list[Bounded] | None] = {}
+        self._references: dict[tuple[int, tuple[tuple[DType, DType], ...]], list[Bounded] | None] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
             self.names = self.program.outputs
@@ -149,7 +150,7 @@ class _Judge:
         """The outputs' values and bounds on a data set, None where the reference cannot tell (see ``problem``)."""
         if not self.names or number >= len(self.samples):
             return None
-        key = (number, tuple(held_types(target)))
+        key = (number, tuple(held_types(target).items()))
         if key not in self._references:
             self._references[key] = self._interpreted(self.samples[number], target)
         return self._references[key]
@@ -176,8 +177,12 @@ class _Judge:
         for number, outputs in enumerate(execution.outputs):
             if number >= len(self.samples):
                 break
+            if self.names and len(outputs) != len(self.names):
+                message = f"{len(outputs)} outputs where {len(self.names)} are due"
+                found.append((Comparison(Word.WRONG, message=message), number, self.names[0]))
+                continue
             for position, actual in enumerate(outputs):
-                name = self.names[position] if position < len(self.names) else f"output {position}"
+                name = self.names[position] if self.names else f"output {position}"
                 found.append((self.output(execution.target, number, position, actual, other), number, name))
         if not found:
             message = self.problem or "there is no output to judge"
@@ -208,7 +213,7 @@ class _Judge:
 
     def other(self, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
         """Against another target's output."""
-        if other is None or number >= len(other.outputs):
+        if other is None or number >= len(other.outputs) or position >= len(other.outputs[number]):
             return Comparison(Word.UNDECIDABLE, message=f"{self.oracle.against} has no result to compare with")
         return compare(actual, self.tolerated(_plain(other.outputs[number][position])))
 
@@ -219,8 +224,7 @@ class _Judge:
             return reference
         if value.dtype.kind == "b":
             return Bounded(value, 0.0, reference.dtype)
-        bound = self.oracle.atol + self.oracle.rtol * np.abs(value.astype(np.float64))
-        return Bounded(value, bound, reference.dtype)
+        return Bounded(value, _within(value, self.oracle.rtol, self.oracle.atol), reference.dtype)
 
     def disputed(self, executions: Sequence[Execution], verdicts: Sequence[Verdict]) -> bool:
         """Whether several independent backends agree with one another on all outputs, and none with the reference."""
@@ -240,7 +244,7 @@ class _Judge:
             for mine, theirs, known in zip(outputs, other.outputs[number], references, strict=False):
                 plain = _plain(mine)
                 twice = Bounded(plain.value, 2 * np.asarray(known.bound), known.dtype)
-                if compare(theirs, twice).word is not Word.OK:
+                if compare(theirs, twice).word not in (Word.OK, Word.UNDECIDABLE):
                     return False
         return True
 
@@ -269,8 +273,15 @@ def _opinion(value: Value) -> Bounded:
     """The expected outputs of a case that someone else made, with the tolerance of ONNX's backend tests."""
     plain = _plain(value)
     if isinstance(plain.value, np.ndarray) and plain.value.dtype.kind == "f":
-        return Bounded(plain.value, np.abs(plain.value) * 1e-3 + 1e-7, plain.dtype)
+        relative = max(1e-3, 4 * plain.dtype.unit) if plain.dtype is not None else 1e-3
+        return Bounded(plain.value, _within(plain.value, relative, 1e-7), plain.dtype)
     return plain
+
+
+def _within(value: Array, relative: float, absolute: float) -> Array:
+    """A tolerance for each number; none for infinities and NaN, which are near to themselves alone."""
+    size = np.abs(value.astype(np.float64))
+    return np.where(np.isfinite(size), absolute + relative * size, 0.0)
 
 
 def _line(error: BaseException) -> str:
