@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
+import onnx.shape_inference
 
 from abstract.program import Program, parse
 from fuzz.judge.compare import Comparison, compare
@@ -56,6 +57,7 @@ def expose(model: bytes, folder: str = "") -> Exposed:
     proto = onnx.ModelProto.FromString(model)
     program = parse(proto, folder)
     have = {o.name: o for o in proto.graph.output}
+    inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.value_info}
     names: list[str] = []
     for step in program.steps:
         for name, dtype in zip(step.outputs, step.output_dtypes, strict=False):
@@ -65,7 +67,8 @@ def expose(model: bytes, folder: str = "") -> Exposed:
     for name in names:
         info = have.get(name)
         if info is None:
-            info = onnx.ValueInfoProto(name=name)
+            # The checker asks for the shape of an output; where inference does not know it, runtimes still run.
+            info = inferred.get(name) or onnx.ValueInfoProto(name=name)
             info.type.tensor_type.elem_type = program.dtypes[name].code
         proto.graph.output.append(info)
     return Exposed(proto.SerializeToString(deterministic=True), tuple(names))
