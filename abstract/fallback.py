@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from abstract.operator import Array, Bound
 
-__all__ = ["RANDOM", "run_node"]
+__all__ = ["RANDOM", "Unrunnable", "run_node"]
 
 RANDOM = frozenset({
     "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
@@ -43,13 +43,17 @@ _TRIALS = 3
 _BY_NUMPY = {row.numpy.str if not row.extension else row.numpy.name: row for row in DTYPES if row.name != "float8e8m0"}
 
 
+class Unrunnable(Exception):
+    """ONNX's reference operators cannot run a node; the text says which and why."""
+
+
 def run_node(
     model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded], held: Mapping[DType, DType] = _AS_DECLARED
 ) -> Iterator[Bounded]:
     """The outputs of one node given every value so far (captured ones included).
 
     ``held`` names the types that a target may hold in narrower ones: the bound is that of the narrower type.
-    Raises whatever ONNX's reference raises where it cannot run the node.
+    Raises Unrunnable where ONNX's reference cannot run the node.
     """
     from onnx.reference import ReferenceEvaluator
 
@@ -65,14 +69,21 @@ def run_node(
     single.graph.input.extend(onnx.ValueInfoProto(name=n) for n in names)
     kept = [n for n in node.output if n]
     single.graph.output.extend(onnx.ValueInfoProto(name=n) for n in kept)
-    session = ReferenceEvaluator(single, new_ops=list(CORRECTED))
     feeds = {n: _declared(values[n].value, values[n].dtype) for n in names}
-    results = dict(zip(kept, session.run(None, feeds), strict=True))
+
+    def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(zip(kept, session.run(None, dict(inputs)), strict=True))
+
+    try:
+        session = ReferenceEvaluator(single, new_ops=list(CORRECTED))
+        results = run(feeds)
+    except Exception as error:
+        raise Unrunnable(f"{node.op_type}: {type(error).__name__}: {error}") from error
     inexact = [n for n in names if not is_exact(values[n].bound)]
     open_ = _is_random(node, model.functions) or not all(_movable(values[n]) for n in inexact)
     if open_:
         inexact.clear()
-    moved = [dict(zip(kept, session.run(None, f), strict=True)) for f in _perturbed(feeds, values, inexact)]
+    moved = [run(feed) for feed in _perturbed(feeds, values, inexact)]
     for position, name in enumerate(node.output):
         if not name:
             yield Bounded(None, 0.0, None)

@@ -146,8 +146,15 @@ def range_shape(t: Typing) -> tuple[Shape, ...]:
     return ((_steps(t.params),),)
 
 
+def _scalar(params: Params, name: str) -> int | float:
+    """A scalar parameter; a tensor of one element, which ONNX's own function bodies pass, does as well."""
+    given = params[name]
+    number: int | float = given[0] if isinstance(given, tuple) else given
+    return number
+
+
 def _steps(params: Params) -> int:
-    start, limit, delta = params["start"], params["limit"], params["delta"]
+    start, limit, delta = (_scalar(params, name) for name in ("start", "limit", "delta"))
     if all(isinstance(v, int) for v in (start, limit, delta)):
         return int(max(-((start - limit) // delta), 0))
     return int(max(ceil((limit - start) / delta), 0))
@@ -155,7 +162,7 @@ def _steps(params: Params) -> int:
 
 def range_values(run: Run) -> tuple[Array, ...]:
     """Element i is start + i * delta, without accumulation."""
-    start, delta = run.params["start"], run.params["delta"]
+    start, delta = _scalar(run.params, "start"), _scalar(run.params, "delta")
     at = np.arange(_steps(run.params))
     carrier = run.output_dtypes[0].carrier
     return (start + at.astype(carrier) * carrier.type(delta),)
@@ -167,7 +174,7 @@ def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     kind = run.output_dtypes[0]
     if not kind.is_float:
         return (0.0,)
-    largest = float(np.abs(y[0]).max(initial=0.0)) + abs(run.params["delta"])
+    largest = float(np.abs(y[0]).max(initial=0.0)) + abs(_scalar(run.params, "delta"))
     if largest <= 2.0**kind.precision and all(float(run.params[n]).is_integer() for n in ("start", "delta")):
         return (0.0,)
     return (largest * rounding_unit(kind) * (y[0].size + 1),)

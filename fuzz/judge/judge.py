@@ -11,6 +11,7 @@ import onnx
 import onnx.checker
 
 from abstract.dtypes import BY_NAME, DType, dtype
+from abstract.fallback import Unrunnable
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import Bounded, TooLarge, interpret
 from backends.protocol import Numerics, Outcome
@@ -132,12 +133,18 @@ def _invalid(model: bytes) -> str:
     return ""
 
 
+# What the data of a model may bring about in a rule (an index out of range, shapes that do not fit), and nodes that
+# ONNX's reference lacks: the limits of the reference. Any other exception is a bug of ours, and is told as one.
+_LIMITS = (Unrunnable, ValueError, IndexError, ArithmeticError, MemoryError)
+
+
 class _Judge:
     def __init__(self, case: str, model: bytes, folder: str, samples: Sequence[Sample], oracle: Oracle) -> None:
         self.case = case
         self.samples = samples
         self.oracle = oracle
         self.problem = ""
+        self.failed = False
         self._references: dict[tuple[int, tuple[tuple[DType, DType], ...]], list[Bounded] | None] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
@@ -159,10 +166,12 @@ class _Judge:
         try:
             values = reference_values(self.program, sample.inputs, target)
             return [values[name] for name in self.names]
+        except _LIMITS as error:
+            self.problem = f"the reference cannot run the model: {_line(error)}"
         except TooLarge as error:
             self.problem = f"too large to judge: {error}"
-        except Exception as error:  # noqa: BLE001 - an operator outside the reference's reach must not end the run
-            self.problem = f"the reference cannot run the model: {_line(error)}"
+        except Exception as error:  # noqa: BLE001 - one case must not end the run
+            self.problem, self.failed = f"the reference failed, which is our bug: {_line(error)}", True
         return None
 
     def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
@@ -201,15 +210,19 @@ class _Judge:
         sample = self.samples[number]
         opinion = sample.expected[position] if sample.foreign and position < len(sample.expected) else None
         if known is None:
-            if opinion is None:
-                return Comparison(Word.UNDECIDABLE, message=self.problem)
-            return compare(actual, _opinion(opinion))
+            return self.unknown(actual, opinion)
         if self.oracle.name == "allclose":
             return compare(actual, self.tolerated(known[position]))
         found = compare(actual, known[position])
         if found.word in (Word.WRONG, Word.SUSPECT) and opinion is not None:
             return _second(found, compare(actual, _opinion(opinion)))
         return found
+
+    def unknown(self, actual: Value, opinion: Value) -> Comparison:
+        """Without a reference value: the outputs that came with the case decide, if there are any."""
+        if self.failed or opinion is None:
+            return Comparison(Word.ERROR if self.failed else Word.UNDECIDABLE, message=self.problem)
+        return compare(actual, _opinion(opinion))
 
     def other(self, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
         """Against another target's output."""

@@ -32,7 +32,8 @@ FINDINGS = frozenset(
 )
 """What makes ``fuzz diff`` exit with 1."""
 
-SEVERITY = {word: rank for rank, word in enumerate((Word.OK, Word.UNDECIDABLE, Word.DISPUTE, Word.SUSPECT, Word.WRONG))}
+_FROM_MILD_TO_GRAVE = (Word.OK, Word.UNDECIDABLE, Word.DISPUTE, Word.SUSPECT, Word.WRONG, Word.ERROR)
+SEVERITY = {word: rank for rank, word in enumerate(_FROM_MILD_TO_GRAVE)}
 """Of several outputs of one execution the worst speaks for all."""
 
 
