@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType
 
 __all__ = ["ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum", "monotone", "moved",
-           "rounding_unit", "spread", "summation", "tainted", "unknown", "widened"]  # fmt: skip
+           "rounding_unit", "spread", "summation", "tainted", "unknown", "widened", "within_range"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
 
@@ -151,6 +151,17 @@ def tainted(y: Array, touched: Array) -> Bound:
     return np.where(np.broadcast_to(touched, y.shape), np.inf, 0.0) if touched.any() else 0.0
 
 
+def within_range(bound: Bound, magnitude: Array, dtype: DType | None) -> Bound:
+    """A bound; inf where an intermediate of this magnitude may overflow the type that holds it.
+
+    Integers wrap in most backends, but some sum them as floats and saturate (hazard H2.1).
+    """
+    limit = np.inf if dtype is None else dtype.maximum
+    if magnitude.size == 0 or float(magnitude.max()) <= limit:
+        return bound
+    return np.where(magnitude <= limit, bound, np.inf)
+
+
 def contraction(
     multiply: Callable[[Run, Array, Array], Array], count: Callable[[Run], int], left: int = 0, right: int = 1
 ) -> ErrorRule:
@@ -165,8 +176,8 @@ def contraction(
         size = multiply(run, a, b)
         factor = summation(count(run), run.dtypes[left])
         if is_exact(e[left]) and is_exact(e[right]):
-            return (size * factor,)
+            return (within_range(size * factor, size, run.dtypes[left]),)
         grown = multiply(run, a + e[left], b + e[right])
-        return (grown * (1 + factor + 1e-15) - size,)
+        return (within_range(grown * (1 + factor + 1e-15) - size, grown, run.dtypes[left]),)
 
     return rule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.accuracy import extra, granted
-from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, summation, widened
+from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, summation, widened, within_range
 from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, apart
 
@@ -96,14 +96,18 @@ def _sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     """Errors add; beyond two operands the partial sums are rounded as well."""
     total: Bound = sum(e[1:], e[0])
     if len(e) > 2:
-        size = reduce(np.add, map(np.abs, (x for x in run.inputs if x is not None)))
-        total = size * summation(len(e), run.dtypes[0]) + total
+        size = _size(run)
+        total = within_range(size * summation(len(e), run.dtypes[0]) + total, size + total, run.dtypes[0])
     return (spread(total, y[0]),)
+
+
+def _size(run: Run) -> Array:
+    return reduce(np.add, map(np.abs, (x for x in run.inputs if x is not None)))
 
 
 def _mean_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     (total,) = _sum_error(run, y, e)
-    return (total / len(e),)
+    return (within_range(total / len(e), _size(run) + total, run.dtypes[0]),)
 
 
 def _product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:

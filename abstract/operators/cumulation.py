@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.dtypes import Kind
-from abstract.error import is_exact, summation
+from abstract.error import is_exact, summation, within_range
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.axes import operand, whole_number
-from abstract.operators.reduction import magnitude_of, within_range
+from abstract.operators.reduction import magnitude_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.error import is_exact, rounding_unit, summation
+from abstract.error import is_exact, rounding_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, MARGIN, NUMBER
 from abstract.operators.window import Window, patches, slid, window, window_params
@@ -167,9 +167,8 @@ def average_pool(run: Run) -> tuple[Array, ...]:
 def average_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The mean of the errors, and that of the magnitudes times the factor of a sum."""
     del y
-    x = run[0]
-    size = np.abs(x) * summation(prod(run.params["kernel_shape"]), run.dtypes[0])
-    return (_mean(run, size + e[0]),)
+    size, count, dtype = np.abs(run[0]), prod(run.params["kernel_shape"]), run.dtypes[0]
+    return (within_range(_mean(run, size * summation(count, dtype) + e[0]), _mean(run, size + e[0]) * count, dtype),)
 
 
 # -- norm ----------------------------------------------------------------------------------------------------
@@ -205,8 +204,7 @@ def _norm_error(run: Run, y: Array, count: int, passed: Array | float) -> Bound:
         return np.inf
     relative = summation(count, dtype) + (p + 4) * rounding_unit(dtype)
     lost = (4 * count * dtype.smallest_normal) ** (1 / p)
-    bound: Bound = y * relative + passed + lost
-    return bound
+    return within_range(y * relative + passed + lost, np.power(y + passed, p), dtype)
 
 
 def _lp_pool(run: Run, x: Array) -> Array:
@@ -257,8 +255,9 @@ def _global_mean(run: Run, x: Array) -> Array:
 
 def _global_mean_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     del y
-    size = np.abs(run[0]) * summation(_count(run), run.dtypes[0])
-    return (_global_mean(run, size + e[0]),)
+    size, count, dtype = np.abs(run[0]), _count(run), run.dtypes[0]
+    bound = _global_mean(run, size * summation(count, dtype) + e[0])
+    return (within_range(bound, _global_mean(run, size + e[0]) * count, dtype),)
 
 
 def _global_max_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from abstract.accuracy import granted, in_type
 from abstract.dtypes import DType, Kind
-from abstract.error import is_exact, rounding_unit, summation
+from abstract.error import is_exact, rounding_unit, summation, within_range
 from abstract.operator import (
     EVERYWHERE,
     Accuracy,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "magnitude_of", "reduced_axes", "within_range"]
+__all__ = ["OPERATORS", "magnitude_of", "reduced_axes"]
 
 NUMBER = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
 FLOAT = (Kind.FLOAT,)
@@ -97,17 +97,6 @@ def everywhere(dtype: DType) -> Domain:
 def within(low: float, high: float, narrow: float) -> Callable[[DType], Domain]:
     """A range, smaller for 16-bit types, whose sums and exponentials leave the type's range sooner."""
     return lambda dtype: Domain(max(low, -narrow), narrow) if dtype.bits <= 16 else Domain(low, high)
-
-
-def within_range(bound: Bound, magnitude: Array, dtype: DType | None) -> Bound:
-    """A bound; inf where an intermediate of this magnitude may overflow the type that holds it.
-
-    Integers wrap in most backends, but some sum them as floats and saturate (hazard H2.1).
-    """
-    limit = np.inf if dtype is None else dtype.maximum
-    if magnitude.size == 0 or float(magnitude.max()) <= limit:
-        return bound
-    return np.where(magnitude <= limit, bound, np.inf)
 
 
 def magnitude_of(x: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from abstract.error import is_exact, rounding_unit, summation
+from abstract.error import is_exact, rounding_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope
 from abstract.operators.elementwise import FLOAT, same_shape
 from abstract.operators.softmax import axis_params
@@ -47,7 +47,8 @@ def lp_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Boun
         moved = moved + _lp_norm(run, np.broadcast_to(np.asarray(e[0], dtype=np.float64), x.shape))
     left = norm - moved
     bound = np.where(left > 0, (e[0] + np.abs(y[0]) * moved) / left, np.inf)
-    return (np.where((norm == 0) & (moved == 0), 0.0, bound),)
+    total = np.power(norm + moved, run.params.get("p", 2))
+    return (within_range(np.where((norm == 0) & (moved == 0), 0.0, bound), total, run.dtypes[0]),)
 
 
 def _has_norm(run: Run) -> bool:
@@ -102,7 +103,8 @@ def lrn_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
     left = base - moved
     grown = (np.abs(x) + e[0]) / np.power(np.where(left > 0, left, np.nan), beta)
     relative = (6 + beta * np.abs(np.log(np.abs(base)))) * unit
-    return (grown * (1 + relative) - np.abs(y[0]),)
+    squares = _window_sum(run, np.square(np.abs(x) + e[0]))
+    return (within_range(grown * (1 + relative) - np.abs(y[0]), squares, dtype),)
 
 
 OPERATORS: tuple[Operator, ...] = (
