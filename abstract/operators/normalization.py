@@ -9,7 +9,7 @@ import numpy as np
 
 from abstract.constraints import Infeasible, divisible
 from abstract.dtypes import BY_CODE, BY_NAME
-from abstract.error import is_exact, rounding_unit, spread, summation
+from abstract.error import is_exact, rounding_unit, spread, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import FLOAT, same_shape
@@ -73,7 +73,8 @@ class _Normalized:
 
         Incoming: centring moves an element by its own and the mean error; the deviation is a 2-norm of centred
         values, and centring is a projection, so it moves by the root of the mean square error at most. Rounding: a
-        mean errs by g mean|x|, a variance relatively by g E[x**2] / var, which admits E[x**2] - E[x]**2.
+        mean errs by g mean|x|, a variance relatively by g E[x**2] / var, which admits E[x**2] - E[x]**2. Nothing is
+        known where a sum may leave the range of the type that it is kept in.
         """
         x, axes, dtype = run[0], self.axes, _stage(run)
         count = max(prod(x.shape[a] for a in axes), 1)
@@ -82,13 +83,17 @@ class _Normalized:
         average: Any = np.add.reduce(size, axis=axes, keepdims=True) / count if self.centre else 0.0
         moved = self.deviation * self._loss(size, average * factor, factor, count)
         moved = moved + _epsilon_loss(run, self.epsilon) / self.deviation
-        mean, own = average * factor, size * (2 * rounding_unit(dtype))
+        mean: Any = average * factor
+        own = size * (2 * rounding_unit(dtype))
         if not is_exact(error):
             full = np.broadcast_to(np.asarray(error, dtype=np.float64), x.shape)
             moved = moved + np.sqrt(np.add.reduce(full * full, axis=axes, keepdims=True) / count)
             own = own + full
             if self.centre:
                 mean = mean + np.add.reduce(full, axis=axes, keepdims=True) / count
+        kept = _stash(run)
+        mean = within_range(mean, count * (average + mean), kept) if self.centre else mean
+        moved = np.asarray(within_range(moved, count * np.square(self.deviation + moved), kept))
         left = self.deviation - moved
         scaled = np.where(left > 0, (own + mean + np.abs(self.scaled) * moved) / left, np.inf)
         return mean, moved, scaled
@@ -115,9 +120,14 @@ def _epsilon_loss(run: Run, epsilon: float) -> float:
 
 def _stage(run: Run) -> DType:
     """The type in which mean and deviation may be computed: the operand's, or a coarser ``stash_type`` (H6.14)."""
-    own = run.dtypes[0] or FLOAT32
-    stash = BY_CODE.get(run.params.get("stash_type", own.code), own)
+    own, stash = run.dtypes[0] or FLOAT32, _stash(run)
     return stash if stash.unit > own.unit else own
+
+
+def _stash(run: Run) -> DType:
+    """The type that the statistics are kept in by the specification: the operand's unless there is a ``stash_type``."""
+    own = run.dtypes[0] or FLOAT32
+    return BY_CODE.get(run.params.get("stash_type", own.code), own)
 
 
 def _affine_error(run: Run, scaled: Array, error: Array, scale: Any, bias: Any, bounds: tuple[Any, Any]) -> Bound:

@@ -11,6 +11,8 @@ from onnx import TensorProto, helper
 
 from abstract.program import parse
 from abstract.reference import Bounded, interpret
+from fuzz.judge.compare import compare
+from fuzz.judge.verdict import Word
 from fuzz.selftest import run
 from fuzz.selftest.null import METHODS, recompute
 from fuzz.selftest.run import null_case, null_run
@@ -136,3 +138,32 @@ def test_misuse_gets_one_line_and_exit_code_2(arguments, words):
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not done.stdout
+
+
+# In 16 bits these overflow on the way to a result that is well inside the range; with wider intermediates they do not.
+BEYOND = [
+    (helper.make_node("MatMul", ["x", "w"], ["y"]), (1, 3), [200.0, 200.0, -200.0], {"w": [[200.0], [200.0], [200.0]]}),
+    (helper.make_node("GlobalAveragePool", ["x"], ["y"]), (1, 1, 4), [3e4] * 4, {}),
+    (helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[4]), (1, 1, 4), [3e4] * 4, {}),
+    (helper.make_node("LRN", ["x"], ["y"], size=1, alpha=0.5), (1, 1, 1, 1), [300.0], {}),
+    (helper.make_node("LpNormalization", ["x"], ["y"]), (2,), [300.0, 1.0], {}),
+    (helper.make_node("GlobalLpPool", ["x"], ["y"]), (1, 1, 2), [300.0, 1.0], {}),
+    (helper.make_node("InstanceNormalization", ["x", "s", "s"], ["y"]), (1, 1, 2), [300.0, -300.0], {"s": [1.0]}),
+    (helper.make_node("ReduceMean", ["x"], ["y"]), (4,), [3e4] * 4, {}),
+    (helper.make_node("Mean", ["x", "x", "x"], ["y"]), (1,), [3e4], {}),
+]
+
+
+@pytest.mark.parametrize(("node", "shape", "numbers", "weights"), BEYOND, ids=[row[0].op_type for row in BEYOND])
+def test_an_intermediate_beyond_the_type_leaves_the_result_open(node, shape, numbers, weights):
+    program = model(node, shape=shape)
+    for name, values in weights.items():
+        program.model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(values, np.float16), name))
+    program = parse(program.model)
+    inputs = {"x": np.array(numbers).reshape(shape)}
+    due = interpret(program, inputs)["y"]
+    found = {m.name: outputs(program, inputs["x"], m)["y"] for m in METHODS}
+    assert np.isfinite(found["excess"]).all()
+    assert not np.allclose(found["sequential"].astype(np.float64), found["excess"].astype(np.float64))
+    for value in found.values():
+        assert compare(run.tensor(value, due.dtype), due).word not in {Word.WRONG, Word.SUSPECT}
