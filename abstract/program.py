@@ -63,8 +63,14 @@ def to_carrier(array: Array, dtype: DType) -> Array:
     return array if array.dtype == dtype.carrier else array.astype(dtype.carrier)
 
 
-def parameter(array: Array) -> Any:
+_LISTS = frozenset({"axes", "ends", "k", "pads", "repeats", "scales", "shape", "sizes", "split", "starts", "steps"})
+"""Parameters that are 1-D by the specification; ONNX's own function bodies pass scalars for some."""
+
+
+def parameter(name: str, array: Array) -> Any:
     """A parameter input as rules read it: a tuple for a 1-D tensor, a number for a scalar."""
+    if array.ndim == 0 and name in _LISTS:
+        return (array.item(),)
     return tuple(array.tolist()) if array.ndim else array.item()
 
 
@@ -167,7 +173,7 @@ class _Parser:
                 bound.setdefault(formal.variable, self.dtypes[name])
             if formal.name in row.parameters:
                 if name in self.constants and name not in self.open:
-                    params[formal.name] = parameter(self.constants[name])
+                    params[formal.name] = parameter(formal.name, self.constants[name])
                 elif name:
                     late[formal.name] = name
                 continue

@@ -156,7 +156,7 @@ class _Machine:
         if step.late:
             late = {key: values[name] for key, name in step.late.items()}
             certain = all(is_exact(v.bound) for v in late.values())
-            params = {**params, **{k: parameter(np.asarray(v.value)) for k, v in late.items()}}
+            params = {**params, **{k: parameter(k, np.asarray(v.value)) for k, v in late.items()}}
         if any(o is not None and not isinstance(o.value, np.ndarray) for o in operands):
             raise NotCovered(row.name)
         arrays: tuple[Any, ...] = tuple(None if o is None else o.value for o in operands)

@@ -124,7 +124,7 @@ class _Machine:
         return self._fallback(step)
 
     def _covered(self, step: Step, row: Operator, noise: _Noise | None) -> Iterator[_Result]:
-        late = {key: parameter(self._carried(name)) for key, name in step.late.items()}
+        late = {key: parameter(key, self._carried(name)) for key, name in step.late.items()}
         inputs = tuple(None if name is None else self.values[name] for name in step.inputs)
         if any(isinstance(x, list) for x in inputs):
             raise NotCovered(row.name)

@@ -88,10 +88,13 @@ class TestParameters:
         assert "roi" not in step.params
 
     def test_scalars_are_numbers_and_vectors_tuples(self):
-        assert parameter(np.array([1, 2])) == (1, 2)
-        assert parameter(np.array([], np.int64)) == ()
-        assert parameter(np.array(2.5)) == 2.5
-        assert type(parameter(np.array(3))) is int
+        assert parameter("axes", np.array([1, 2])) == (1, 2)
+        assert parameter("axes", np.array([], np.int64)) == ()
+        assert parameter("min", np.array(2.5)) == 2.5
+        assert type(parameter("axis", np.array(3))) is int
+
+    def test_a_scalar_where_a_list_is_due_is_a_list(self):
+        assert parameter("axes", np.array(0)) == (0,)
 
     def test_list_attributes_are_tuples(self, model):
         pool = node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])
