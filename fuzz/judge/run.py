@@ -23,6 +23,8 @@ from fuzz.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fuzz.execute.execution import Execution
+
 __all__ = ["Judgement", "judge_alone", "judge_root", "samples_of"]
 
 _CHUNK = 16
@@ -71,8 +73,15 @@ def _judge_case(case: Case, store: Store, oracle: Oracle) -> list[Verdict]:
         model = case.model_path.read_bytes()
         samples = samples_of(case)
     except (FuzzError, OSError) as error:
-        return [Verdict(case.id, e.target, 0, Word.ERROR.value, message=str(error)) for e in executions]
-    return judge(case.id, model, str(case.folder), samples, executions, oracle)
+        return _errors(case, executions, str(error))
+    try:
+        return judge(case.id, model, str(case.folder), samples, executions, oracle)
+    except Exception as error:  # noqa: BLE001 - a stranger's case must not end the run; the verdict says what happened
+        return _errors(case, executions, f"judging failed: {type(error).__name__}: {error}".split("\n", 1)[0])
+
+
+def _errors(case: Case, executions: Sequence[Execution], message: str) -> list[Verdict]:
+    return [Verdict(case.id, e.target, 0, Word.ERROR.value, message=message) for e in executions]
 
 
 def _judge_chunk(root: str, cases: Sequence[Case], oracle: Oracle) -> list[Verdict]:
@@ -128,5 +137,4 @@ def judge_alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
         except BrokenProcessPool:
             with Store.open(root) as store:
                 executions = store.executions(case.id)
-            message = "judging this case ended the process that did it"
-            return [Verdict(case.id, e.target, 0, Word.ERROR.value, message=message) for e in executions]
+            return _errors(case, executions, "judging this case ended the process that did it")
