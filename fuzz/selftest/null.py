@@ -130,7 +130,8 @@ class _Machine:
             raise NotCovered(row.name)
         dtypes: Any = step.output_dtypes
         run = Run({**step.params, **late}, inputs, step.input_dtypes, dtypes, self.method.arithmetic)
-        if self.method.rounding != "each":
+        # Where the specification names the type of the statistics, narrower ones are not legal.
+        if self.method.rounding != "each" or "stash_type" in run.params:
             run = replace(run, inputs=tuple(map(_widened, inputs)))
         elif any(d is not None and d.name == "bfloat16" for d in step.input_dtypes):
             run = replace(run, arithmetic=replace(self.method.arithmetic, narrow=_BFLOAT16.numpy))
