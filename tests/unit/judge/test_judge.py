@@ -68,7 +68,7 @@ class TestOutcomes:
 
     def test_severity_ranks_what_comparisons_say(self):
         assert sorted(SEVERITY, key=SEVERITY.__getitem__) == [
-            Word.OK, Word.UNDECIDABLE, Word.DISPUTE, Word.SUSPECT, Word.WRONG,
+            Word.OK, Word.UNDECIDABLE, Word.DISPUTE, Word.SUSPECT, Word.WRONG, Word.ERROR,
         ]  # fmt: skip
 
 
@@ -136,7 +136,16 @@ class TestBeyondTheReference:
 
     def test_inputs_that_are_missing(self, negated, ran, sample):
         (verdict,) = judge("case", negated, "", [sample()], [ran("toy", [X])])
-        assert verdict.verdict == Word.UNDECIDABLE
+        assert verdict.verdict == Word.ERROR
+
+    def test_a_rule_that_fails_is_our_bug_and_not_hidden(self, negated, ran, sample, monkeypatch):
+        def broken(*_args, **_kwargs):
+            raise AttributeError("no such thing")
+
+        monkeypatch.setattr("fuzz.judge.judge.interpret", broken)
+        (verdict,) = judge("case", negated, "", [sample(x=X)], [ran("toy", [X])])
+        assert verdict.verdict == Word.ERROR
+        assert "our bug: AttributeError" in verdict.message
 
     def test_random_numbers(self, model, ran, sample):
         made = model([node("RandomNormalLike", ["x"], ["y"])], [("x", "float", [3])], [("y", "float", [3])])
