@@ -16,8 +16,12 @@ Content: TypeAlias = "Array | list[Any] | None"
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A tensor in its carrier type (or a list: a sequence; None: an absent optional), its bound, its element type."""
+    """A tensor in its carrier type (or a list: a sequence; None: an absent optional), its bound, its element type.
+
+    ``shaped`` is False where not even the shape is sure: it hangs on values that err. The bound is inf there.
+    """
 
     value: Content
     bound: Bound
     dtype: DType | None
+    shaped: bool = True

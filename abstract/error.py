@@ -20,10 +20,15 @@ from abstract.operator import Array, Bound, Run
 if TYPE_CHECKING:
     from abstract.dtypes import DType
 
-__all__ = ["ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum", "monotone", "moved",
-           "rounding_unit", "spread", "summation", "tainted", "unknown", "widened", "within_range"]  # fmt: skip
+__all__ = ["SHAPELESS", "ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum",
+           "monotone", "moved", "rounding_unit", "spread", "summation", "tainted", "unknown", "widened",
+           "within_range"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
+
+
+SHAPELESS = float("nan")
+"""What a rule returns for an output of which not even the shape is sure."""
 
 
 def is_exact(bound: Bound) -> bool:

@@ -80,10 +80,13 @@ def run_node(
     except Exception as error:
         raise Unrunnable(f"{node.op_type}: {type(error).__name__}: {error}") from error
     inexact = [n for n in names if not is_exact(values[n].bound)]
-    open_ = _is_random(node, model.functions) or not all(_movable(values[n]) for n in inexact)
-    if open_:
-        inexact.clear()
-    moved = [run(feed) for feed in _perturbed(feeds, values, inexact)]
+    shaped = all(_movable(values[n]) for n in inexact)
+    open_ = _is_random(node, model.functions) or not shaped
+    reaches = {} if open_ else {n: np.asarray(values[n].bound) for n in inexact}
+    if not open_ and _has_body(node, model.functions):
+        # What rounds inside of a body is unknown to us, but not how far roundings of its inputs carry.
+        reaches |= {n: _roundings(values[n]) for n in names if n not in reaches and _movable(values[n])}
+    moved = [run(feed) for feed in _perturbed(feeds, values, reaches)]
     for position, name in enumerate(node.output):
         if not name:
             yield Bounded(None, 0.0, None)
@@ -91,13 +94,26 @@ def run_node(
         result = results[name]
         dtype = step.output_dtypes[position] or _dtype_of(result)
         if isinstance(result, list) or result is None or dtype is None:
-            yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype)
+            yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype, shaped)
             continue
         array = to_carrier(np.asarray(result), dtype)
         bound = np.inf if open_ else _bound(array, dtype, held.get(dtype, dtype), [m[name] for m in moved])
         if dtype.is_integer and node.op_type in _QUANTISING and not node.domain:
             bound = np.maximum(bound, 1.0)
-        yield Bounded(array, bound, dtype)
+        yield Bounded(array, bound, dtype, shaped and all(np.shape(m[name]) == array.shape for m in moved))
+
+
+def _has_body(node: onnx.NodeProto, functions: Iterable[onnx.FunctionProto]) -> bool:
+    """Whether a node stands for others: control flow, or a function of the model."""
+    if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+        return True
+    return any((f.domain, f.name) == (node.domain, node.op_type) for f in functions)
+
+
+def _roundings(value: Bounded) -> Array:
+    """Two roundings of each element."""
+    size: Array = np.abs(np.asarray(value.value, dtype=np.float64))
+    return size * (2 * value.dtype.unit if value.dtype is not None else 0.0)
 
 
 def _fits(array: Array, own: DType) -> Array:
@@ -149,20 +165,25 @@ def _dtype_of(result: Any) -> DType | None:
 
 
 def _perturbed(
-    feeds: Mapping[str, Any], values: Mapping[str, Bounded], inexact: Sequence[str]
+    feeds: Mapping[str, Any], values: Mapping[str, Bounded], reaches: Mapping[str, Array]
 ) -> Iterator[dict[str, Any]]:
-    """The inputs moved to random corners of their intervals; drawn from a fixed seed, so always the same."""
-    if not inexact:
-        return
+    """The inputs moved to random corners of their intervals, and to 0 where that lies inside.
+
+    Drawn from a fixed seed, so always the same.
+    """
     bits = np.random.PCG64(0)
-    for _ in range(_TRIALS):
+    for trial in range(_TRIALS + 1 if reaches else 0):
         feed = dict(feeds)
-        for name in inexact:
+        for name, reach in reaches.items():
             value, dtype = values[name].value, values[name].dtype
-            if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float:
+            if not isinstance(value, np.ndarray) or dtype is None:
                 continue
-            signs = (bits.random_raw(value.size).reshape(value.shape) & np.uint64(1)).astype(np.float64) * 2 - 1
-            feed[name] = (value + signs * values[name].bound).astype(dtype.numpy)
+            if trial == _TRIALS:
+                place = np.where(np.abs(value) <= reach, 0.0, value)
+            else:
+                signs = (bits.random_raw(value.size).reshape(value.shape) & np.uint64(1)).astype(np.float64) * 2 - 1
+                place = value + signs * reach
+            feed[name] = place.astype(dtype.numpy)
         yield feed
 
 

@@ -8,6 +8,7 @@ of some correct implementation; a bound of inf says that nothing can be said of 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,16 @@ class Float64:
         return result
 
 
+_SUBNORMALS = frozenset({"float", "double", "bfloat16"})
+"""Types whose subnormals a backend may read as zero: conversions from and to float16 do not."""
+
+_NAN_OPEN = frozenset({"Clip", "GlobalMaxPool", "Max", "MaxPool", "Min", "Relu", "Sign"})
+"""Rows that round nothing and of which no text says what they make of NaN (hazards H2.10, H2.12, H2.14)."""
+
+_WRAPPING = frozenset({"BitShift", "Cast", "CastLike"})
+"""Rows of which the specification says that the bits beyond an integer's width are lost."""
+
+
 def wrapped(y: Array, dtype: DType) -> Array:
     """Integers brought into the declared width, two's complement: what every implementation does on overflow."""
     if not dtype.is_integer or y.dtype != dtype.carrier or dtype.bits == 64 or y.size == 0:
@@ -82,12 +93,29 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
         relative = 2 * grant.ulps * unit
         bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + 4 * dtype.smallest_normal)
     elif is_exact(bound):
-        return 0.0
+        unclear = row.name in _NAN_OPEN and np.isnan(y)
+        return np.where(unclear, np.inf, 0.0) if np.any(unclear) else 0.0
     reach = np.abs(y) + bound
     if y.size and not float(reach.max()) <= dtype.maximum:
         # An infinity that no error of the operands can move (a mask of -inf, say) is not rounded.
         bound = np.where(np.isinf(y), carried, np.where(reach <= dtype.maximum, bound, np.inf))
     return bound
+
+
+def _flushed(x: Array, dtype: DType) -> Bound:
+    """What is lost of values that are read as zero because they are subnormal."""
+    if dtype.name not in _SUBNORMALS:
+        return 0.0
+    size = np.abs(x)
+    tiny = (size > 0) & (size < dtype.smallest_normal)
+    return np.where(tiny, size, 0.0) if tiny.any() else 0.0
+
+
+def _saturated(raw: Array, y: Array, dtype: DType, bound: Bound) -> Bound:
+    """Whatever is legal where a narrow integer overflows: no text says, and some backends saturate (hazard H2.1)."""
+    if not dtype.is_integer or dtype.bits >= 32 or y is raw:
+        return bound
+    return np.where(np.asarray(raw) != y, np.inf, bound)
 
 
 def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
@@ -133,12 +161,16 @@ class _Machine:
         self.strict = strict
 
     def stored(self, content: Content, dtype: DType | None) -> Bound:
-        """What an input or constant loses where its type is held in a narrower one."""
-        narrow = self.held.get(dtype) if dtype is not None else None
-        if narrow is None or not isinstance(content, np.ndarray):
+        """What an input or constant loses where its type is held in a narrower one, or subnormals are read as zero."""
+        if dtype is None or not isinstance(content, np.ndarray):
             return 0.0
+        narrow = self.held.get(dtype)
+        if narrow is None:
+            return _flushed(content, dtype)
         if narrow.is_float:
-            return self._settle(content, narrow, np.abs(content - content.astype(narrow.numpy)))
+            with np.errstate(over="ignore"):
+                loss = np.abs(content - content.astype(narrow.numpy))
+            return self._settle(content, narrow, np.maximum(loss, _flushed(content, narrow)))
         return self._settle(content, narrow, 0.0)
 
     def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
@@ -152,10 +184,10 @@ class _Machine:
     def _covered(self, step: Step, row: Operator, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
         operands = [None if name is None else values[name] for name in step.inputs]
         params = step.params
-        certain = True
+        certain = all(o is None or o.shaped for o in operands)
         if step.late:
             late = {key: values[name] for key, name in step.late.items()}
-            certain = all(is_exact(v.bound) for v in late.values())
+            certain = certain and all(is_exact(v.bound) for v in late.values())
             params = {**params, **{k: parameter(k, np.asarray(v.value)) for k, v in late.items()}}
         if any(o is not None and not isinstance(o.value, np.ndarray) for o in operands):
             raise NotCovered(row.name)
@@ -177,10 +209,15 @@ class _Machine:
                 output_dtypes=tuple(self.held.get(d, d) for d in outputs),
             )
         bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
-        return (
-            Bounded(a, self._settle(a, own, finish(row, a, own, b)) if certain else np.inf, d)
-            for a, d, own, b in zip(y, outputs, (self.held.get(d, d) for d in outputs), bounds, strict=False)
-        )
+        if row.name not in _WRAPPING:
+            bounds = tuple(_saturated(a, b, d, c) for a, b, d, c in zip(raw, y, outputs, bounds, strict=False))
+        return (self._bounded(row, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
+
+    def _bounded(self, row: Operator, y: Array, dtype: DType, bound: Bound, certain: bool) -> Bounded:
+        own = self.held.get(dtype, dtype)
+        if not certain or (isinstance(bound, float) and isnan(bound)):
+            return Bounded(y, np.inf, dtype, shaped=False)
+        return Bounded(y, self._settle(y, own, finish(row, y, own, bound)), dtype)
 
     def _settle(self, y: Array, dtype: DType, bound: Bound) -> Bound:
         """NaN means unknown; so does an integer outside the type that it is held in."""

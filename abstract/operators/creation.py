@@ -10,7 +10,7 @@ import onnx
 import onnx.numpy_helper
 
 from abstract.dtypes import BY_CODE, DType, Kind, dtype
-from abstract.error import exact_zero, rounding_unit
+from abstract.error import SHAPELESS, exact_zero, rounding_unit
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
 from abstract.operators.axes import operand
 
@@ -169,7 +169,10 @@ def range_values(run: Run) -> tuple[Array, ...]:
 
 
 def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """None for whole numbers that the type holds; else one rounding an element if the step is accumulated."""
+    """None for whole numbers that the type holds; else one rounding an element if the step is accumulated.
+
+    Where the number of steps is whole but for roundings, their count hangs on those.
+    """
     del e
     kind = run.output_dtypes[0]
     if not kind.is_float:
@@ -177,6 +180,12 @@ def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     largest = float(np.abs(y[0]).max(initial=0.0)) + abs(_scalar(run.params, "delta"))
     if largest <= 2.0**kind.precision and all(float(run.params[n]).is_integer() for n in ("start", "delta")):
         return (0.0,)
+    start, limit, delta = (float(run.params[n]) for n in ("start", "limit", "delta"))
+    steps = (limit - start) / delta
+    whole = (start / delta).is_integer() and (limit / delta).is_integer()
+    lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
+    if not whole and abs(steps - round(steps)) <= lost:
+        return (SHAPELESS,)
     return (largest * rounding_unit(kind) * (y[0].size + 1),)
 
 

@@ -53,7 +53,9 @@ class TestValues:
     )
     def test_integers_wrap_in_their_own_width(self, model, run, kind, a, b, total):
         y = run(binary(model, "Add", kind, (1,)), {"a": np.array([a], kind), "b": np.array([b], kind)})["y"]
-        assert (y.value.tolist(), y.bound) == ([total], 0.0)
+        assert y.value.tolist() == [total]
+        # No text says that they wrap, and of narrow ones some backends saturate (hazard H2.1).
+        assert y.bound == (np.inf if dtype(kind).bits < 32 else 0.0)
 
     @pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int4", "uint4"])
     def test_wrapping_is_that_of_the_machine(self, kind):
