@@ -67,8 +67,6 @@ def command(
     --json prints {"targets": {TARGET: {ok, unsupported, rejected, crash, timeout, oom, error}}}: how many
     of the root's cases have each outcome.
     """
-    import signal
-
     from fuzz.case import find_cases
     from fuzz.cli.progress import progress_bar
     from fuzz.execute.run import execute
@@ -77,8 +75,6 @@ def command(
 
     targets = parse_targets(backends)
     cases = find_cases(root)
-    # A polite kill stops the run as Ctrl-C does: workers end and what was finished is kept.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Store.open(root, create=True) as store, progress_bar("executing", len(cases) * len(targets)) as advance:
         summary = execute(
             cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force,

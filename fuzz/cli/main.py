@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -78,6 +79,8 @@ def fuzz() -> None:
 def main() -> None:
     """Entry point of the console script."""
     code = FOUND_NOTHING
+    # A polite kill stops a command as Ctrl-C does: processes and temporary files go, what was finished is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = fuzz.main(standalone_mode=False)
         code = result if isinstance(result, int) else FOUND_NOTHING

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from fuzz.pool import process_pool
@@ -30,6 +33,26 @@ def test_memory_is_bounded_in_the_process_and_not_here():
         with pytest.raises(MemoryError):
             pool.submit(allocate, 1 << 33).result()
         assert pool.submit(allocate, 10).result() == 10
+
+
+def test_processes_end_with_a_driver_that_is_killed():
+    """They hold their queue open for one another: none sees it close."""
+    script = (
+        "import sys, time\nfrom fuzz.pool import process_pool\n"
+        "with process_pool(2) as pool:\n"
+        "    tasks = [pool.submit(time.sleep, 0.01) for _ in range(4)]\n"
+        "    [task.result() for task in tasks]\n"
+        "    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "ready\n"
+    children = psutil.Process(driver.pid).children()
+    assert children
+    driver.kill()
+    driver.communicate(timeout=30)  # ends only when the last process that holds the pipe does
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
 
 
 def test_an_error_drops_what_has_not_begun():
