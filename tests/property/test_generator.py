@@ -116,6 +116,13 @@ def test_a_seed_gives_the_same_case_whatever_was_made_before(seeds):
         assert generate_case(Seeded(seed), chosen) == case
 
 
+@pytest.mark.parametrize("opset", [13, 14, 15])
+def test_an_exponent_has_a_type_that_exponents_may_have(opset):
+    chosen = Settings(nodes=(4, 4), opset=opset, operators=("Pow",), dtypes=("bfloat16", "float"))
+    for seed in range(20):
+        examine(generate_case(Seeded(seed), chosen))
+
+
 @pytest.mark.parametrize("opset", range(13, newest_opset() + 1))
 def test_every_opset(opset):
     for seed in range(4):
