@@ -48,14 +48,23 @@ def fields(buffer: bytes | memoryview) -> Iterator[Field]:
     view = memoryview(buffer)
     position, end = 0, len(view)
     while position < end:
-        key, position = _read_varint(view, position)
+        # Nearly every key and size is a number of one byte: a call for each would double the time.
+        key = view[position]
+        if key < 0x80:
+            position += 1
+        else:
+            key, position = _read_varint(view, position)
         kind = key & 7
         if kind == _VARINT:
             value, position = _read_varint(view, position)
             yield key >> 3, value
             continue
         if kind == _BYTES:
-            size, position = _read_varint(view, position)
+            if position < end and view[position] < 0x80:
+                size = view[position]
+                position += 1
+            else:
+                size, position = _read_varint(view, position)
         elif kind in _FIXED_WIDTHS:
             size = _FIXED_WIDTHS[kind]
         else:
