@@ -59,7 +59,7 @@ def help_latency(scale: Scale) -> Iterator[Figure]:
 
 def throughput(scale: Scale) -> Iterator[Figure]:
     """Cases a second through gen, exec on ONNX Runtime with and without optimisation, and diff, each a new process."""
-    count, repeats = (200, 1) if scale.quick else (1000, 3)
+    count, repeats = (200, 1) if scale.quick else (2000, 3)
     runs = [_stages(scale.folder(), count, number * count) for number in range(repeats)]
     walls = sorted(sum(t.wall for t in run.values()) for run in runs)
     wall, cpu = median(walls), sum(t.cpu for run in runs for t in run.values())
