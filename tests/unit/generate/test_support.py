@@ -1,0 +1,68 @@
+"""What targets run: asked of all that are named, found by running single operators."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.support import Support
+from fuzz import probe as probing
+from fuzz.execute.target import parse_target
+from fuzz.generate import support
+from fuzz.generate.support import joint_support
+
+TABLES = {
+    "one": Support("one", "1", 21, {"Relu": {"float": "yes", "double": "yes", "int8": "partly"}}),
+    "two": Support("two", "1", 21, {"Relu": {"float": "yes", "double": "no"}, "Abs": {"float": "yes"}}),
+}
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.setattr(support, "load_support", TABLES.get)
+    joint_support.cache_clear()
+    yield
+    joint_support.cache_clear()
+
+
+@pytest.mark.usefixtures("tables")
+class TestJointSupport:
+    def test_without_targets_everything_goes(self):
+        assert joint_support(()) is None
+
+    def test_what_all_of_them_run_in_full(self):
+        both = joint_support(("one", "two"))
+        kinds = ("float", "double", "int8", "bool")
+        assert [both("Relu", kind) for kind in kinds] == [True, False, False, False]
+        assert not both("Abs", "float")
+        assert joint_support(("two",))("Abs", "float")
+
+    def test_versions_options_and_devices_have_the_table_of_their_backend(self):
+        for text in ("two==1.2", "two:opt=0", "two@cuda", "two==1.2:opt=0@cuda"):
+            assert joint_support((text,))("Abs", "float")
+
+    def test_a_target_without_a_table(self):
+        with pytest.raises(
+            ValueError, match=r"^three has no support table: make one with `fuzz backends probe three`$"
+        ):
+            joint_support(("one", "three"))
+
+
+def test_tables_of_the_compilers_at_hand_leave_enough_to_generate_from():
+    joint_support.cache_clear()
+    both = joint_support(("onnxruntime", "tvm", "openvino"))
+    assert both("Relu", "float")
+    assert both("Conv", "float")
+    assert not both("Relu", "string")
+
+
+def test_probing_runs_each_operator_on_each_type(monkeypatch):
+    monkeypatch.setattr(probing, "menu", lambda _settings: ("Relu", "Not", "Range"))
+    told = []
+    table = probing.probe(
+        parse_target("reference"), dtypes=("float", "int64", "bool"), samples=2, progress=lambda: told.append(1)
+    )
+    assert table.backend == "reference"
+    assert table.operators == {
+        "Relu": {"float": "yes", "int64": "yes"}, "Not": {"bool": "yes"}, "Range": {"int64": "yes"},
+    }  # fmt: skip
+    assert len(told) == 2 * 4
