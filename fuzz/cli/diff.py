@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import echo, jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import FilePath, Number, echo, jobs_option, json_option, print_json, root_option
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ __all__ = ["command", "oracle_from", "oracle_options"]
 def oracle_options(function: click.decorators.FC) -> click.decorators.FC:
     """`--oracle --rtol --atol`, shared with `check`."""
     for option in (
-        click.option("--atol", type=click.FloatRange(0), metavar="A", help="Of allclose.  [default: 1e-5]"),
-        click.option("--rtol", type=click.FloatRange(0), metavar="R", help="Of allclose.  [default: 1e-3]"),
+        click.option("--atol", type=Number(0), metavar="A", help="Of allclose.  [default: 1e-5]"),
+        click.option("--rtol", type=Number(0), metavar="R", help="Of allclose.  [default: 1e-3]"),
         click.option(
             "--oracle",
             type=click.Choice(["bound", "allclose"]),
@@ -59,7 +59,7 @@ def oracle_from(oracle: str, rtol: float | None, atol: float | None, against: st
 @click.option("--against", metavar="TARGET", help="Of allclose: compare with this target, not the reference.")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write a page with the verdicts, the findings and a picture of each graph.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import Number, jobs_option, json_option, print_json, root_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="S",

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -81,6 +82,7 @@ def main() -> None:
     code = FOUND_NOTHING
     # A polite kill stops a command as Ctrl-C does: processes and temporary files go, what was finished is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_standard_streams()
     try:
         result = fuzz.main(standalone_mode=False)
         code = result if isinstance(result, int) else FOUND_NOTHING
@@ -94,15 +96,26 @@ def main() -> None:
         # The reader went away, as in `fuzz diff | head`: click then ends with 1, which here would mean findings.
         code = FOUND_NOTHING
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
             raise
-        click.echo(f"fuzz: {error.strerror}: free some space", err=True)
         _mute()
-        code = MISUSE
+        if error.errno == errno.ENOSPC:
+            click.echo(f"fuzz: {error.strerror}: free some space", err=True)
+            code = MISUSE
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept, run the same command to go on", err=True)
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """A stream that the caller closed is None; what its encoding lacks is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _mute() -> None:

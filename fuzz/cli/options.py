@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "FilePath",
     "IntRange",
     "Names",
+    "Number",
     "SeveralValues",
     "echo",
     "jobs_option",
@@ -30,7 +33,7 @@ def root_option(command: Command) -> Command:
     """`--root`, given to the command as ``root: Path``."""
     option = click.option(
         "--root",
-        type=click.Path(path_type=Path, file_okay=True),
+        type=FilePath(path_type=Path, file_okay=True),
         envvar="FUZZ_ROOT",
         default=Path("fuzz-root"),
         metavar="DIR",
@@ -64,6 +67,27 @@ def print_json(value: Mapping[str, Any]) -> None:
 def echo(message: str) -> None:
     """A message for the person at the terminal: standard error, so that standard output stays the result."""
     click.echo(message, err=True)
+
+
+class FilePath(click.Path):
+    """A path; an empty one, as of a variable that is not set, is a slip and not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty path."""
+        if not str(value):
+            self.fail("it is empty: give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range; NaN is in none, and infinity only says that something was computed wrongly."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is not finite."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not finite", param, ctx)
+        return number
 
 
 class IntRange(click.ParamType[tuple[int, int]]):

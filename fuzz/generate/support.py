@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from backends.registry import BACKENDS
 from backends.support import load_support
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def joint_support(targets: tuple[str, ...]) -> Supports | None:
     for target in targets:
         backend = re.split("[:@=]", target, maxsplit=1)[0]
         table = load_support(backend)
+        if table is None and backend not in BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}: known are {', '.join(sorted(BACKENDS))}")
         if table is None:
             raise ValueError(f"{target} has no support table: make one with `fuzz backends probe {backend}`")
         tables.append(table)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
-from fuzz.errors import FuzzError, UsageError
+from fuzz.errors import FuzzError, RootError, UsageError
 from fuzz.judge.judge import Oracle, Sample, judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
 from fuzz.pool import process_pool
@@ -103,6 +103,8 @@ def judge_root(
             raise UsageError(f"--against {oracle.against}: nothing was executed on it; there is {', '.join(known)}")
         executed = set(store.cases())
         wanted = [case for case in cases if case.id in executed]
+        if not wanted:
+            raise RootError(f"nothing has been executed in {root}: run `fuzz exec --root {root} --backend TARGET`")
         verdicts = [v for part in _verdicts(root, wanted, oracle, jobs, progress) for v in part]
         verdicts.sort(key=lambda v: (v.case, v.target))
         store.record_verdicts(verdicts)

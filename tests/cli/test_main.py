@@ -79,3 +79,48 @@ def test_the_root_comes_from_the_option_then_the_environment_then_the_folder(fuz
     assert root(FUZZ_ROOT="from-environment") == "from-environment"
     assert root("--root", "from-option", FUZZ_ROOT="from-environment") == "from-option"
     assert sorted(path.name for path in fuzz.home.iterdir()) == ["from-environment", "from-option", "fuzz-root"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("gen", "--root", ""), "--root"),
+        (("diff", "--html", ""), "--html"),
+        (("check", "model.onnx", "--backend", "reference", "--inputs", ""), "--inputs"),
+        (("exec", "--backend", "reference", "--timeout", "nan"), "--timeout"),
+        (("diff", "--oracle", "allclose", "--rtol", "inf"), "--rtol"),
+    ],
+)
+def test_what_is_empty_or_no_number_is_a_slip(fuzz, refused, arguments, option):
+    refused(fuzz(*arguments), option)
+    assert list(fuzz.home.iterdir()) == []
+
+
+def test_models_for_an_unknown_backend(fuzz, refused):
+    refused(fuzz("gen", "--for", "nope"), "unknown backend 'nope'", "onnxruntime")
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_finding(fuzz, closing):
+    done = fuzz("backends", before=f"exec {closing}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_before_anything_is_written(fuzz):
+    command = ["bash", "-c", '"$0" backends --json | (exec <&-; sleep 2); exit ${PIPESTATUS[0]}', str(fuzz.program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_an_encoding_lacks_is_escaped(fuzz):
+    assert fuzz("gen", "--count", 1).returncode == 0
+    assert fuzz("exec", "--backend", "reference").returncode == 0
+    done = fuzz("diff", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xb7" in done.stdout
+
+
+def test_a_store_without_executions_is_no_clean_bill(fuzz, refused):
+    assert fuzz("gen", "--count", 1).returncode == 0
+    (fuzz.home / "fuzz-root/fuzz.sqlite").touch()
+    refused(fuzz("diff"), "nothing has been executed")

@@ -187,8 +187,8 @@ class TestGenerateCases:
             generate_cases(tmp_path / "root", Settings(operators=("Nope",)), range(3))
         assert not (tmp_path / "root").exists()
 
-    def test_an_unprobed_target_is_named(self, tmp_path):
-        with pytest.raises(ValueError, match="no support table"):
+    def test_an_unknown_target_is_named(self, tmp_path):
+        with pytest.raises(ValueError, match="unknown backend"):
             generate_cases(tmp_path / "root", Settings(targets=("abacus",)), range(3))
         assert not (tmp_path / "root").exists()
 
