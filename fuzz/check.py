@@ -139,7 +139,7 @@ def _first_divergence(case: Case, verdict: Verdict, target: Target, limits: Limi
         return None
     ports = read_signature(case.model_path).inputs
     inputs = dict(zip((port.name for port in ports), read_inputs(case, again.data_sets[0]), strict=False))
-    return _apart(_diverge, exposed_path, names, inputs, execution.outputs[0], case.folder)
+    return _apart(_diverge, exposed_path, names, inputs, execution.outputs[0], target.canonical, case.folder)
 
 
 def _apart(function: Callable[..., T], *arguments: Any) -> T | None:
@@ -163,8 +163,9 @@ def _expose(model: Path, folder: Path, to: Path) -> tuple[str, ...] | None:
 
 
 def _diverge(
-    exposed: Path, names: tuple[str, ...], inputs: dict[str, Value], outputs: tuple[Value, ...], folder: Path
-) -> str:
+    exposed: Path, names: tuple[str, ...], inputs: dict[str, Value], outputs: tuple[Value, ...], target: str,
+    folder: Path,
+) -> str:  # fmt: skip
     from fuzz.judge.divergence import Exposed, first_divergence
 
-    return str(first_divergence(Exposed(exposed.read_bytes(), names), inputs, outputs, str(folder)))
+    return str(first_divergence(Exposed(exposed.read_bytes(), names), inputs, outputs, target, str(folder)))

@@ -26,7 +26,7 @@ def faulty():
 
 @pytest.fixture
 def check(tmp_path, faulty):
-    def run(*operators: str, names: dict[str, str] | None = None):
+    def run(*operators: str, names: dict[str, str] | None = None, external: bool = False):
         nodes = [
             helper.make_node(operator, [f"v{i}"], [f"v{i + 1}"], name=(names or {}).get(operator, f"n{i}"))
             for i, operator in enumerate(operators)
@@ -35,7 +35,10 @@ def check(tmp_path, faulty):
         model = helper.make_model(
             helper.make_graph(nodes, "g", ports[:1], ports[1:]), opset_imports=[helper.make_opsetid("", 17)]
         )
-        onnx.save(model, tmp_path / "m.onnx")
+        if external:
+            weight = numpy_helper.from_array(np.zeros(1024, np.float32), "w")
+            model.graph.initializer.append(weight)
+        onnx.save(model, tmp_path / "m.onnx", save_as_external_data=external, location="w.bin" if external else None)
         data = tmp_path / "test_data_set_0"
         data.mkdir()
         values = np.array([0.5, 1.0, 2.0], np.float32)
@@ -55,6 +58,10 @@ def test_the_first_wrong_node_is_named_though_later_ones_are_off_too(check):
     verdict = check("Neg", "Sin", "Neg", "Abs")
     assert (verdict.verdict, verdict.output) == ("wrong", "v4")
     assert verdict.node == "Sin 'n1', output 'v2'"
+
+
+def test_weights_that_lie_beside_the_model_are_found(check):
+    assert check("Neg", "Sin", external=True).node == "Sin 'n1', output 'v2'"
 
 
 def test_a_fault_that_hides_once_values_are_exposed_is_told_as_such(check):
