@@ -21,7 +21,7 @@ from abstract.dims import product
 from abstract.error import is_exact, rounding_unit
 from abstract.fallback import run_node
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
-from abstract.program import Program, Step, parameter, to_carrier
+from abstract.program import Program, Step, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -247,10 +247,3 @@ class _Machine:
 
     def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
         return run_node(self.program.model, step, values, self.held)
-
-
-def carried(content: Content, dtype: DType | None) -> Content:
-    """A fed value in the carrier type of its declared element type."""
-    if isinstance(content, np.ndarray) and dtype is not None:
-        return to_carrier(content, dtype)
-    return content

@@ -66,10 +66,7 @@ def _value(graph: Graph, sizes: Mapping[Symbol, int], symbol: Symbol) -> int:
 
 
 def _satisfies(graph: Graph, sizes: Mapping[Symbol, int]) -> bool:
-    try:
-        return graph.store.satisfied(lambda s: _value(graph, sizes, s))
-    except ZeroDivisionError:
-        return False
+    return graph.store.satisfied(lambda s: _value(graph, sizes, s))
 
 
 def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ...]]) -> dict[Symbol, int] | None:

@@ -134,6 +134,17 @@ class TestParameters:
             "k": kind.INT,
         }  # fmt: skip
 
+    def test_tensors_and_texts(self):
+        graph = Graph(21)
+        x = value(graph, "x", (1, 1, 4, 4))
+        filled = onnx.TensorProto(data_type=1, dims=[1])
+        filled.raw_data = np.float32([2.5]).tobytes()
+        apply(graph, "ConstantOfShape", [], {"input": (2,), "value": filled}, (2,))
+        apply(graph, "Gelu", [x], {"approximate": b"tanh"}, (1, 1, 4, 4))
+        first, second = proto(graph).graph.node
+        assert numpy_helper.to_array(first.attribute[0].t).tolist() == [2.5]
+        assert second.attribute[0].s == b"tanh"
+
     def test_symbolic_parameters_are_written_by_their_witness(self):
         graph = Graph(21)
         kernel = graph.store.fresh(3, low=1, high=5, name="k")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 
@@ -271,6 +274,32 @@ class TestAllclose:
     def test_it_disputes_nothing(self, negated, ran, sample):
         executions = [ran("one", [X]), ran("two", [X])]
         assert words(judge("case", negated, "", [sample(x=X)], executions, Oracle("allclose"))) == [Word.WRONG] * 2
+
+
+class TestSequences:
+    """Sequences travel as lists, in and out."""
+
+    def answer(self, ran, *arrays):
+        sequence = [from_numpy(a) for a in arrays]
+        return replace(ran("toy"), outputs=((sequence,),))
+
+    def test_as_outputs_and_as_inputs(self, model, ran):
+        nodes = [node("SequenceInsert", ["s", "x"], ["t"])]
+        proto = onnx.ModelProto.FromString(model(nodes, [("x", "float", [3])], []))
+        kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, [3]))
+        proto.graph.input.append(helper.make_value_info("s", kind))
+        proto.graph.output.append(helper.make_value_info("t", kind))
+        sample = Sample({"x": from_numpy(X), "s": [from_numpy(-X)]})
+        for last, word in ((X, Word.OK), (-X, Word.WRONG)):
+            answer = self.answer(ran, -X, last)
+            assert words(judge("case", proto.SerializeToString(), "", [sample], [answer])) == [word]
+
+    def test_against_another_target(self, negated, ran, sample):
+        one, two = self.answer(ran, X), replace(self.answer(ran, X), target="two")
+        oracle = Oracle("allclose", against="two")
+        assert words(judge("case", negated, "", [sample(x=X)], [one, two], oracle)) == [Word.OK, Word.OK]
+        other = replace(self.answer(ran, X + 1), target="two")
+        assert words(judge("case", negated, "", [sample(x=X)], [one, other], oracle)) == [Word.WRONG, Word.OK]
 
 
 class TestContracts:
