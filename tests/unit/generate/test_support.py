@@ -41,9 +41,12 @@ class TestJointSupport:
             assert joint_support((text,))("Abs", "float")
 
     def test_a_target_without_a_table(self):
-        with pytest.raises(
-            ValueError, match=r"^three has no support table: make one with `fuzz backends probe three`$"
-        ):
+        wanted = r"^tvm@cuda has no support table: make one with `fuzz backends probe tvm`$"
+        with pytest.raises(ValueError, match=wanted):
+            joint_support(("one", "tvm@cuda"))
+
+    def test_a_target_that_is_none(self):
+        with pytest.raises(ValueError, match=r"^unknown backend 'three': known are .*onnxruntime"):
             joint_support(("one", "three"))
 
 
