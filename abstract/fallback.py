@@ -92,6 +92,9 @@ def run_node(
             yield Bounded(None, 0.0, None)
             continue
         result = results[name]
+        if node.op_type == "Optional" and not node.domain and isinstance(result, list) and len(result) == 1:
+            # ONNX's reference wraps the element of an optional in a list.
+            result = feeds[node.input[0]] if node.input else None
         dtype = step.output_dtypes[position] or _dtype_of(result)
         if isinstance(result, list) or result is None or dtype is None:
             yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype, shaped)

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -15,7 +16,7 @@ from fuzz.errors import FuzzError
 
 __all__ = ["COMMANDS", "fuzz", "main"]
 
-FOUND_NOTHING, FINDINGS, MISUSE, INTERRUPTED = 0, 1, 2, 130
+FOUND_NOTHING, FINDINGS, MISUSE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 
 # The command NAME is `command` in fuzz/cli/NAME.py; this is what `fuzz --help` says of it.
 COMMANDS: dict[str, str] = {
@@ -105,6 +106,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept, run the same command to go on", err=True)
         code = INTERRUPTED
+    except Exception:  # noqa: BLE001 - told whole: it is a bug of ours, and 1 would read as findings
+        traceback.print_exc()
+        click.echo("fuzz: this is a bug of fuzz itself; please report it with the lines above", err=True)
+        code = BUG
     sys.exit(code)
 
 

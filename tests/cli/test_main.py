@@ -124,3 +124,18 @@ def test_a_store_without_executions_is_no_clean_bill(fuzz, refused):
     assert fuzz("gen", "--count", 1).returncode == 0
     (fuzz.home / "fuzz-root/fuzz.sqlite").touch()
     refused(fuzz("diff"), "nothing has been executed")
+
+
+def test_a_bug_of_ours_is_neither_a_finding_nor_a_misuse(monkeypatch, capsys):
+    import pytest
+
+    from fuzz.cli import main as module
+
+    def broken(**_options):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(module.fuzz, "main", broken)
+    with pytest.raises(SystemExit) as stop:
+        module.main()
+    assert stop.value.code == 70
+    assert "a bug of fuzz itself" in capsys.readouterr().err

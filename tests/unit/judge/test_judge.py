@@ -156,6 +156,20 @@ class TestBeyondTheReference:
         assert words(judge("case", made, "", [sample(x=X)], [ran("toy", [X[:2]])])) == [Word.WRONG]
 
 
+class TestWitness:
+    def test_an_output_without_a_shape_is_no_reason_to_refuse(self, model, ran, sample):
+        made = model([node("Neg", ["x"], ["y"])], [("x", "float", [3])], [("y", "float", None)])
+        refused = replace(ran("toy", [X]), outcome=Outcome.REJECTED, outputs=())
+        (verdict,) = judge("case", made, "", [sample(x=X)], [refused])
+        assert verdict.verdict == Word.REJECTED
+
+    def test_a_graph_that_computes_nothing_may_be_refused(self, model, ran, sample):
+        made = model([], [("x", "float", [3])], [])
+        refused = replace(ran("toy", [X]), outcome=Outcome.REJECTED, outputs=())
+        (verdict,) = judge("case", made, "", [sample(x=X)], [refused])
+        assert verdict.verdict == Word.UNSUPPORTED
+
+
 class TestSecondOpinion:
     def test_what_its_author_expects_is_a_dispute(self, negated, ran, sample):
         (verdict,) = judge("case", negated, "", [sample([X], x=X)], [ran("toy", [X])])
