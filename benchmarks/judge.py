@@ -33,5 +33,6 @@ def planted_faults(scale: Scale) -> Iterator[Figure]:
         yield Figure(
             f"planted faults found on {executor}", round(100 * caught / max(effective, 1), 1), "%", 95, "at_least",
             spent.cpu, f"{caught:,} of {effective:,}; {kinds} of {len(found['faults'])} kinds; "
-            f"{found['clean'].get('wrong', 0)} of {found['cases']:,} clean runs wrong",
+            f"{found['clean'].get('wrong', 0)} of {found['cases']:,} clean runs wrong"
+            + (" (bugs of its own)" if arguments and found["clean"].get("wrong") else ""),
         )  # fmt: skip
