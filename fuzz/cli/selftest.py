@@ -119,7 +119,8 @@ def _print_tally(tally: Tally, verbose: bool) -> None:
         found = culprit.comparison
         output.print(
             f"seed {culprit.seed} {culprit.method}: {culprit.operator} {culprit.node} {culprit.dtype} is "
-            f"{found.word.value}: {found.actual}, expected {found.expected} ± {found.bound} at {found.index}",
+            f"{found.word.value}: "
+            + (found.message or f"{found.actual}, expected {found.expected} ± {found.bound} at {found.index}"),
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     output.print(", ".join(f"{n:,} {name}" for name, n in tally.to_json().items()), highlight=False)

@@ -15,7 +15,7 @@ from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
-from fuzz.judge.compare import compare
+from fuzz.judge.compare import Comparison, compare
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
 from fuzz.selftest.null import METHODS, recompute
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from abstract.program import Program, Step
     from abstract.reference import Bounded
     from backends.tensor import Value
-    from fuzz.judge.compare import Comparison
     from fuzz.selftest.null import Method
 
 __all__ = ["NULL_SETTINGS", "Culprit", "Tally", "null_case", "null_run"]
@@ -104,14 +103,21 @@ def _judge(
     tally: Tally, seed: int, number: int, method: Method, computed: Iterator[tuple[Step, str, DType | None, Any]],
     reference: Mapping[str, Bounded],
 ) -> None:  # fmt: skip
+    """Count what the judge says of each value. A recomputation that breaks down is as wrong as one that differs."""
     first = True
-    for step, name, dtype, value in computed:
-        found = compare(tensor(value, dtype), reference[name])
-        label = "" if dtype is None else dtype.name
-        tally.words[step.node.op_type, label, found.word.value] += 1
-        if first and found.word in (Word.WRONG, Word.SUSPECT):
-            first = False
-            tally.culprits.append(Culprit(seed, number, method.name, step.node.name, step.node.op_type, label, found))
+    try:
+        for step, name, dtype, value in computed:
+            found = compare(tensor(value, dtype), reference[name])
+            label = "" if dtype is None else dtype.name
+            tally.words[step.node.op_type, label, found.word.value] += 1
+            if first and found.word in (Word.WRONG, Word.SUSPECT):
+                first = False
+                node = step.node
+                tally.culprits.append(Culprit(seed, number, method.name, node.name, node.op_type, label, found))
+    except (IndexError, ValueError) as error:
+        failed = Comparison(Word.WRONG, message=f"{type(error).__name__}: {error}")
+        tally.words["(breaks down)", "", Word.WRONG.value] += 1
+        tally.culprits.append(Culprit(seed, number, method.name, "", "(breaks down)", "", failed))
 
 
 def tensor(value: Any, dtype: DType | None) -> Value:

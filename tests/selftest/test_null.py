@@ -49,6 +49,17 @@ def test_a_bound_that_is_too_small_is_noticed(monkeypatch):
     assert sum(null_case(seed).to_json()["wrong"] for seed in range(6)) > 0
 
 
+def test_a_recomputation_that_breaks_down_is_wrong(monkeypatch):
+    def broken(program, inputs, method, seed):
+        yield from list(recompute(program, inputs, method, seed))[:1]
+        raise IndexError("index 1 is out of bounds")
+
+    monkeypatch.setattr(run, "recompute", broken)
+    tally = null_case(0)
+    assert tally.to_json()["wrong"] == len(METHODS)
+    assert "index 1" in tally.culprits[0].comparison.message
+
+
 def model(*nodes, kind=TensorProto.FLOAT16, shape=(64,), output=TensorProto.FLOAT16):
     inputs, results = helper.make_tensor_value_info("x", kind, shape), helper.make_tensor_value_info("y", output, None)
     graph = helper.make_graph(nodes, "g", [inputs], [results])
