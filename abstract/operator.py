@@ -57,9 +57,12 @@ class Domain:
     away: float = 0.0
 
     def admits(self, value: Value) -> bool:
-        """Whether every element lies inside, with a margin so that no decision hangs on a last bit."""
+        """Whether every element lies inside, with a margin so that no decision hangs on a last bit.
+
+        An integer that is not exact comes from a comparison or a cast, which another rounding moves by 1.
+        """
         low, high = value.range()
-        margin = 0.0 if value.exact else 1e-6 * max(abs(low), abs(high))
+        margin = 0.0 if value.exact else 1e-6 * max(abs(low), abs(high)) if value.type.dtype.is_float else 1.0
         if low < self.low + margin or high > self.high - margin:
             return False
         return self.away == 0.0 or value.smallest() >= self.away + margin

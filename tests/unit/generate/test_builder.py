@@ -132,6 +132,13 @@ class TestGuards:
         assert Domain(0.0).admits(value)
         assert made.graph.nodes == []
 
+    def test_an_index_that_another_rounding_moves_keeps_a_margin_of_1(self):
+        value = Value("v", TensorType(dtype("int64"), (2,)), np.array([0, 1]), Origin.NODE, exact=False)
+        assert not Domain(-2, 1).admits(value)
+        assert Domain(-2, 2).admits(value)
+        value.exact = True
+        assert Domain(-2, 1).admits(value)
+
     def test_integers_are_not_clipped(self):
         made = builder(dtypes=("int32", "float"))
         value = Value("v", TensorType(dtype("int32"), (2,)), np.array([-1, 2]), Origin.NODE, exact=True)
