@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["STORE_NAME", "Store"]
 
 STORE_NAME = "fuzz.sqlite"
-_VERSION = "1"
+_VERSION = "2"
 _COMPRESS_FROM = 256  # bytes; below this the saving does not pay for the time
 
 _TABLES = """
@@ -78,13 +78,14 @@ CREATE TABLE verdict (
     actual TEXT,
     bound REAL,
     node TEXT,
-    message TEXT NOT NULL
+    message TEXT NOT NULL,
+    oracle TEXT NOT NULL
 );
 CREATE INDEX verdict_of_case ON verdict (case_id, target);
 CREATE INDEX execution_of_target ON execution (target_id);
 """
 _INSERT_EXECUTION = "INSERT INTO execution VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_VERDICT = "INSERT INTO verdict VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_VERDICT = "INSERT INTO verdict VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _EXECUTIONS = """
 SELECT execution.id, "case".name, target.name, version, outcome, stage, message, stderr, attempts, wall_seconds,
     cpu_seconds, data_sets
@@ -236,21 +237,22 @@ class Store:
     # --- verdicts ---------------------------------------------------------------------------------------------------
 
     def record_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Write verdicts, all or none; the old ones on the same (case, target) go. Raises `StorageError`."""
+        """Write verdicts, all or none; an oracle's old ones on the same (case, target) go. Raises `StorageError`."""
         with self._transaction():
-            cleared: set[tuple[str, str]] = set()
+            cleared: set[tuple[str, str, str]] = set()
             for verdict in verdicts:
                 case = self._case_id(verdict.case)
-                if (verdict.case, verdict.target) not in cleared:
-                    cleared.add((verdict.case, verdict.target))
+                about = (verdict.case, verdict.target, verdict.oracle)
+                if about not in cleared:
+                    cleared.add(about)
                     self._connection.execute(
-                        "DELETE FROM verdict WHERE case_id = ? AND target = ?", (case, verdict.target)
+                        "DELETE FROM verdict WHERE case_id = ? AND target = ? AND oracle = ?", (case, *about[1:])
                     )
                 row = (
                     case, verdict.target, verdict.data_set, str(verdict.verdict), verdict.output,
                     verdict.bound_ratio, None if verdict.index is None else json.dumps(verdict.index),
                     json.dumps(verdict.expected), json.dumps(verdict.actual), verdict.bound, verdict.node,
-                    _storable(verdict.message),
+                    _storable(verdict.message), verdict.oracle,
                 )  # fmt: skip
                 self._connection.execute(_INSERT_VERDICT, row)
 
@@ -260,7 +262,7 @@ class Store:
 
         rows = self._rows(
             'SELECT "case".name, target, data_set, verdict, output, bound_ratio, place, expected, actual, bound, node,'
-            ' message FROM verdict JOIN "case" ON "case".id = case_id WHERE ? IS NULL OR "case".name = ?'
+            ' message, oracle FROM verdict JOIN "case" ON "case".id = case_id WHERE ? IS NULL OR "case".name = ?'
             ' ORDER BY "case".name, verdict.id',
             (case, case),
         )
@@ -269,9 +271,10 @@ class Store:
                 case=name, target=target, data_set=data_set, verdict=verdict, output=output,
                 bound_ratio=ratio, index=None if place is None else tuple(json.loads(place)),
                 expected=json.loads(expected), actual=json.loads(actual), bound=bound, node=node,
-                message=message,
+                message=message, oracle=oracle,
             )
-            for name, target, data_set, verdict, output, ratio, place, expected, actual, bound, node, message in rows
+            for name, target, data_set, verdict, output, ratio, place, expected, actual, bound, node, message, oracle
+            in rows
         ]  # fmt: skip
 
     def verdict_counts(self) -> dict[str, dict[str, int]]:

@@ -55,7 +55,7 @@ def command(
     fuzz check model.onnx --inputs test_data_set_0 --backend onnxruntime
 
     --json prints {model, verdicts: [{target, verdict, data_set, output, index, expected, actual, bound,
-    bound_ratio, node, message}]}. Exit code 1 means findings.
+    bound_ratio, node, message, oracle}]}. Exit code 1 means findings.
     """
     from fuzz.check import Limits, check_model
     from fuzz.cli.tables import console, print_findings, verdict_json

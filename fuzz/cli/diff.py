@@ -82,7 +82,7 @@ def command(
     or oom.
 
     --json prints {cases, verdicts: {TARGET: {ok, suspect, wrong, ...}}, findings: [{case, target, verdict,
-    data_set, output, index, expected, actual, bound, bound_ratio, node, message}]}.
+    data_set, output, index, expected, actual, bound, bound_ratio, node, message, oracle}]}.
     """
     from fuzz.case import find_cases
     from fuzz.cli.progress import progress_bar

@@ -57,7 +57,8 @@ def print_findings(to: Console, findings: Sequence[Verdict], *, remedy: str) -> 
     """The first findings, each in two or three lines; ``remedy`` says where the others can be seen."""
     for finding in findings[:_SHOWN]:
         style = _STYLES.get(finding.verdict, "bold red")
-        to.print(f"{finding.case} on {finding.target}: {finding.verdict}", style=style, markup=False)
+        by = "" if finding.oracle == "reference" else f" ({finding.oracle})"
+        to.print(f"{finding.case} on {finding.target}: {finding.verdict}{by}", style=style, markup=False)
         for line in _lines(finding) if finding.verdict != "ok" else ():
             to.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     if len(findings) > _SHOWN:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
 from fuzz.errors import FuzzError, RootError, UsageError
 from fuzz.judge.judge import Oracle, Sample, judge
-from fuzz.judge.verdict import FINDINGS, Verdict, Word
+from fuzz.judge.verdict import FINDINGS, REFERENCE, Verdict, Word
 from fuzz.pool import process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
@@ -33,17 +33,24 @@ _MEMORY = 8 * 2**30  # bytes of address space a judging process may have
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """All verdicts of a root: ``counts`` by target and verdict, ``findings`` the verdicts that make exit status 1."""
+    """All verdicts of a root: ``counts`` by target and verdict, ``findings`` the verdicts that make exit status 1.
+
+    What other oracles than the reference said of the root's cases before is among them.
+    """
 
     cases: int
     verdicts: tuple[Verdict, ...]
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many cases have each verdict, by target; every word of the set is there."""
+        """How many cases have each verdict, by target; every word of the set is there.
+
+        Other oracles than the reference have rows of their own: the target's name, then theirs.
+        """
         result: dict[str, dict[str, int]] = {}
         for verdict in self.verdicts:
-            words = result.setdefault(verdict.target, {word.value: 0 for word in Word})
+            row = verdict.target if verdict.oracle == REFERENCE else f"{verdict.target} {verdict.oracle}"
+            words = result.setdefault(row, {word.value: 0 for word in Word})
             words[verdict.verdict] += 1
         return dict(sorted(result.items()))
 
@@ -106,8 +113,10 @@ def judge_root(
         if not wanted:
             raise RootError(f"nothing has been executed in {root}: run `fuzz exec --root {root} --backend TARGET`")
         verdicts = [v for part in _verdicts(root, wanted, oracle, jobs, progress) for v in part]
-        verdicts.sort(key=lambda v: (v.case, v.target))
         store.record_verdicts(verdicts)
+        judged = {case.id for case in cases}
+        verdicts.extend(v for v in store.verdicts() if v.oracle != REFERENCE and v.case in judged)
+        verdicts.sort(key=lambda v: (v.case, v.target))
     return Judgement(len(wanted), tuple(verdicts))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["FINDINGS", "SEVERITY", "Verdict", "Word"]
+__all__ = ["FINDINGS", "REFERENCE", "SEVERITY", "Verdict", "Word"]
 
 
 class Word(enum.StrEnum):
@@ -37,6 +37,10 @@ SEVERITY = {word: rank for rank, word in enumerate(_FROM_MILD_TO_GRAVE)}
 """Of several outputs of one execution the worst speaks for all."""
 
 
+REFERENCE = "reference"
+"""The oracle that compares a target's outputs with the reference: what ``fuzz diff`` judges itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One target's answer to one case, judged; where it is not ok, by its worst element.
@@ -44,7 +48,8 @@ class Verdict:
     ``bound_ratio`` is |actual - expected| / bound (None where there is no such number: an exact value that differs, a
     NaN, a wrong shape). ``expected``, ``actual`` and ``bound`` belong to element ``index`` of output ``output`` in data
     set ``data_set``; ``node`` is where the two sides first part, where that is known. ``undecidable`` is the share of
-    elements of which nothing can be said.
+    elements of which nothing can be said. ``oracle`` is who says so: the reference, or one of those that run a case in
+    more than one way (``session``, ``batch``, ``performance``, ...).
     """
 
     case: str
@@ -59,3 +64,4 @@ class Verdict:
     bound: float | None = None
     node: str | None = None
     message: str = ""
+    oracle: str = REFERENCE

@@ -101,6 +101,13 @@ def test_verdicts_replace_those_on_the_same_case_and_target(store):
     assert store.verdicts("elsewhere") == []
 
 
+def test_each_oracle_replaces_its_own_verdicts_only(store):
+    other = replace(VERDICT, oracle="session", verdict="nondeterministic")
+    store.record_verdicts([VERDICT, other])
+    store.record_verdicts([replace(other, verdict="ok")])
+    assert store.verdicts() == [VERDICT, replace(other, verdict="ok")]
+
+
 def test_a_batch_is_written_whole_or_not_at_all(store):
     with pytest.raises(ValueError, match="zip"):
         store.record_executions([EXECUTION, replace(EXECUTION, case="000002")], ["only one digest"])

@@ -62,6 +62,16 @@ def test_every_case_on_every_target(executed):
         assert sorted(store.verdicts(), key=lambda v: (v.case, v.target)) == list(judgement.verdicts)
 
 
+def test_what_other_oracles_said_stays_and_counts(executed):
+    with Store.open(executed) as store:
+        said = Verdict("ours", "good", 0, Word.NONDETERMINISTIC.value, message="bits differ", oracle="session")
+        store.record_verdicts([said])
+    judgement = judge_root(executed, Oracle())
+    assert said in judgement.findings
+    assert judgement.counts["good session"][Word.NONDETERMINISTIC] == 1
+    assert judgement.counts["good"][Word.NONDETERMINISTIC] == 0
+
+
 def test_judging_again_replaces_what_was_said(executed):
     first = judge_root(executed, Oracle())
     lenient = judge_root(executed, Oracle("allclose", rtol=10.0, atol=0.0), jobs=2)
