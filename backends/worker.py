@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backends.external import check_external_data
@@ -25,10 +26,11 @@ from backends.protocol import BackendError, InvalidCase, Outcome, OutOfMemory, R
 from backends.tensor import TensorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from backends.protocol import Backend, Compiled
+    from backends.tensor import Value
 
 _MESSAGE_LIMIT = 4000
 _PR_SET_PDEATHSIG = 1
@@ -57,7 +59,7 @@ def main(descriptor: int) -> None:
         start = read_frame(read)
         service = _start(start.fields, send)
         while service is not None:
-            service.execute(read_frame(read))
+            service.serve(read_frame(read))
     except (EOFError, ConnectionError):
         return
 
@@ -106,43 +108,53 @@ def _version(distributions: list[str]) -> str | None:
     return None
 
 
-class _Service:
-    """Executes cases on one backend and reports how far each has come."""
+class Job:
+    """One request in the works: what an operation compiles, runs and tells the driver by."""
 
-    def __init__(self, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, request: Frame, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None]
+    ) -> None:
+        self.request = request
+        self.stage = Stage.IMPORT
         self._backend = backend
         self._options = options
         self._send = send
-        self._stage = Stage.IMPORT
 
-    def execute(self, request: Frame) -> None:
-        """Compile the model, run every data set, send the outputs of each and then what became of the case."""
-        self._stage = Stage.IMPORT
-        wall, cpu = time.perf_counter(), _cpu_seconds()
-        try:
-            outcome, message = self._attempt(request)
-        except FrameError as problem:
-            outcome, message = Outcome.ERROR, f"outputs: {problem}"
-        fields = {
-            "outcome": outcome,
-            "stage": self._stage,
-            "message": message,
-            "wall_seconds": time.perf_counter() - wall,
-            "cpu_seconds": _cpu_seconds() - cpu,
-        }
-        self._send(Frame("done", fields))
+    def compile(self, model: bytes | None = None, folder: str | None = None) -> Compiled:
+        """Compile the request's model, or another one whose external data lies in `folder`; then runs may begin."""
+        if model is None:
+            model, folder = self.request.blob, self.request.fields.get("folder")
+        check_external_data(model, folder)
+        compiled = self._backend.compile(model, folder, self._options, self.enter)
+        self.enter(Stage.RUN)
+        return compiled
 
-    def _attempt(self, request: Frame) -> tuple[Outcome, str]:
+    def enter(self, stage: Stage) -> None:
+        """Tell the driver which stage begins."""
+        self.stage = stage
+        self._send(Frame("stage", {"stage": stage}))
+
+    def outputs(self, values: Sequence[Value]) -> None:
+        """Send what one data set gave."""
+        self._send(Frame("outputs", values=values))
+
+    def report(self, fields: Mapping[str, Any], values: Sequence[Value] = ()) -> None:
+        """Send what an operation has to say beside outputs: the driver hands it on as it is."""
+        self._send(Frame("report", fields, values))
+
+    def lap(self) -> None:
+        """Let the time limit begin anew: what follows is a piece of work of its own."""
+        self._send(Frame("lap"))
+
+    def attempt(self, work: Callable[[], None]) -> tuple[Outcome, str]:
+        """Do a piece of work; what it raises becomes an outcome and a message. `FrameError` passes through."""
         try:
-            compiled = self._compile(request)
-            for inputs in request.values:
-                outputs = compiled.run(inputs if isinstance(inputs, list) else [])
-                self._send(Frame("outputs", values=outputs))
+            work()
         except InvalidCase as problem:
             return Outcome.ERROR, str(problem)
         except (BackendError, MemoryError, TensorError) as problem:
             outcome = next(outcome for kind, outcome in _OUTCOMES if isinstance(problem, kind))
-            if self._stage is not Stage.RUN and not _is_model(request.blob):
+            if self.stage is not Stage.RUN and not _is_model(self.request.blob):
                 return Outcome.ERROR, "the file is no readable ONNX model"
             return outcome, str(problem)[:_MESSAGE_LIMIT]
         except FrameError:
@@ -151,16 +163,42 @@ class _Service:
             return Outcome.ERROR, _say(problem)
         return Outcome.OK, ""
 
-    def _compile(self, request: Frame) -> Compiled:
-        folder = request.fields.get("folder")
-        check_external_data(request.blob, folder)
-        compiled = self._backend.compile(request.blob, folder, self._options, self._enter)
-        self._enter(Stage.RUN)
-        return compiled
 
-    def _enter(self, stage: Stage) -> None:
-        self._stage = stage
-        self._send(Frame("stage", {"stage": stage}))
+def _execute(job: Job) -> None:
+    """Compile the model, run every data set, send the outputs of each."""
+    compiled = job.compile()
+    for inputs in job.request.values:
+        job.outputs(compiled.run(inputs if isinstance(inputs, list) else []))
+
+
+_OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType({"execute": _execute})
+"""What a worker can be asked to do with a model, by the operation of the request's frame."""
+
+
+class _Service:
+    """Does one job after the other on one backend and reports how far each has come."""
+
+    def __init__(self, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None]) -> None:
+        self._backend = backend
+        self._options = options
+        self._send = send
+
+    def serve(self, request: Frame) -> None:
+        """Do what the request asks for and send what became of it."""
+        job = Job(request, self._backend, self._options, self._send)
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        try:
+            outcome, message = job.attempt(lambda: _OPERATIONS[request.operation](job))
+        except FrameError as problem:
+            outcome, message = Outcome.ERROR, f"outputs: {problem}"
+        fields = {
+            "outcome": outcome,
+            "stage": job.stage,
+            "message": message,
+            "wall_seconds": time.perf_counter() - wall,
+            "cpu_seconds": _cpu_seconds() - cpu,
+        }
+        self._send(Frame("done", fields))
 
 
 def _is_model(model: bytes) -> bool:

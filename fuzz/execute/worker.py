@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from backends import __main__ as _entry_point
@@ -72,7 +72,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt at a case gave."""
+    """What one attempt at a case gave; `reports` are the frames by which other operations than `execute` answer."""
 
     outcome: Outcome
     stage: Stage | None
@@ -81,6 +81,15 @@ class Attempt:
     wall_seconds: float
     cpu_seconds: float
     outputs: tuple[tuple[Value, ...], ...]
+    reports: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What has come of an attempt so far."""
+
+    outputs: list[tuple[Value, ...]] = field(default_factory=list)
+    reports: list[Frame] = field(default_factory=list)
 
 
 class Worker:
@@ -166,7 +175,7 @@ class Worker:
         return resident_bytes((self._process.pid,)) > self._limits.resident_bytes // 2
 
     def execute(self, request: Sequence[bytes]) -> Attempt:
-        """Execute the case that an encoded `execute` frame holds.
+        """Do what an encoded request asks for: `execute` a case, or another operation of `backends.worker`.
 
         Whatever the worker does, the answer is an `Attempt`; after a crash, a time-out or an excess of memory the
         worker is dead. Raises `Interrupted`.
@@ -174,33 +183,35 @@ class Worker:
         self._idle = False
         self._begin(self._limits.seconds)
         stage = Stage.IMPORT
-        outputs: list[tuple[Value, ...]] = []
+        heard = _Heard()
         try:
             self._send(request)
-            while True:
-                frame = self._receive()
+            while (frame := self._receive()).operation != "done":
                 match frame.operation:
                     case "stage":
                         stage = _stage(frame)
                     case "outputs":
-                        outputs.append(tuple(frame.values))
-                    case "done":
-                        return self._finished(frame, tuple(outputs))
+                        heard.outputs.append(tuple(frame.values))
+                    case "report":
+                        heard.reports.append(frame)
+                    case "lap":
+                        self._begin(self._limits.seconds)
                     case unknown:
-                        end = _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")
-                        return self._finish_dead(end, stage, outputs)
+                        raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")  # noqa: TRY301
+            return self._finished(frame, heard)
         except (KeyError, TypeError, ValueError) as problem:
             # A frame without its fields is as good as a crash: the worker is not to be trusted from here on.
-            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), stage, outputs)
+            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), stage, heard)
         except _Ended as end:
-            return self._finish_dead(end, stage, outputs)
+            return self._finish_dead(end, stage, heard)
 
-    def _finish_dead(self, end: _Ended, stage: Stage, outputs: list[tuple[Value, ...]]) -> Attempt:
+    def _finish_dead(self, end: _Ended, stage: Stage, heard: _Heard) -> Attempt:
         wall, cpu = time.monotonic() - self._started, self._cpu_used()
         self.close()
-        return Attempt(end.outcome, stage, end.message, self._last_words, wall, cpu, tuple(outputs))
+        words, outputs, reports = self._last_words, tuple(heard.outputs), tuple(heard.reports)
+        return Attempt(end.outcome, stage, end.message, words, wall, cpu, outputs, reports)
 
-    def _finished(self, frame: Frame, outputs: tuple[tuple[Value, ...], ...]) -> Attempt:
+    def _finished(self, frame: Frame, heard: _Heard) -> Attempt:
         self._idle = True
         fields = frame.fields
         outcome = Outcome(fields["outcome"])
@@ -211,7 +222,8 @@ class Worker:
             stderr="" if outcome is Outcome.OK else self._tail(),
             wall_seconds=float(fields["wall_seconds"]),
             cpu_seconds=float(fields["cpu_seconds"]),
-            outputs=outputs,
+            outputs=tuple(heard.outputs),
+            reports=tuple(heard.reports),
         )
 
     # --- the channel, watched ---------------------------------------------------------------------------------------

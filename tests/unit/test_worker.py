@@ -135,3 +135,24 @@ def test_a_worker_sees_neither_our_packages_nor_the_users_path(toy, tmp_path, mo
         assert process.cwd() not in {str(Path.cwd()), str(tmp_path)}
         assert not any(key.startswith("PYTHON") for key in process.environ())
         assert worker.version
+
+
+def test_an_operation_answers_by_reports_and_its_pieces_have_the_time_limit_each(toy, make_root):
+    from fuzz.case import find_cases
+    from fuzz.execute.run import _request
+
+    report, laps = find_cases(make_root("report@run", "laps@run"))
+    with Worker(toy(), Limits(1.0, 1 << 30), threading.Event()) as worker:
+        attempt = worker.execute(_request(report).parts)
+        assert [(r.fields["runs"], r.values) for r in attempt.reports] == [(3, [[None]])]
+        assert len(attempt.outputs) == 1
+        assert worker.execute(_request(laps).parts).outcome is Outcome.OK
+
+
+def test_an_operation_that_a_worker_lacks_is_our_own_error(toy):
+    from backends.frame import Frame, encode
+
+    with Worker(toy(), Limits(20.0, 1 << 30), threading.Event()) as worker:
+        attempt = worker.execute(encode(Frame("dream", blob=b"model")))
+        assert (attempt.outcome, worker.alive) == (Outcome.ERROR, True)
+        assert "dream" in attempt.message

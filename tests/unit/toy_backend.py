@@ -65,6 +65,24 @@ def unknown_operation() -> None:
     time.sleep(1000)
 
 
+def report() -> None:
+    from backends.frame import Frame, encode
+
+    for part in encode(Frame("report", {"runs": 3}, [[None]])):
+        os.write(channel(), part)
+
+
+def laps() -> None:
+    from backends.frame import Frame, encode
+
+    for _ in range(3):
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            pass
+        for part in encode(Frame("lap")):
+            os.write(channel(), part)
+
+
 def deaf() -> None:
     os.close(channel())
     time.sleep(1000)
@@ -124,6 +142,8 @@ ACTIONS = {
     "garble": garble,
     "wrong_fields": wrong_fields,
     "unknown_operation": unknown_operation,
+    "report": report,
+    "laps": laps,
     "deaf": deaf,
     "child_and_crash": child_and_crash,
     "crash_once": crash_once,
