@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from backends.protocol import Outcome
 from fuzz.case import Case, data_sets_of, read_inputs
 from fuzz.errors import CaseError, UsageError
 from fuzz.execute.run import execute
+from fuzz.execute.worker import Limits as WorkerLimits
+from fuzz.explain import Explainer
 from fuzz.judge.run import judge_alone
-from fuzz.judge.verdict import Word
-from fuzz.pool import process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 from fuzz.values import encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from backends.tensor import Tensor, Value
+    from backends.tensor import Tensor
     from fuzz.execute.target import Target
     from fuzz.judge.judge import Oracle
     from fuzz.judge.verdict import Verdict
@@ -37,9 +35,6 @@ __all__ = ["Limits", "check_model"]
 
 _OPEN_DIM = 2  # the size of a dim that the model leaves open, where inputs are made up
 _LARGEST_INPUT = 1 << 28  # elements
-_MEMORY = 8 << 30  # bytes of address space of a process that parses the model
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +67,8 @@ def check_model(
         with Store.open(scratch, create=True) as store:
             execute([case], targets, store=store, timeout=limits.timeout, memory=limits.memory)
         verdicts = judge_alone(scratch, case, oracle)
-        for number, verdict in enumerate(verdicts):
-            if verdict.verdict in {Word.WRONG, Word.SUSPECT}:
-                target = next(target for target in targets if target.canonical == verdict.target)
-                verdicts[number] = replace(verdict, node=_first_divergence(case, verdict, target, limits, scratch))
-    return verdicts
+    with Explainer(targets, WorkerLimits(limits.timeout, limits.memory << 20)) as explainer:
+        return list(explainer.with_nodes({case.id: case}, verdicts))
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------
@@ -120,52 +112,3 @@ def _value(model: Path, port: Port) -> Tensor:
     seed = int.from_bytes(hashlib.sha256(port.name.encode("utf-8", "surrogateescape")).digest()[:4], "little")
     recipe = Recipe("spread", seed, -1.0, 1.0) if dtype.is_float else Recipe("whole", seed, 0.0, 1.0)
     return to_tensor(fill(recipe, shape, dtype), dtype)
-
-
-# --- where it begins ---------------------------------------------------------------------------------------------
-
-
-def _first_divergence(case: Case, verdict: Verdict, target: Target, limits: Limits, scratch: Path) -> str | None:
-    """Run the model once more with every intermediate value exposed; None where that tells nothing."""
-    exposed_path = scratch / "exposed.onnx"
-    names = _apart(_expose, case.model_path, case.folder, exposed_path)
-    if names is None:
-        return None
-    again = Case(f"{case.id}, exposed", case.folder, exposed_path, (case.data_sets[verdict.data_set],))
-    with Store.open(scratch, create=True) as store:
-        execute([again], [target], store=store, timeout=limits.timeout, memory=limits.memory, force=True)
-        execution = next(e for e in store.executions(again.id) if e.target == target.canonical)
-    if execution.outcome is not Outcome.OK:
-        return None
-    ports = read_signature(case.model_path).inputs
-    inputs = dict(zip((port.name for port in ports), read_inputs(case, again.data_sets[0]), strict=False))
-    return _apart(_diverge, exposed_path, names, inputs, execution.outputs[0], target.canonical, case.folder)
-
-
-def _apart(function: Callable[..., T], *arguments: Any) -> T | None:
-    """Call a function that parses the model in a process of its own; None where that is the end of the process."""
-    with process_pool(1, memory=_MEMORY) as pool:
-        try:
-            return pool.submit(function, *arguments).result()
-        except BrokenProcessPool:
-            return None
-
-
-def _expose(model: Path, folder: Path, to: Path) -> tuple[str, ...] | None:
-    from fuzz.judge.divergence import expose
-
-    try:
-        exposed = expose(model.read_bytes(), str(folder))
-    except Exception:  # noqa: BLE001 - a model that the reference cannot read has a verdict that says so
-        return None
-    to.write_bytes(exposed.model)
-    return exposed.names
-
-
-def _diverge(
-    exposed: Path, names: tuple[str, ...], inputs: dict[str, Value], outputs: tuple[Value, ...], target: str,
-    folder: Path,
-) -> str:  # fmt: skip
-    from fuzz.judge.divergence import Exposed, first_divergence
-
-    return str(first_divergence(Exposed(exposed.read_bytes(), names), inputs, outputs, target, str(folder)))

@@ -13,6 +13,7 @@ from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
     from fuzz.judge.judge import Oracle
+    from fuzz.judge.run import Judgement
 
 __all__ = ["command", "oracle_from", "oracle_options"]
 
@@ -63,6 +64,11 @@ def oracle_from(oracle: str, rtol: float | None, atol: float | None, against: st
     metavar="FILE",
     help="Write a page with the verdicts, the findings and a picture of each graph.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Run what is wrong again, in pieces, and name the node at which it parts from the reference.",
+)
 @jobs_option
 @json_option
 def command(
@@ -72,6 +78,7 @@ def command(
     atol: float | None,
     against: str | None,
     html: Path | None,
+    explain: bool,
     jobs: int | None,
     as_json: bool,
 ) -> int:
@@ -92,6 +99,8 @@ def command(
     chosen = oracle_from(oracle, rtol, atol, against)
     with progress_bar("judging", len(find_cases(root))) as progress:
         judgement = judge_root(root, chosen, jobs=jobs or len(os.sched_getaffinity(0)), progress=progress)
+    if explain:
+        judgement = _explained(root, judgement)
     if html is not None:
         from fuzz.report.page import write_page
 
@@ -112,3 +121,29 @@ def command(
     if html is not None:
         echo(f"page: {html}")
     return 1 if findings else 0
+
+
+def _explained(root: Path, judgement: Judgement) -> Judgement:
+    """The same with the nodes of wrong answers; the store gets them too."""
+    from dataclasses import replace
+
+    from fuzz.case import find_cases
+    from fuzz.cli.progress import progress_bar
+    from fuzz.execute.target import parse_targets
+    from fuzz.execute.worker import Limits
+    from fuzz.explain import EXPLAINED, Explainer
+    from fuzz.judge.verdict import REFERENCE
+    from fuzz.store import Store
+
+    wanted = [v for v in judgement.verdicts if v.verdict in EXPLAINED and v.oracle == REFERENCE]
+    targets = parse_targets(tuple(sorted({v.target for v in wanted})))
+    cases = {case.id: case for case in find_cases(root)}
+    nodes = {}
+    with Explainer(targets, Limits(60.0, 4 << 30)) as explainer, progress_bar("explaining", len(wanted)) as advance:
+        for verdict in explainer.with_nodes(cases, wanted):
+            nodes[verdict.case, verdict.target] = verdict
+            advance(1)
+    with Store.open(root) as store:
+        store.record_verdicts(nodes.values())
+    verdicts = (nodes.get((v.case, v.target), v) if v.oracle == REFERENCE else v for v in judgement.verdicts)
+    return replace(judgement, verdicts=tuple(verdicts))

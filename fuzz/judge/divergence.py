@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 
 import onnx
 import onnx.shape_inference
+from onnx import helper
 
-from abstract.program import Program, parse
+from abstract.dtypes import BY_NAME
+from abstract.program import parse
+from backends.tensor import Tensor
 from fuzz.judge.compare import Comparison, compare
 from fuzz.judge.judge import reference_values
 from fuzz.judge.verdict import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from abstract.program import Step
     from backends.tensor import Value
 
-__all__ = ["Divergence", "Exposed", "expose", "first_divergence"]
+__all__ = ["Divergence", "Exposed", "alone", "cuts", "expose", "first_divergence", "parts"]
+
+_BAD = frozenset({Word.WRONG, Word.SUSPECT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,10 @@ class Exposed:
 class Divergence:
     """The first node, in topological order, with an output that the bound does not allow.
 
-    ``hidden`` says that there is none: with its intermediates exposed the target answers correctly, so the fault lies
-    in an optimisation that exposing them prevents.
+    ``hidden`` says that with all intermediates exposed the target answers correctly, so the fault lies in an
+    optimisation that exposing them prevents; the node is then the first at which the model, cut off behind it, is
+    wrong, or empty where no cut shows the fault. ``alone`` is whether the node by itself is wrong on the inputs that it
+    had; None where that was not tried. ``dtypes`` are the element types of the node's inputs.
     """
 
     node: str
@@ -42,11 +50,17 @@ class Divergence:
     output: str
     comparison: Comparison | None
     hidden: bool = False
+    alone: bool | None = None
+    dtypes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        where = f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
         if self.hidden:
-            return "none: with all intermediate values exposed the answer is right; an optimisation is at fault"
-        return f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
+            cause = "with all intermediate values exposed the answer is right; an optimisation is at fault"
+            return f"{where}, of the model cut off behind it: {cause}" if self.operator else f"none: {cause}"
+        if self.alone is None:
+            return where
+        return where + ("; the node alone is wrong too" if self.alone else "; the node alone is right")
 
 
 def expose(model: bytes, folder: str = "") -> Exposed:
@@ -74,14 +88,41 @@ def expose(model: bytes, folder: str = "") -> Exposed:
     return Exposed(proto.SerializeToString(deterministic=True), tuple(names))
 
 
-def first_divergence(
-    exposed: Exposed, inputs: Mapping[str, Value], outputs: Sequence[Value], target: str, folder: str = ""
-) -> Divergence:
-    """The node at which a target's exposed values first part from the reference.
+def cuts(exposed: Exposed) -> Iterator[Exposed]:
+    """For each tensor in topological order the model that computes it alone, with its ancestors and nothing else."""
+    whole = onnx.ModelProto.FromString(exposed.model)
+    makers = {name: node for node in whole.graph.node for name in node.output if name}
+    for output in whole.graph.output:
+        wanted, todo = set(), [output.name]
+        while todo:
+            maker = makers.get(todo.pop())
+            if maker is not None and id(maker) not in wanted:
+                wanted.add(id(maker))
+                todo.extend(_reads(maker))
+        proto = onnx.ModelProto()
+        proto.CopyFrom(whole)
+        kept = [node for node in whole.graph.node if id(node) in wanted]
+        del proto.graph.node[:], proto.graph.output[:]
+        proto.graph.node.extend(kept)
+        proto.graph.output.append(output)
+        yield Exposed(proto.SerializeToString(deterministic=True), (output.name,))
 
-    ``outputs`` are what the target gave for the exposed model on ``inputs``, in the order of ``exposed.names``.
-    """
-    program: Program = parse(onnx.ModelProto.FromString(exposed.model), folder)
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that a node reads, those that its bodies capture included (and their own, which do no harm)."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from _reads(inner)
+            yield from (output.name for output in body.output)
+
+
+def parts(
+    exposed: Exposed, inputs: Mapping[str, Value], outputs: Sequence[Value], target: str, folder: str = ""
+) -> tuple[Step, str, Comparison] | None:
+    """The first step and output at which a target's values part from the reference, None where none does."""
+    program = parse(onnx.ModelProto.FromString(exposed.model), folder)
     values = reference_values(program, inputs, target)
     answers = dict(zip(exposed.names, outputs, strict=True))
     for step in program.steps:
@@ -89,6 +130,49 @@ def first_divergence(
             if name not in answers:
                 continue
             found = compare(answers[name], values[name])
-            if found.word in (Word.WRONG, Word.SUSPECT):
-                return Divergence(step.node.name, step.node.op_type, name, found)
-    return Divergence("", "", "", None, hidden=True)
+            if found.word in _BAD:
+                return step, name, found
+    return None
+
+
+def first_divergence(
+    exposed: Exposed, inputs: Mapping[str, Value], outputs: Sequence[Value], target: str, folder: str = ""
+) -> Divergence:
+    """The node at which a target's exposed values first part from the reference.
+
+    ``outputs`` are what the target gave for the exposed model on ``inputs``, in the order of ``exposed.names``.
+    """
+    found = parts(exposed, inputs, outputs, target, folder)
+    if found is None:
+        return Divergence("", "", "", None, hidden=True)
+    step, name, comparison = found
+    dtypes = tuple(d.name for d in step.input_dtypes if d is not None)
+    return Divergence(step.node.name, step.node.op_type, name, comparison, dtypes=dtypes)
+
+
+def alone(exposed: Exposed, output: str, known: Mapping[str, Value]) -> tuple[Exposed, dict[str, Value]] | None:
+    """The node that computes a tensor as a model of its own, with its inputs; ``known`` are inputs and exposed values.
+
+    None where the node reads what is not known as a tensor (a sequence, a value that a body captures).
+    """
+    proto = onnx.ModelProto.FromString(exposed.model)
+    node = next(n for n in proto.graph.node if output in n.output)
+    constants = {c.name: c for c in proto.graph.initializer}
+    reads = [name for name in dict.fromkeys(_reads(node)) if name not in constants]
+    if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+        return None
+    feeds = {name: value for name in reads if isinstance(value := known.get(name), Tensor)}
+    if len(feeds) != len(reads):
+        return None
+    outputs = [info for info in proto.graph.output if info.name in node.output]
+    kept = [constants[name] for name in dict.fromkeys(node.input) if name in constants]
+    del proto.graph.node[:], proto.graph.output[:], proto.graph.input[:], proto.graph.initializer[:]
+    del proto.graph.value_info[:]
+    proto.graph.node.append(node)
+    proto.graph.initializer.extend(kept)
+    proto.graph.output.extend(outputs)
+    for name, value in feeds.items():
+        code = BY_NAME[value.element_type].code
+        proto.graph.input.append(helper.make_tensor_value_info(name, code, list(value.shape)))
+    names = tuple(info.name for info in outputs)
+    return Exposed(proto.SerializeToString(deterministic=True), names), dict(feeds)

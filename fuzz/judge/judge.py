@@ -184,7 +184,10 @@ class _Judge:
     def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
         result = {id(e): self.one(e, executions) for e in executions}
         disputed = self.disputed(executions, list(result.values()))
-        return {k: _disputed(v) for k, v in result.items()} if disputed else result
+        if disputed:
+            return {k: _disputed(v) for k, v in result.items()}
+        agreeing = sorted(v.target for v in result.values() if v.verdict == Word.OK)
+        return {k: _outvoted(v, agreeing) for k, v in result.items()}
 
     def one(self, execution: Execution, executions: Sequence[Execution]) -> Verdict:
         """The worst of all outputs of all data sets."""
@@ -279,6 +282,15 @@ def _second(found: Comparison, second: Comparison) -> Comparison:
 
 def _disputed(verdict: Verdict) -> Verdict:
     return replace(verdict, verdict=Word.DISPUTE.value, message="all backends agree, and not with the reference")
+
+
+def _outvoted(verdict: Verdict, agreeing: Sequence[str]) -> Verdict:
+    """Who is wrong: a target that differs from the reference while other backends give what the reference does."""
+    others = [target for target in agreeing if base_name(target) != base_name(verdict.target)]
+    if verdict.verdict not in (Word.WRONG, Word.SUSPECT) or not others:
+        return verdict
+    told = f"{', '.join(others)} {'agrees' if len(others) == 1 else 'agree'} with the reference"
+    return replace(verdict, message=f"{verdict.message}; {told}" if verdict.message else told)
 
 
 def _plain(value: Value) -> Bounded:

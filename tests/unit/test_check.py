@@ -57,11 +57,11 @@ def test_a_sound_model_is_ok_and_names_no_node(check):
 def test_the_first_wrong_node_is_named_though_later_ones_are_off_too(check):
     verdict = check("Neg", "Sin", "Neg", "Abs")
     assert (verdict.verdict, verdict.output) == ("wrong", "v4")
-    assert verdict.node == "Sin 'n1', output 'v2'"
+    assert verdict.node == "Sin 'n1', output 'v2'; the node alone is wrong too"
 
 
 def test_weights_that_lie_beside_the_model_are_found(check):
-    assert check("Neg", "Sin", external=True).node == "Sin 'n1', output 'v2'"
+    assert check("Neg", "Sin", external=True).node == "Sin 'n1', output 'v2'; the node alone is wrong too"
 
 
 def test_a_fault_that_hides_once_values_are_exposed_is_told_as_such(check):

@@ -1,0 +1,180 @@
+"""Where a wrong answer begins, found by running pieces of the model again on the target that gave it.
+
+Workers run the pieces; a process of its own parses models and judges, since a stranger's model may end it.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from backends.frame import Frame, FrameError, encode
+from backends.protocol import Outcome
+from fuzz.case import read_inputs
+from fuzz.execute.worker import Limits, Worker, WorkerError
+from fuzz.judge.verdict import Word
+from fuzz.pool import process_pool
+from fuzz.signature import read_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import ProcessPoolExecutor
+    from types import TracebackType
+
+    from backends.tensor import Value
+    from fuzz.case import Case
+    from fuzz.execute.target import Target
+    from fuzz.judge.divergence import Divergence, Exposed
+    from fuzz.judge.verdict import Verdict
+
+__all__ = ["EXPLAINED", "Explainer"]
+
+EXPLAINED = frozenset({Word.WRONG, Word.SUSPECT})
+"""The verdicts of which a node can be named."""
+
+_MEMORY = 8 << 30  # bytes of address space of the process that parses
+_CUTS = 64  # cut-off models that are tried at most
+
+T = TypeVar("T")
+
+
+class Explainer:
+    """Finds the node at which targets part from the reference. A context manager: it holds a worker a target."""
+
+    def __init__(self, targets: Sequence[Target], limits: Limits) -> None:
+        self._targets = {target.canonical: target for target in targets}
+        self._limits = limits
+        self._workers: dict[str, Worker] = {}
+        self._pool: ExitStack | None = None
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+        self._close_pool()
+
+    def explain(self, case: Case, verdict: Verdict) -> Divergence | None:
+        """The node at which a wrong or suspect answer begins; None where that cannot be told.
+
+        The model runs with all intermediate values exposed. If that is right, it runs cut off behind each of them in
+        turn. The node that was found runs once more by itself on the inputs that it had.
+        """
+        target = self._targets.get(verdict.target)
+        if target is None or verdict.verdict not in EXPLAINED or verdict.data_set >= len(case.data_sets):
+            return None
+        folder = str(case.folder.resolve())
+        exposed = self._apart(_expose, case.model_path.read_bytes(), folder)
+        if exposed is None:
+            return None
+        ports = read_signature(case.model_path).inputs
+        values = read_inputs(case, case.data_sets[verdict.data_set])
+        inputs = dict(zip((port.name for port in ports), values, strict=False))
+        outputs = self._run(target, exposed.model, list(values), folder)
+        if outputs is None:
+            return None
+        found = self._apart(_diverge, exposed, inputs, outputs, target.canonical, folder)
+        if found is None:
+            return None
+        if found.hidden:
+            return self._cut(target, exposed, inputs, folder) or found
+        return self._by_itself(target, exposed, found, {**inputs, **dict(zip(exposed.names, outputs, strict=True))})
+
+    def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+        """The verdicts, those of which a node can be told with it."""
+        for verdict in verdicts:
+            found = self.explain(cases[verdict.case], verdict) if verdict.case in cases else None
+            yield verdict if found is None else replace(verdict, node=str(found))
+
+    def _cut(self, target: Target, exposed: Exposed, inputs: Mapping[str, Value], folder: str) -> Divergence | None:
+        for piece in (self._apart(_cuts, exposed) or ())[:_CUTS]:
+            outputs = self._run(target, piece.model, list(inputs.values()), folder)
+            if outputs is None:
+                continue
+            found = self._apart(_diverge, piece, dict(inputs), outputs, target.canonical, folder)
+            if found is not None and not found.hidden:
+                return replace(found, hidden=True)
+        return None
+
+    def _by_itself(
+        self, target: Target, exposed: Exposed, found: Divergence, known: Mapping[str, Value]
+    ) -> Divergence:
+        piece = self._apart(_alone, exposed, found.output, dict(known))
+        outputs = None if piece is None else self._run(target, piece[0].model, list(piece[1].values()), None)
+        if piece is None or outputs is None:
+            return found
+        again = self._apart(_diverge, piece[0], piece[1], outputs, target.canonical, "")
+        if again is None:
+            return found
+        return replace(found, alone=not again.hidden)
+
+    def _run(self, target: Target, model: bytes, inputs: list[Value], folder: str | None) -> tuple[Value, ...] | None:
+        """A model's outputs on a target, None where it does not run."""
+        try:
+            request = encode(Frame("execute", {"folder": folder}, [inputs], model))
+        except FrameError:
+            return None
+        worker = self._workers.get(target.canonical)
+        if worker is None or not worker.alive:
+            try:
+                worker = self._workers[target.canonical] = Worker(target, self._limits, threading.Event())
+            except WorkerError:
+                return None
+        attempt = worker.execute(request)
+        return attempt.outputs[0] if attempt.outcome is Outcome.OK and attempt.outputs else None
+
+    def _apart(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """Call a function that parses a model in the process for it; None where it cannot, or dies of it."""
+        if self._executor is None:
+            self._pool = ExitStack()
+            self._executor = self._pool.enter_context(process_pool(1, memory=_MEMORY))
+        try:
+            return self._executor.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            self._close_pool()
+            return None
+
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = self._executor = None
+
+
+def _expose(model: bytes, folder: str) -> Exposed | None:
+    from fuzz.judge.divergence import expose
+
+    try:
+        return expose(model, folder)
+    except Exception:  # noqa: BLE001 - a model that the reference cannot read has a verdict that says so
+        return None
+
+
+def _cuts(exposed: Exposed) -> list[Exposed]:
+    from fuzz.judge.divergence import cuts
+
+    return list(cuts(exposed))
+
+
+def _alone(exposed: Exposed, output: str, known: dict[str, Value]) -> tuple[Exposed, dict[str, Value]] | None:
+    from fuzz.judge.divergence import alone
+
+    return alone(exposed, output, known)
+
+
+def _diverge(
+    exposed: Exposed, inputs: dict[str, Value], outputs: tuple[Value, ...], target: str, folder: str
+) -> Divergence | None:
+    from fuzz.judge.divergence import first_divergence
+
+    try:
+        return first_divergence(exposed, inputs, outputs, target, folder)
+    except Exception:  # noqa: BLE001 - the reference cannot run this piece: nothing is known of it
+        return None
