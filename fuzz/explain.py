@@ -85,7 +85,7 @@ class Explainer:
         if found is None:
             return None
         if found.hidden:
-            return self._cut(target, exposed, inputs, folder) or found
+            return self._cut(target, exposed, inputs, folder) or self._again(target, case, inputs, folder) or found
         return self._by_itself(target, exposed, found, {**inputs, **dict(zip(exposed.names, outputs, strict=True))})
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
@@ -103,6 +103,17 @@ class Explainer:
             if found is not None and not found.hidden:
                 return replace(found, hidden=True)
         return None
+
+    def _again(
+        self, target: Target, case: Case, inputs: Mapping[str, Value], folder: str
+    ) -> Divergence | None:
+        """What says that the fault is gone, None where it is there again."""
+        whole = self._apart(_whole, case.model_path.read_bytes())
+        outputs = None if whole is None else self._run(target, whole.model, list(inputs.values()), folder)
+        if whole is None or outputs is None:
+            return None
+        found = self._apart(_diverge, whole, dict(inputs), outputs, target.canonical, folder)
+        return replace(found, gone=True) if found is not None and found.hidden else None
 
     def _by_itself(
         self, target: Target, exposed: Exposed, found: Divergence, known: Mapping[str, Value]
@@ -155,6 +166,14 @@ def _expose(model: bytes, folder: str) -> Exposed | None:
         return expose(model, folder)
     except Exception:  # noqa: BLE001 - a model that the reference cannot read has a verdict that says so
         return None
+
+
+def _whole(model: bytes) -> Exposed:
+    import onnx
+
+    from fuzz.judge.divergence import Exposed
+
+    return Exposed(model, tuple(output.name for output in onnx.ModelProto.FromString(model).graph.output))
 
 
 def _cuts(exposed: Exposed) -> list[Exposed]:

@@ -42,7 +42,8 @@ class Divergence:
     ``hidden`` says that with all intermediates exposed the target answers correctly, so the fault lies in an
     optimisation that exposing them prevents; the node is then the first at which the model, cut off behind it, is
     wrong, or empty where no cut shows the fault. ``alone`` is whether the node by itself is wrong on the inputs that it
-    had; None where that was not tried. ``dtypes`` are the element types of the node's inputs.
+    had; None where that was not tried. ``gone`` says that the model as it was, run again, gives the right answer.
+    ``dtypes`` are the element types of the node's inputs.
     """
 
     node: str
@@ -51,9 +52,12 @@ class Divergence:
     comparison: Comparison | None
     hidden: bool = False
     alone: bool | None = None
+    gone: bool = False
     dtypes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if self.gone:
+            return "none: run again, the answer is right"
         where = f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
         if self.hidden:
             cause = "with all intermediate values exposed the answer is right; an optimisation is at fault"
@@ -158,7 +162,9 @@ def alone(exposed: Exposed, output: str, known: Mapping[str, Value]) -> tuple[Ex
     proto = onnx.ModelProto.FromString(exposed.model)
     node = next(n for n in proto.graph.node if output in n.output)
     constants = {c.name: c for c in proto.graph.initializer}
-    reads = [name for name in dict.fromkeys(_reads(node)) if name not in constants]
+    makers = [n for n in proto.graph.node if n.op_type == "Constant" and n.output[0] in node.input]
+    have = {*constants, *(maker.output[0] for maker in makers)}
+    reads = [name for name in dict.fromkeys(_reads(node)) if name not in have]
     if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
         return None
     feeds = {name: value for name in reads if isinstance(value := known.get(name), Tensor)}
@@ -168,7 +174,7 @@ def alone(exposed: Exposed, output: str, known: Mapping[str, Value]) -> tuple[Ex
     kept = [constants[name] for name in dict.fromkeys(node.input) if name in constants]
     del proto.graph.node[:], proto.graph.output[:], proto.graph.input[:], proto.graph.initializer[:]
     del proto.graph.value_info[:]
-    proto.graph.node.append(node)
+    proto.graph.node.extend([*makers, node])
     proto.graph.initializer.extend(kept)
     proto.graph.output.extend(outputs)
     for name, value in feeds.items():

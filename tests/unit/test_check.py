@@ -67,6 +67,7 @@ def test_weights_that_lie_beside_the_model_are_found(check):
 def test_a_fault_that_hides_once_values_are_exposed_is_told_as_such(check):
     verdict = check("Abs", "Sin", names={"Sin": "hide"})
     assert verdict.verdict == "wrong"
+    assert verdict.node.startswith("Sin 'hide', output 'v2', of the model cut off behind it")
     assert "exposed the answer is right" in verdict.node
 
 

@@ -13,7 +13,7 @@ from backends.tensor import from_numpy, to_numpy
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case, to_tensor
 from fuzz.generate.settings import Settings
-from fuzz.judge.divergence import Divergence, expose, first_divergence
+from fuzz.judge.divergence import Divergence, alone, cuts, expose, first_divergence
 from fuzz.judge.judge import reference_values
 from fuzz.judge.verdict import Word
 
@@ -151,3 +151,46 @@ class TestFirstDivergence:
         text = str(Divergence("", "Relu", "y3", None))
         assert "Relu" in text
         assert "'y3'" in text
+
+
+class TestPieces:
+    def test_each_cut_computes_one_value_with_its_ancestors_alone(self, chain):
+        found = list(cuts(expose(chain)))
+        assert [piece.names for piece in found] == [("a",), ("b",), ("c",), ("y",)]
+        graphs = [onnx.ModelProto.FromString(piece.model).graph for piece in found]
+        assert [[n.op_type for n in g.node] for g in graphs] == [
+            ["Neg"],
+            ["Constant", "Neg", "Mul"],
+            ["Constant", "Neg", "Mul", "Greater"],
+            ["Constant", "Neg", "Mul", "Greater", "Where"],
+        ]
+        assert all([o.name for o in g.output] == list(p.names) for g, p in zip(graphs, found, strict=True))
+
+    def test_what_a_body_captures_is_an_ancestor(self, model):
+        t, e = (helper.make_tensor_value_info(name, 1, [4]) for name in "te")
+        branch = helper.make_graph([node("Neg", ["a"], ["t"])], "then", [], [t])
+        other = helper.make_graph([node("Abs", ["x"], ["e"])], "else", [], [e])
+        nodes = [node("Exp", ["x"], ["a"]), node("If", ["q"], ["y"], then_branch=branch, else_branch=other)]
+        made = model(nodes, [("x", "float", [4]), ("q", "bool", [])], [("y", "float", [4])])
+        exposed = expose(made)
+        last = onnx.ModelProto.FromString(list(cuts(exposed))[-1].model)
+        assert [n.op_type for n in last.graph.node] == ["Exp", "If"]
+        assert alone(exposed, "y", {"x": from_numpy(X), "q": from_numpy(np.ones((), bool))}) is None
+
+    def test_a_node_alone_has_the_inputs_that_it_had(self, chain):
+        exposed = expose(chain)
+        inputs = {"x": from_numpy(X)}
+        known = {**inputs, **dict(zip(exposed.names, answers(exposed, inputs), strict=True))}
+        piece, feeds = alone(exposed, "b", known)
+        proto = onnx.ModelProto.FromString(piece.model)
+        onnx.checker.check_model(proto, full_check=True)
+        assert [n.op_type for n in proto.graph.node] == ["Constant", "Mul"]
+        assert list(feeds) == ["a"]
+        assert first_divergence(piece, feeds, answers(piece, feeds), "").hidden
+        assert alone(exposed, "b", inputs) is None
+
+    def test_weights_stay_weights(self, model):
+        made = model([node("Add", ["x", "w"], ["y"])], [("x", "float", [4])], [("y", "float", [4])], {"w": X})
+        piece, feeds = alone(expose(made), "y", {"x": from_numpy(X)})
+        assert list(feeds) == ["x"]
+        assert [i.name for i in onnx.ModelProto.FromString(piece.model).graph.initializer] == ["w"]
