@@ -1,6 +1,7 @@
 # make demo    models, four targets, a verdict table and a page; needs Python 3.11 or later and nothing else
 # make test    all that the project checks: linters, types, the direction of imports, tests with coverage
 # make bench   the figures of docs/benchmarks.md
+# make campaign-oracle   50,000 cases on real compilers, every distinct wrong answer (hours; goes on where it was)
 # make lint    the first half of `make test`
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench campaign-oracle clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -30,6 +31,10 @@ lint: .venv/installed-test
 
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
+
+campaign-oracle: .venv/installed-test
+	$(BIN)/python benchmarks/campaign.py run
+	$(BIN)/python benchmarks/campaign.py report
 
 clean:
 	rm -rf .venv build
