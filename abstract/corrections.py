@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_loop import Loop as _Loop
+from onnx.reference.ops.op_scatter_elements import ScatterElements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from onnx.reference.op_run import OpRun
 
 __all__ = ["CORRECTED"]
 
@@ -46,4 +46,27 @@ class Loop(_Loop):
         return outputs
 
 
-CORRECTED: tuple[type[OpRun], ...] = (Loop,)
+class Optional(OpRun):
+    """The element itself, or None where there is none.
+
+    ONNX, Operators.md, Optional: "Constructs an optional-type value containing either an empty optional of a certain
+    type specified by the attribute, or a non-empty value containing the input element." onnx 1.23 gives a list of one
+    element, which is a sequence.
+    """
+
+    def _run(self, x: Any = None, **_type: Any) -> tuple[Any, ...]:
+        return (x,)
+
+    def _check_and_fix_outputs(self, res: tuple[Any, ...]) -> tuple[Any, ...]:
+        return res
+
+
+class Scatter(ScatterElements):
+    """ScatterElements by its old name, which onnx 1.23 lacks.
+
+    ONNX, Changelog.md, Scatter-11: "This operator is deprecated. Please use ScatterElements, which provides the same
+    functionality."
+    """
+
+
+CORRECTED: tuple[type[OpRun], ...] = (Loop, Optional, Scatter)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from abstract.operator import Array, Bound
 
-__all__ = ["RANDOM", "Unrunnable", "run_node"]
+__all__ = ["RANDOM", "Unrunnable", "draws", "run_node"]
 
 RANDOM = frozenset({
     "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
@@ -92,9 +92,6 @@ def run_node(
             yield Bounded(None, 0.0, None)
             continue
         result = results[name]
-        if node.op_type == "Optional" and not node.domain and isinstance(result, list) and len(result) == 1:
-            # ONNX's reference wraps the element of an optional in a list.
-            result = feeds[node.input[0]] if node.input else None
         dtype = step.output_dtypes[position] or _dtype_of(result)
         if isinstance(result, list) or result is None or dtype is None:
             yield Bounded(result, np.inf if open_ or inexact else 0.0, dtype, shaped)
@@ -130,6 +127,11 @@ def _movable(value: Bounded) -> bool:
     """Whether an inexact value is a tensor of floats in intervals, which trials can sample; else it is unknown."""
     known = value.dtype is not None and value.dtype.is_float and isinstance(value.value, np.ndarray)
     return known and bool(np.isfinite(value.bound).all())
+
+
+def draws(model: onnx.ModelProto) -> bool:
+    """Whether random numbers are drawn anywhere in a model."""
+    return any(_is_random(node, model.functions) for node in model.graph.node)
 
 
 def _is_random(node: onnx.NodeProto, functions: Iterable[onnx.FunctionProto]) -> bool:

@@ -1,7 +1,8 @@
-"""ONNX's own operator tests (`onnx.backend.test.case.node`, about 1,900), as models and files of values.
+"""ONNX's own tests, as models and files of values.
 
-The onnx package makes them when it is asked, each from numpy's legacy generator with a fixed seed, so the same release
-of onnx gives the same bytes.
+About 1,900 operator tests (``onnx.backend.test.case.node``), which the onnx package makes when it is asked, each from
+numpy's legacy generator with a fixed seed, so that the same release of onnx gives the same bytes; and 140 small models
+that it carries with it (``onnx/backend/test/data``: "simple", and what PyTorch once exported).
 """
 
 from __future__ import annotations
@@ -9,14 +10,22 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import onnx
 
-__all__ = ["OperatorTest", "operator_tests"]
+__all__ = ["DISPUTES", "OperatorTest", "model_tests", "operator_tests"]
+
+DISPUTES: Mapping[str, str] = MappingProxyType({})
+"""Tests that are at fault, by name: what the specification says instead, and where."""
+
+_CARRIED = ("simple", "pytorch-converted", "pytorch-operator")
+"""The folders of small models with their inputs and outputs; the others ("real", "light") hold large ones without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,28 @@ def operator_tests(pattern: str = "*") -> Iterator[OperatorTest]:
             test.rtol,
             test.atol,
         )
+
+
+def model_tests(pattern: str = "*") -> Iterator[OperatorTest]:
+    """The small models that the onnx package carries, those whose name matches a glob, sorted by name."""
+    from onnx.backend.test.loader import load_model_tests
+
+    tests = [test for kind in _CARRIED for test in load_model_tests(kind=kind)]
+    for test in sorted(tests, key=lambda test: test.name):
+        if not fnmatchcase(test.name, pattern):
+            continue
+        folder = Path(test.model_dir or "")
+        files = {
+            role: tuple(path.read_bytes() for path in sorted(folder.glob(f"test_data_set_0/{role}_*.pb"), key=_number))
+            for role in ("input", "output")
+        }
+        model = (folder / "model.onnx").read_bytes()
+        yield OperatorTest(test.name, model, files["input"], files["output"], test.rtol, test.atol)
+
+
+def _number(path: Path) -> int:
+    """The N of input_N.pb."""
+    return int(path.stem.rpartition("_")[2])
 
 
 def _file(port: onnx.ValueInfoProto, value: Any) -> bytes:

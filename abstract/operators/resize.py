@@ -1,7 +1,8 @@
 """Resize: nearest, linear and cubic interpolation, axis by axis.
 
 What the specification leaves open (hazards H5.12 to H5.17) is not proposed, and where a foreign model has it
-the bound says so: coordinates that rounding may push over a step, the scale where the output size is no multiple.
+the bound says so: coordinates that rounding may push over a step, and both readings of a scale whose product with the
+size is no whole number.
 Regions of interest and antialiasing are left to ONNX's own reference.
 """
 
@@ -20,7 +21,7 @@ from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, 
 from abstract.operators.axes import operand, pinned, spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from abstract.types import Shape
 
@@ -31,45 +32,54 @@ FLOAT = (Kind.FLOAT,)
 
 
 class _Axis:
-    """One resized axis: sizes, scale, the source coordinate of each output position and how far it may err."""
+    """One resized axis: sizes, scale, the source coordinate of each output position and how far it may err.
 
-    __slots__ = ("at", "axis", "error", "out", "scale", "size")
+    ``open`` where ``scale * size`` is no whole number: the text gives ``scale = length_resized / length_original`` as
+    well as a scale that is an input, and lets the resized length be "a fractional number when it is calculated out of a
+    scale factor" (Operators.md, Resize, coordinate_transformation_mode). The first reading takes the scale as given and
+    the length as it is, the ``second`` the length's ratio for the scale and, with align_corners, the fraction for the
+    length (hazard H5.14).
+    """
 
-    def __init__(self, axis: int, size: int, out: int, scale: float, mode: bytes) -> None:
-        self.axis, self.size, self.out, self.scale = axis, size, out, scale
+    __slots__ = ("at", "axis", "error", "open", "out", "size")
+
+    def __init__(self, axis: int, size: int, out: int, scale: float, mode: bytes, *, second: bool = False) -> None:
+        self.axis, self.size, self.out = axis, size, out
+        self.open = abs(scale * size - out) > 1e-5 * out and mode != b"half_pixel_symmetric"
+        length = float(out)
+        if second and self.open:
+            scale, length = out / size, scale * size
         x = np.arange(out, dtype=np.float64)
-        self.at = _COORDINATES[mode](x, size, out, scale)
+        self.at = _COORDINATES[mode](x, size, length, scale)
         # Backends work in float32, with the scale or its reciprocal; where it is a power of two, nothing rounds.
         exact = mode != b"align_corners" and np.log2(scale).is_integer()
         self.error = np.zeros(out) if exact else (np.abs(self.at) + 1) * 2.0**-22
-        if abs(scale * size - out) > 1e-5 * out and mode != b"half_pixel_symmetric":
-            self.error = np.full(out, np.inf)  # scale given or out/size: backends differ (hazard H5.14)
 
 
-def _half_pixel(x: Array, size: int, out: int, scale: float) -> Array:
+def _half_pixel(x: Array, size: int, out: float, scale: float) -> Array:
     del size, out
     return (x + 0.5) / scale - 0.5
 
 
-def _half_pixel_symmetric(x: Array, size: int, out: int, scale: float) -> Array:
+def _half_pixel_symmetric(x: Array, size: int, out: float, scale: float) -> Array:
     return size / 2 * (1 - out / (scale * size)) + (x + 0.5) / scale - 0.5
 
 
-def _pytorch_half_pixel(x: Array, size: int, out: int, scale: float) -> Array:
-    return _half_pixel(x, size, out, scale) if out > 1 else np.zeros(out)
+def _pytorch_half_pixel(x: Array, size: int, out: float, scale: float) -> Array:
+    return _half_pixel(x, size, out, scale) if x.size > 1 else np.zeros(x.size)
 
 
-def _align_corners(x: Array, size: int, out: int, scale: float) -> Array:
+def _align_corners(x: Array, size: int, out: float, scale: float) -> Array:
     del scale
-    return x * ((size - 1) / (out - 1)) if out > 1 else np.zeros(out)
+    return x * ((size - 1) / (out - 1)) if x.size > 1 else np.zeros(x.size)
 
 
-def _asymmetric(x: Array, size: int, out: int, scale: float) -> Array:
+def _asymmetric(x: Array, size: int, out: float, scale: float) -> Array:
     del size, out
     return x / scale
 
 
-_COORDINATES: Mapping[bytes, Callable[[Array, int, int, float], Array]] = MappingProxyType({
+_COORDINATES: Mapping[bytes, Callable[[Array, int, float, float], Array]] = MappingProxyType({
     b"half_pixel": _half_pixel, b"half_pixel_symmetric": _half_pixel_symmetric,
     b"pytorch_half_pixel": _pytorch_half_pixel, b"align_corners": _align_corners, b"asymmetric": _asymmetric,
 })  # fmt: skip
@@ -90,8 +100,8 @@ def _given(params: Params, name: str) -> tuple[Any, ...]:
     return tuple(params.get(name) or ())
 
 
-def _axes(run: Run) -> list[_Axis]:
-    """The geometry of every axis that is resized."""
+def _axes(run: Run, *, second: bool = False) -> list[_Axis]:
+    """The geometry of every axis that is resized, by the first or the ``second`` reading."""
     params, shape = run.params, run[0].shape
     transform = params.get("coordinate_transformation_mode", b"half_pixel")
     if transform not in _COORDINATES or params.get("antialias", 0) or 0 in shape:
@@ -103,7 +113,7 @@ def _axes(run: Run) -> list[_Axis]:
     else:
         outs, scales = _from_sizes(params, [shape[a] for a in named], sizes)
     return [
-        _Axis(a, shape[a], n, f, transform)
+        _Axis(a, shape[a], n, f, transform, second=second)
         for a, n, f in zip(named, outs, scales, strict=True)
         if n != shape[a] or f != 1.0  # the others are left as they are
     ]
@@ -178,35 +188,51 @@ def _blend(run: Run, x: Array, axis: _Axis, at: Array, weights: Array) -> Array:
 
 def _nearest(run: Run, axis: _Axis, shift: Array | float = 0.0) -> Array:
     rounding = _ROUND[run.params.get("nearest_mode", b"round_prefer_floor")]
-    at: Array = rounding(axis.at + shift)
-    return np.where(np.isfinite(at), at, 0).astype(np.int64)
+    return rounding(axis.at + shift).astype(np.int64)
 
 
 def resize(run: Run) -> tuple[Array, ...]:
     """Axis after axis: the nearest element, or the weighted sum of 2 (linear) or 4 (cubic), edges repeated."""
-    x, mode = run[0], run.params.get("mode", b"nearest")
-    if mode != b"nearest" and not run.output_dtypes[0].is_float:
+    if run.params.get("mode", b"nearest") != b"nearest" and not run.output_dtypes[0].is_float:
         raise NotCovered("interpolated integers")
-    for axis in _axes(run):
+    return (_resized(run, _axes(run)),)
+
+
+def _resized(run: Run, axes: Sequence[_Axis]) -> Array:
+    x, mode = run[0], run.params.get("mode", b"nearest")
+    for axis in axes:
         near = mode == b"nearest"
         x = _read(x, axis, _nearest(run, axis)) if near else _blend(run, x, axis, *_weights(run, axis))
-    return (x,)
+    return x
 
 
 def resize_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """What the sources' errors, the weights' and the coordinates' may do."""
+    """What the sources' errors, the weights' and the coordinates' may do; both readings, where the text has two."""
+    first = _axes(run)
+    bound = _error(run, first, y[0], e[0])
+    if not any(axis.open for axis in first):
+        return (bound,)
+    second = _axes(run, second=True)
+    other = _resized(run, second)
+    if other.dtype.kind not in "fiu":
+        return (np.where(other == y[0], bound, np.inf),)
+    apart = np.abs(other.astype(np.float64) - y[0].astype(np.float64))
+    return (np.maximum(bound, apart + _error(run, second, other, e[0])),)
+
+
+def _error(run: Run, axes: Sequence[_Axis], y: Array, e: Bound) -> Bound:
     if run.params.get("mode", b"nearest") == b"nearest":
-        return (_nearest_error(run, y[0], e[0]),)
-    return (_blend_error(run, e[0]),)
+        return _nearest_error(run, axes, y, e)
+    return _blend_error(run, axes, e)
 
 
-def _nearest_error(run: Run, y: Array, e: Bound) -> Bound:
+def _nearest_error(run: Run, axes: Sequence[_Axis], y: Array, e: Bound) -> Bound:
     """The hull of the elements that may be read where a coordinate lies within its error of a step."""
     sharp = True
     picks = []
-    for axis in _axes(run):
+    for axis in axes:
         below, at, above = (_nearest(run, axis, d) for d in (-axis.error, 0.0, axis.error))
-        steady = np.array_equal(below, above) and bool(np.isfinite(axis.error).all())
+        steady = np.array_equal(below, above)
         picks.append((axis, (at,) if steady else (below, at, above)))
         sharp = sharp and steady
     if sharp and is_exact(e):
@@ -223,12 +249,10 @@ def _nearest_error(run: Run, y: Array, e: Bound) -> Bound:
     for axis, options in picks:
         low = np.minimum.reduce([_read(low, axis, at) for at in options])
         high = np.maximum.reduce([_read(high, axis, at) for at in options])
-    if any(not np.isfinite(axis.error).all() for axis, _ in picks):
-        return np.inf
     return np.maximum(high - y, y - low)
 
 
-def _blend_error(run: Run, e: Bound) -> Bound:
+def _blend_error(run: Run, axes: Sequence[_Axis], e: Bound) -> Bound:
     """Weights err by the slope of the kernel times the coordinate's error.
 
     Where the coordinate may cross a source position, the neighbours beyond get a weight of that size as well.
@@ -242,7 +266,7 @@ def _blend_error(run: Run, e: Bound) -> Bound:
     size: Array = np.abs(run[0])
     error: Array = np.broadcast_to(np.asarray(e, dtype=np.float64), size.shape)
     clean = is_exact(e)
-    for axis in _axes(run):
+    for axis in axes:
         at, weights = _weights(run, axis)
         slack = axis.error * steep + rounding
         if run.params.get("exclude_outside", 0):
@@ -266,12 +290,12 @@ def _blend_error(run: Run, e: Bound) -> Bound:
 
 
 def steady(run: Run) -> bool:
-    """Whether no nearest source hangs on a rounded coordinate or lies outside (hazards H5.12 and H5.13)."""
+    """Whether no nearest source hangs on a rounding or a reading, or lies outside (hazards H5.12 to H5.14)."""
     if run.params.get("mode", b"nearest") != b"nearest":
         return True
     for axis in _axes(run):
         below, at, above = (_nearest(run, axis, d) for d in (-axis.error, 0.0, axis.error))
-        if not np.array_equal(below, above) or at.min() < 0 or at.max() >= axis.size:
+        if axis.open or not np.array_equal(below, above) or at.min() < 0 or at.max() >= axis.size:
             return False
     return True
 

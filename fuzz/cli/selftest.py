@@ -25,6 +25,8 @@ __all__ = ["command"]
 @click.command()
 @click.option("--null", "null", is_flag=True, help="Judge legal recomputations: nothing may be called wrong.")
 @click.option("--faults", is_flag=True, help="Plant faults: each must be found, and no clean run called wrong.")
+@click.option("--reference", is_flag=True, help="Run the reference on ONNX's own tests: it must give what they expect.")
+@click.option("--filter", "pattern", metavar="GLOB", help="Of --reference: tests by name, e.g. 'test_conv*'.")
 @click.option("--fault", "chosen", multiple=True, metavar="NAME", help="Plant this fault alone. Repeatable.")
 @click.option(
     "--backend", metavar="TARGET", help="Plant the faults in what this target gets, such as onnxruntime:opt=0."
@@ -35,12 +37,18 @@ __all__ = ["command"]
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="The first case's seed."
 )
-@click.option("--verbose", is_flag=True, help="List verdicts by operator and element type; missed faults one by one.")
+@click.option(
+    "--verbose",
+    is_flag=True,
+    help="List verdicts by operator and element type; missed faults, or tests in dispute, one by one.",
+)
 @jobs_option
 @json_option
 def command(
     null: bool,
     faults: bool,
+    reference: bool,
+    pattern: str | None,
     chosen: tuple[str, ...],
     backend: str | None,
     count: int,
@@ -49,7 +57,7 @@ def command(
     jobs: int | None,
     as_json: bool,
 ) -> int:
-    """Test the judge, with null runs (--null) or planted faults (--faults).
+    """Test the judge, with null runs (--null), planted faults (--faults) or ONNX's own tests (--reference).
 
     A null run computes generated models anew by legal means: sums in other orders and accumulators, rounding after
     each step, after each operator or (16-bit floats) not at all, last bits moved as far as the maths libraries' grants
@@ -63,11 +71,24 @@ def command(
 
     --faults --json prints {cases, clean: {VERDICT: N}, faults: {NAME: {planted, effective, found, refused,
     missed: {WHY: N}}}}.
+
+    ONNX's own tests (1,884 of operators, 140 small models) say what the reference has to give, within the bound that it
+    claims. What it gives instead is random by the specification, or in dispute (docs/disputes.md), or a failure: exit
+    code 1.
+
+    --reference --json prints {tests, pass, random, dispute, fail, unbounded, listed: [{name, result, unbounded,
+    message}]}; unbounded counts the tests of which some output has no finite bound.
     """
+    if reference:
+        if null or faults or chosen or backend:
+            raise UsageError("--reference goes without --null, --faults, --fault and --backend: run it by itself")
+        return _reference(pattern or "*", jobs or len(os.sched_getaffinity(0)), verbose, as_json)
+    if pattern is not None:
+        raise UsageError("--filter goes with --reference: generated cases have no names to filter by")
     if null and (faults or chosen or backend):
         raise UsageError("--null goes without --faults, --fault and --backend: run it by itself")
     if not (null or faults or chosen or backend):
-        raise UsageError("say what to test: --null or --faults")
+        raise UsageError("say what to test: --null, --faults or --reference")
     seeds = range(seed, seed + count)
     if null:
         return _null(seeds, jobs or len(os.sched_getaffinity(0)), verbose, as_json)
@@ -124,6 +145,32 @@ def _print_tally(tally: Tally, verbose: bool) -> None:
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     output.print(", ".join(f"{n:,} {name}" for name, n in tally.to_json().items()), highlight=False)
+
+
+# -- ONNX's own tests ------------------------------------------------------------------------------------------------
+
+
+def _reference(pattern: str, jobs: int, verbose: bool, as_json: bool) -> int:
+    from fuzz.cli.progress import progress_bar
+    from fuzz.cli.tables import console, printable
+    from fuzz.selftest.conformance import Result, conformance
+
+    with progress_bar("ONNX's tests", None) as progress:
+        found = conformance(pattern, jobs=jobs, progress=progress)
+    if not found.tested:
+        raise UsageError(f"no test of ONNX is named like {pattern!r}; names begin with test_, so write 'test_conv*'")
+    counts = found.to_json()
+    if as_json:
+        print_json(counts)
+    else:
+        output = console()
+        for one in found.tested:
+            if one.result is Result.FAILED or (verbose and one.result is not Result.PASSED):
+                line = f"{one.name}: {one.result.value}" + (f": {one.message}" if one.message else "")
+                output.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        del counts["listed"]
+        output.print(", ".join(f"{n:,} {name}" for name, n in counts.items()), highlight=False)
+    return 1 if found.of(Result.FAILED) else 0
 
 
 # -- planted faults --------------------------------------------------------------------------------------------------

@@ -115,9 +115,30 @@ def test_a_coordinate_on_a_step_may_read_either_neighbour():
     np.testing.assert_array_equal(bound, [0, 0, 0, 10, 0, 0])
 
 
-def test_a_scale_that_gives_no_whole_size_leaves_coordinates_open():
-    _, bound = resized([1.0, 2.0, 3.0, 4.0], scales=(0.6,), mode=b"linear")
-    assert np.isinf(bound).all()
+@pytest.mark.parametrize(
+    ("params", "given", "ratio"),
+    [
+        # 4 * 0.6 is 2.4, so 2: the scale is 0.6 as given or 2/4; with align_corners the length is 2 or 2.4.
+        ({"mode": b"linear"}, [4 / 3, 3.0], [1.5, 3.5]),
+        ({"mode": b"linear", "coordinate_transformation_mode": b"align_corners"}, [1.0, 4.0], [1.0, 1 + 3 / 1.4]),
+        ({"mode": b"nearest", "nearest_mode": b"round_prefer_ceil"}, [1.0, 3.0], [2.0, 4.0]),
+    ],
+)
+def test_a_scale_that_gives_no_whole_size_is_read_both_ways(params, given, ratio):
+    y, bound = resized([1.0, 2.0, 3.0, 4.0], scales=(0.6,), **params)
+    np.testing.assert_allclose(y, given, rtol=1e-12)
+    apart = np.abs(np.array(ratio) - given)
+    assert (bound >= apart - 1e-12).all()
+    assert (bound <= apart + 1e-5).all()
+
+
+def test_strings_of_either_reading_are_open():
+    kind = dtype("string")
+    x = np.array(["a", "a", "c", "d"], dtype=object)
+    run = Run({"scales": (0.6,), "nearest_mode": b"round_prefer_ceil"}, (x,), (kind,), (kind,), Float64())
+    y = TABLE["Resize"].evaluate(run)
+    (bound,) = TABLE["Resize"].error(run, y, (0.0,))
+    assert (y[0].tolist(), bound.tolist()) == (["a", "c"], [0.0, np.inf])
 
 
 @pytest.mark.parametrize(
