@@ -31,6 +31,7 @@ from fuzz.case import find_cases
 from fuzz.execute.target import parse_targets
 from fuzz.execute.worker import Limits
 from fuzz.explain import Explainer
+from fuzz.judge.compare import Comparison
 from fuzz.judge.judge import Oracle
 from fuzz.judge.run import judge_root
 from fuzz.judge.verdict import Word
@@ -166,6 +167,7 @@ def _row(verdict: Verdict, found: Divergence | None) -> dict[str, Any]:
         "dtype": found.dtypes[0] if found is not None and found.dtypes else "",
         "kind": kind, "place": place, "node": found.node if found is not None else "",
         "expected": comparison.expected, "actual": comparison.actual, "bound": comparison.bound,
+        "ratio": comparison.ratio if isinstance(comparison, Comparison) else comparison.bound_ratio,
         "message": comparison.message or verdict.message,
     }  # fmt: skip
 

@@ -65,8 +65,8 @@ class Explainer:
     def explain(self, case: Case, verdict: Verdict) -> Divergence | None:
         """The node at which a wrong or suspect answer begins; None where that cannot be told.
 
-        The model runs with all intermediate values exposed. If that is right, it runs cut off behind each of them in
-        turn. The node that was found runs once more by itself on the inputs that it had.
+        The model runs with all intermediate values exposed, and the node found there runs once more by itself on the
+        inputs that it had. Where either is right the model runs cut off behind each value in turn.
         """
         target = self._targets.get(verdict.target)
         if target is None or verdict.verdict not in EXPLAINED or verdict.data_set >= len(case.data_sets):
@@ -86,7 +86,13 @@ class Explainer:
             return None
         if found.hidden:
             return self._cut(target, exposed, inputs, folder) or self._again(target, case, inputs, folder) or found
-        return self._by_itself(target, exposed, found, {**inputs, **dict(zip(exposed.names, outputs, strict=True))})
+        known = {**inputs, **dict(zip(exposed.names, outputs, strict=True))}
+        found = self._by_itself(target, exposed, found, known)
+        if found.alone is not False:
+            return found
+        # The fault needs the node's context, or lies elsewhere: the smallest piece that is wrong knows better.
+        smaller = self._cut(target, exposed, inputs, folder)
+        return found if smaller is None else replace(smaller, hidden=False, alone=False)
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         """The verdicts, those of which a node can be told with it."""
