@@ -71,28 +71,33 @@ class Explainer:
         target = self._targets.get(verdict.target)
         if target is None or verdict.verdict not in EXPLAINED or verdict.data_set >= len(case.data_sets):
             return None
-        folder = str(case.folder.resolve())
-        exposed = self._apart(_expose, case.model_path.read_bytes(), folder)
+        exposed = self._apart(_expose, case.model_path.read_bytes(), _folder(case))
         if exposed is None:
             return None
         ports = read_signature(case.model_path).inputs
         values = read_inputs(case, case.data_sets[verdict.data_set])
         inputs = dict(zip((port.name for port in ports), values, strict=False))
-        outputs = self._run(target, exposed.model, list(values), folder)
+        outputs = self._run(target, exposed.model, list(values), _folder(case))
         if outputs is None:
             return None
-        found = self._apart(_diverge, exposed, inputs, outputs, target.canonical, folder)
+        found = self._apart(_diverge, exposed, inputs, outputs, target.canonical, _folder(case))
         if found is None:
             return None
-        if found.hidden:
-            return self._cut(target, exposed, inputs, folder) or self._again(target, case, inputs, folder) or found
-        known = {**inputs, **dict(zip(exposed.names, outputs, strict=True))}
-        found = self._by_itself(target, exposed, found, known)
-        if found.alone is not False:
+        if not found.hidden:
+            known = {**inputs, **dict(zip(exposed.names, outputs, strict=True))}
+            found = self._by_itself(target, exposed, found, known)
+        return self._smaller(target, case, exposed, inputs, found)
+
+    def _smaller(
+        self, target: Target, case: Case, exposed: Exposed, inputs: Mapping[str, Value], found: Divergence
+    ) -> Divergence:
+        """Where a fault needs a node's context, or lies elsewhere: the smallest piece that is wrong knows better."""
+        if found.alone is not False and not found.hidden:
             return found
-        # The fault needs the node's context, or lies elsewhere: the smallest piece that is wrong knows better.
-        smaller = self._cut(target, exposed, inputs, folder)
-        return found if smaller is None else replace(smaller, hidden=False, alone=False)
+        smaller = self._cut(target, exposed, inputs, _folder(case))
+        if smaller is not None:
+            return replace(smaller, hidden=found.hidden, alone=found.alone)
+        return (self._again(target, case, inputs, _folder(case)) if found.hidden else None) or found
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         """The verdicts, those of which a node can be told with it."""
@@ -107,7 +112,7 @@ class Explainer:
                 continue
             found = self._apart(_diverge, piece, dict(inputs), outputs, target.canonical, folder)
             if found is not None and not found.hidden:
-                return replace(found, hidden=True)
+                return found
         return None
 
     def _again(
@@ -163,6 +168,10 @@ class Explainer:
         if self._pool is not None:
             self._pool.close()
         self._pool = self._executor = None
+
+
+def _folder(case: Case) -> str:
+    return str(case.folder.resolve())
 
 
 def _expose(model: bytes, folder: str) -> Exposed | None:
