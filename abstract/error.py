@@ -19,8 +19,8 @@ from abstract.operator import Array, Bound, Run
 if TYPE_CHECKING:
     from abstract.dtypes import DType
 
-__all__ = ["SHAPELESS", "ErrorRule", "bent", "contraction", "exact_zero", "is_exact", "lipschitz", "maximum",
-           "monotone", "moved", "rounding_unit", "spread", "summation", "tainted", "unknown", "widened",
+__all__ = ["SHAPELESS", "ErrorRule", "bent", "contraction", "exact_zero", "held_loss", "is_exact", "lipschitz",
+           "maximum", "monotone", "moved", "rounding_unit", "spread", "summation", "tainted", "unknown", "widened",
            "within_range"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
@@ -162,6 +162,17 @@ def within_range(bound: Bound, magnitude: Array, dtype: DType | None) -> Bound:
     if magnitude.size == 0 or float(magnitude.max()) <= limit:
         return bound
     return np.where(magnitude <= limit, bound, np.inf)
+
+
+def held_loss(run: Run, *names: str) -> float:
+    """What float parameters lose at most in the type that holds the first input (double in float, say): absolute."""
+    dtype = run.dtypes[0]
+    if dtype is None or not dtype.is_float:
+        return 0.0
+    values = [float(v) for v in map(run.params.get, names) if isinstance(v, int | float) and np.isfinite(v)]
+    with np.errstate(over="ignore"):
+        losses = [abs(v - float(np.asarray(v, np.float64).astype(dtype.numpy))) for v in values]
+    return max(losses, default=0.0)
 
 
 def contraction(

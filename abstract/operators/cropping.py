@@ -9,8 +9,8 @@ import numpy as np
 
 from abstract.constraints import at_least
 from abstract.dims import Dim, ceil_div
-from abstract.error import moved
-from abstract.operator import Array, Call, NotCovered, Operator, Params, Run, Scope, Typing
+from abstract.error import held_loss, moved
+from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
 from abstract.operators.axes import not_empty, operand, spelt, subset, whole_number
 
 if TYPE_CHECKING:
@@ -240,6 +240,16 @@ def pad_values(run: Run) -> tuple[Array, ...]:
     return _padded(run, whole_number(fill))
 
 
+_pad_moved = moved(lambda run: _padded(run, 0))
+
+
+def pad_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """The data's errors moved; where the fill's type is held in a narrower one, its loss where it may stand."""
+    loss = held_loss(run, "constant_value")
+    (bound,) = _pad_moved(run, y, e)
+    return (np.where(y[0] == run.params["constant_value"], np.maximum(bound, loss), bound),) if loss else (bound,)
+
+
 # -- CenterCropPad, Trilu ------------------------------------------------------------------------------------
 
 
@@ -303,7 +313,7 @@ def trilu_values(run: Run) -> tuple[Array, ...]:
 OPERATORS: tuple[Operator, ...] = (
     Operator("Slice", propose_slice, slice_shape, slice_values, moved(slice_values),
              parameters=("starts", "ends", "axes", "steps"), exact=True, weight=2.0),
-    Operator("Pad", propose_pad, pad_shape, pad_values, moved(lambda run: _padded(run, 0)),
+    Operator("Pad", propose_pad, pad_shape, pad_values, pad_error,
              parameters=("pads", "constant_value", "axes"), exact=True),
     Operator("CenterCropPad", propose_center, center_shape, center_values, moved(center_values),
              parameters=("shape",), exact=True, since=18, weight=0.5),

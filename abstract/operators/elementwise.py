@@ -10,7 +10,7 @@ import numpy as np
 
 from abstract.accuracy import extra, granted
 from abstract.dtypes import Kind
-from abstract.error import ErrorRule, bent, is_exact, lipschitz, monotone, tainted, widened
+from abstract.error import ErrorRule, bent, held_loss, is_exact, lipschitz, monotone, tainted, widened
 from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 
 if TYPE_CHECKING:
@@ -235,6 +235,17 @@ def _clip(x: Array, run: Run) -> Array:
     return y if high is None else np.minimum(y, high)
 
 
+_clip_moved = monotone(_clip)
+
+
+def _clip_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """The input's error where it lies inside; the bounds' own where their type is held in a narrower one."""
+    loss = held_loss(run, "min", "max")
+    if not loss:
+        return _clip_moved(run, y, e)
+    return (np.broadcast_to(np.maximum(e[0], loss), y[0].shape),)
+
+
 def propose_dropout(s: Scope) -> Call:
     """Inference mode: with a ratio or without, with the mask or without (H7.14)."""
     x = s.tensor(kinds=FLOAT)
@@ -313,7 +324,7 @@ OPERATORS: tuple[Operator, ...] = (
     unary("IsNaN", lambda x, _: np.isnan(x), variable="T1", error=_class_error, weight=0.5),
     unary("IsInf", _is_inf, variable="T1", error=_class_error, weight=0.5, attributes=lambda s: {
         name: s.integer(0, 1) for name in ("detect_negative", "detect_positive") if s.coin(0.5)}),
-    Operator("Clip", propose_clip, same_shape, lambda run: (_clip(run[0], run),), monotone(_clip),
+    Operator("Clip", propose_clip, same_shape, lambda run: (_clip(run[0], run),), _clip_error,
              parameters=("min", "max"), exact=True),
     Operator("Dropout", propose_dropout, same_shape, _dropout, _dropout_error,
              parameters=("ratio", "training_mode"), exact=True, weight=0.5),

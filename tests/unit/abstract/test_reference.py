@@ -153,6 +153,15 @@ class TestHeldTypes:
         assert np.all(held > 2.0**-26)
         assert np.all(plain < 2.0**-50)
 
+    def test_parameters_lose_too(self, model, run):
+        constants = {"low": np.float64(0.01), "pads": np.array([1, 1])}
+        for operator, names in (("Clip", ["x", "low"]), ("Pad", ["x", "pads", "low"])):
+            made = model([node(operator, names, ["y"])], [("x", "double", [2])], [("y", "double", [None])], constants)
+            held = run(made, {"x": [-1.0, 0.5]}, held=self.HELD)["y"]
+            assert np.max(held.bound[held.value == 0.01]) >= abs(float(np.float32(0.01)) - 0.01)
+            assert np.all(held.bound < 1e-9)
+            assert np.all(run(made, {"x": [-1.0, 0.5]})["y"].bound == 0)
+
     def test_integers_outside_the_narrow_type_are_unknown(self, model, run):
         feeds = {"a": np.array([2**31 - 1, 2**40, 5]), "b": np.array([1, 1, 1])}
         values = run(binary(model, "Add", "int64"), feeds, held=self.HELD)
