@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from backends.frame import Frame, FrameError, encode
@@ -41,6 +41,21 @@ _CUTS = 64  # cut-off models that are tried at most
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A case on a target: its data sets up to the one in question, and the inputs of that one by name."""
+
+    target: Target
+    case: Case
+    sets: Sequence[Sequence[Value]]
+    inputs: Mapping[str, Value]
+
+    @property
+    def folder(self) -> str:
+        """Where external data lies."""
+        return str(self.case.folder.resolve())
+
+
 class Explainer:
     """Finds the node at which targets part from the reference. A context manager: it holds a worker a target."""
 
@@ -71,33 +86,23 @@ class Explainer:
         target = self._targets.get(verdict.target)
         if target is None or verdict.verdict not in EXPLAINED or verdict.data_set >= len(case.data_sets):
             return None
-        exposed = self._apart(_expose, case.model_path.read_bytes(), _folder(case))
+        exposed = self._apart(_expose, case.model_path.read_bytes(), str(case.folder.resolve()))
         if exposed is None:
             return None
-        ports = read_signature(case.model_path).inputs
-        values = read_inputs(case, case.data_sets[verdict.data_set])
-        inputs = dict(zip((port.name for port in ports), values, strict=False))
-        outputs = self._run(target, exposed.model, list(values), _folder(case))
+        names = [port.name for port in read_signature(case.model_path).inputs]
+        # A target may remember the data set before: those that came first are run first.
+        sets = [list(read_inputs(case, data_set)) for data_set in case.data_sets[: verdict.data_set + 1]]
+        run = _Run(target, case, sets, dict(zip(names, sets[-1], strict=False)))
+        outputs = self._run(target, exposed.model, sets, run.folder)
         if outputs is None:
             return None
-        found = self._apart(_diverge, exposed, inputs, outputs, target.canonical, _folder(case))
+        found = self._apart(_diverge, exposed, run.inputs, outputs, target.canonical, run.folder)
         if found is None:
             return None
         if not found.hidden:
-            known = {**inputs, **dict(zip(exposed.names, outputs, strict=True))}
+            known = {**run.inputs, **dict(zip(exposed.names, outputs, strict=True))}
             found = self._by_itself(target, exposed, found, known)
-        return self._smaller(target, case, exposed, inputs, found)
-
-    def _smaller(
-        self, target: Target, case: Case, exposed: Exposed, inputs: Mapping[str, Value], found: Divergence
-    ) -> Divergence:
-        """Where a fault needs a node's context, or lies elsewhere: the smallest piece that is wrong knows better."""
-        if found.alone is not False and not found.hidden:
-            return found
-        smaller = self._cut(target, exposed, inputs, _folder(case))
-        if smaller is not None:
-            return replace(smaller, hidden=found.hidden, alone=found.alone)
-        return (self._again(target, case, inputs, _folder(case)) if found.hidden else None) or found
+        return self._smaller(run, exposed, found)
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         """The verdicts, those of which a node can be told with it."""
@@ -105,32 +110,30 @@ class Explainer:
             found = self.explain(cases[verdict.case], verdict) if verdict.case in cases else None
             yield verdict if found is None else replace(verdict, node=str(found))
 
-    def _cut(self, target: Target, exposed: Exposed, inputs: Mapping[str, Value], folder: str) -> Divergence | None:
+    def _smaller(self, run: _Run, exposed: Exposed, found: Divergence) -> Divergence:
+        """Where a fault needs a node's context, or lies elsewhere: the smallest piece that is wrong knows better."""
+        if found.alone is not False and not found.hidden:
+            return found
         for piece in (self._apart(_cuts, exposed) or ())[:_CUTS]:
-            outputs = self._run(target, piece.model, list(inputs.values()), folder)
-            if outputs is None:
-                continue
-            found = self._apart(_diverge, piece, dict(inputs), outputs, target.canonical, folder)
-            if found is not None and not found.hidden:
-                return found
-        return None
+            smaller = self._piece(run, piece)
+            if smaller is not None and not smaller.hidden:
+                return replace(smaller, hidden=found.hidden, alone=found.alone)
+        whole = self._apart(_whole, run.case.model_path.read_bytes()) if found.hidden else None
+        again = None if whole is None else self._piece(run, whole)
+        return replace(found, gone=True) if again is not None and again.hidden else found
 
-    def _again(
-        self, target: Target, case: Case, inputs: Mapping[str, Value], folder: str
-    ) -> Divergence | None:
-        """What says that the fault is gone, None where it is there again."""
-        whole = self._apart(_whole, case.model_path.read_bytes())
-        outputs = None if whole is None else self._run(target, whole.model, list(inputs.values()), folder)
-        if whole is None or outputs is None:
+    def _piece(self, run: _Run, piece: Exposed) -> Divergence | None:
+        """What a piece of the model does on the same inputs, None where it does not run."""
+        outputs = self._run(run.target, piece.model, run.sets, run.folder)
+        if outputs is None:
             return None
-        found = self._apart(_diverge, whole, dict(inputs), outputs, target.canonical, folder)
-        return replace(found, gone=True) if found is not None and found.hidden else None
+        return self._apart(_diverge, piece, run.inputs, outputs, run.target.canonical, run.folder)
 
     def _by_itself(
         self, target: Target, exposed: Exposed, found: Divergence, known: Mapping[str, Value]
     ) -> Divergence:
         piece = self._apart(_alone, exposed, found.output, dict(known))
-        outputs = None if piece is None else self._run(target, piece[0].model, list(piece[1].values()), None)
+        outputs = None if piece is None else self._run(target, piece[0].model, [list(piece[1].values())], None)
         if piece is None or outputs is None:
             return found
         again = self._apart(_diverge, piece[0], piece[1], outputs, target.canonical, "")
@@ -138,10 +141,12 @@ class Explainer:
             return found
         return replace(found, alone=not again.hidden)
 
-    def _run(self, target: Target, model: bytes, inputs: list[Value], folder: str | None) -> tuple[Value, ...] | None:
-        """A model's outputs on a target, None where it does not run."""
+    def _run(
+        self, target: Target, model: bytes, sets: Sequence[Sequence[Value]], folder: str | None
+    ) -> tuple[Value, ...] | None:
+        """A model's outputs on the last of some sets of inputs, None where it does not run."""
         try:
-            request = encode(Frame("execute", {"folder": folder}, [inputs], model))
+            request = encode(Frame("execute", {"folder": folder}, [list(inputs) for inputs in sets], model))
         except FrameError:
             return None
         worker = self._workers.get(target.canonical)
@@ -151,7 +156,7 @@ class Explainer:
             except WorkerError:
                 return None
         attempt = worker.execute(request)
-        return attempt.outputs[0] if attempt.outcome is Outcome.OK and attempt.outputs else None
+        return attempt.outputs[-1] if attempt.outcome is Outcome.OK and attempt.outputs else None
 
     def _apart(self, function: Callable[..., T], *arguments: Any) -> T | None:
         """Call a function that parses a model in the process for it; None where it cannot, or dies of it."""
@@ -168,10 +173,6 @@ class Explainer:
         if self._pool is not None:
             self._pool.close()
         self._pool = self._executor = None
-
-
-def _folder(case: Case) -> str:
-    return str(case.folder.resolve())
 
 
 def _expose(model: bytes, folder: str) -> Exposed | None:
