@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Constraint", "Constraints", "Infeasible", "Mark", "Relation", "at_least", "divisible", "not_equal"]
 
@@ -284,6 +284,14 @@ class Constraints:
         for symbol, value in (moved or {}).items():
             self._move(symbol, value)
         return moved is not None
+
+    def adopt(self, values: Mapping[Symbol, int]) -> None:
+        """Make these values of unbound symbols their witness, frozen or not: tensors drawn before are stale.
+
+        Whether they satisfy the facts is for the caller to ask first (``satisfied``).
+        """
+        for symbol, value in values.items():
+            self._witness[symbol.index] = value
 
     def satisfied(self, values: Callable[[Symbol], int]) -> bool:
         """Whether another assignment (of the unbound symbols) satisfies ranges and facts alike."""
