@@ -81,7 +81,8 @@ def _transposed_convolution(node: Application) -> int:
 
 
 def _product(node: Application) -> int:
-    return 2 * prod(node.outputs[0]) * (node[0] or (1,))[-1]
+    depth = (node[0] or (1,))[-1]
+    return 2 * prod(node.outputs[0]) * depth
 
 
 def _gemm(node: Application) -> int:
@@ -90,7 +91,7 @@ def _gemm(node: Application) -> int:
 
 
 def _window(node: Application) -> int:
-    return prod(node.outputs[0]) * prod(node.attributes.get("kernel_shape", ()))
+    return prod(node.outputs[0]) * int(prod(node.attributes.get("kernel_shape", ())))
 
 
 def _neighbours(node: Application) -> int:
@@ -103,7 +104,10 @@ def _sorted(node: Application) -> int:
 
 
 def _recurrent(gates: int) -> Callable[[Application], int]:
-    """Per step and direction W [gates*hidden, input] and R [gates*hidden, hidden] times vectors; X is [steps, batch, input]."""
+    """Per step and direction W [gates*hidden, input] and R [gates*hidden, hidden] times a vector for each of a batch.
+
+    X is [steps, batch, input].
+    """
 
     def row(node: Application) -> int:
         steps, batch = node[0][:2]

@@ -15,100 +15,104 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from backends.external import check_external_data
 from backends.protocol import InvalidCase, Stage
-from backends.tensor import from_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from backends.frame import Frame
-    from backends.protocol import Backend, Compiled
+    from backends.protocol import Compiled
     from backends.tensor import Value
+    from backends.worker import Job
 
-__all__ = ["Stopwatch"]
+__all__ = ["own_time", "time_model"]
 
 _TASKS = Path("/proc/self/task")
+Sample: TypeAlias = "tuple[float, float, float]"
+
+_KEPT = "stopwatch"  # under this name a loaded model waits for the next request
 
 
-class Stopwatch:
-    """Serves the requests of kind ``time``, whose field ``action`` is ``load``, ``compile`` or ``run``.
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model that stays compiled, with its data sets."""
+
+    model: bytes
+    folder: str | None
+    compiled: Compiled
+    inputs: list[list[Value]]
+
+
+def time_model(job: Job) -> None:
+    """The operation ``time``; its field ``action`` is one of these.
 
     ``load`` compiles the model of the blob and keeps it with its data sets; the sample is of that first compilation.
-    ``compile`` compiles the kept model again, ``samples`` times, and drops the result. ``run`` runs data set
-    ``data_set`` of the kept model: ``warm`` calls that do not count, then ``samples`` times ``repetitions`` calls.
-    The answer is one double tensor of shape [samples, 3]: wall, cpu, own.
+    ``feed`` gives the kept model other data sets. ``compile`` compiles the kept model again, ``samples`` times, and
+    drops the result. ``run`` runs data set ``data_set`` of the kept model: ``warm`` calls that do not count, then
+    ``samples`` times ``repetitions`` calls. The report's field ``samples`` is a list of [wall, cpu, own].
+
+    Raises what the backend raises, and `InvalidCase` for a request that cannot be met.
     """
+    action = _ACTIONS.get(str(job.request.fields.get("action")))
+    if action is None:
+        raise InvalidCase(f"a stopwatch does not {job.request.fields.get('action')!r}")
+    with _quiet_collector():
+        samples = action(job)
+    job.report({"samples": samples})
 
-    def __init__(self, backend: Backend, options: Mapping[str, str]) -> None:
-        self._backend = backend
-        self._options = options
-        self._compiled: Compiled | None = None
-        self._model = b""
-        self._folder: str | None = None
-        self._inputs: list[list[Value]] = []
 
-    def serve(self, request: Frame, enter: Callable[[Stage], None]) -> list[Value]:
-        """Measure; `enter` is told of the stages of ``load`` and ``run``.
+def _load(job: Job) -> list[Sample]:
+    job.kept.pop(_KEPT, None)  # the old one's memory goes before the new one is made
+    request = job.request
+    folder = request.fields.get("folder")
+    made: list[Compiled] = []
+    sample = _sample(lambda: made.append(job.compile(request.blob, folder)), 1)
+    job.kept[_KEPT] = _Loaded(request.blob, folder, made[0], _data_sets(request.values))
+    return [sample]
 
-        Raises what the backend raises, and `InvalidCase` for a request that cannot be met.
-        """
-        actions: dict[str, Callable[[Frame, Callable[[Stage], None]], list[tuple[float, ...]]]] = {
-            "load": self._load, "compile": self._compile, "run": self._run,
-        }  # fmt: skip
-        action = actions.get(str(request.fields.get("action")))
-        if action is None:
-            raise InvalidCase(f"a stopwatch does not {request.fields.get('action')!r}")
-        with _quiet_collector():
-            samples = action(request, enter)
-        return [from_numpy(np.array(samples, dtype=np.float64).reshape(-1, 3))]
 
-    def _load(self, request: Frame, enter: Callable[[Stage], None]) -> list[tuple[float, ...]]:
-        self._compiled = None  # the old one's memory goes before the new one is made
-        self._folder = request.fields.get("folder")
-        check_external_data(request.blob, self._folder)
-        self._model = request.blob
-        self._inputs = [inputs if isinstance(inputs, list) else [] for inputs in request.values]
+def _feed(job: Job) -> list[Sample]:
+    job.kept[_KEPT] = replace(_loaded(job), inputs=_data_sets(job.request.values))
+    return []
+
+
+def _compile(job: Job) -> list[Sample]:
+    loaded = _loaded(job)
+    samples = []
+    for _ in range(job.request.fields["samples"]):
         made: list[Compiled] = []
-        sample = _sample(lambda: made.append(self._build(enter)), 1)
-        self._compiled = made[0]
-        return [sample]
+        # Dropped after the clock has stopped.
+        samples.append(_sample(lambda made=made: made.append(job.compile(loaded.model, loaded.folder)), 1))  # type: ignore[misc]
+    return samples
 
-    def _compile(self, request: Frame, enter: Callable[[Stage], None]) -> list[tuple[float, ...]]:
-        self._loaded()
-        del enter  # a message to the driver would stand in the measurement
 
-        def silent(_: Stage) -> None:
-            pass
+def _run(job: Job) -> list[Sample]:
+    loaded, fields = _loaded(job), job.request.fields
+    inputs, run = loaded.inputs[fields["data_set"]], loaded.compiled.run
+    job.enter(Stage.RUN)
+    for _ in range(fields["warm"]):
+        run(inputs)
+    return [_sample(lambda: run(inputs), fields["repetitions"]) for _ in range(fields["samples"])]
 
-        samples = []
-        for _ in range(request.fields["samples"]):
-            made: list[Compiled] = []
-            samples.append(_sample(lambda made=made: made.append(self._build(silent)), 1))
-        return samples
 
-    def _run(self, request: Frame, enter: Callable[[Stage], None]) -> list[tuple[float, ...]]:
-        compiled = self._loaded()
-        enter(Stage.RUN)
-        fields = request.fields
-        inputs = self._inputs[fields["data_set"]]
-        for _ in range(fields["warm"]):
-            compiled.run(inputs)
-        repetitions = fields["repetitions"]
-        return [_sample(lambda: compiled.run(inputs), repetitions) for _ in range(fields["samples"])]
+_ACTIONS: Mapping[str, Callable[[Job], list[Sample]]] = MappingProxyType(
+    {"load": _load, "feed": _feed, "compile": _compile, "run": _run}
+)
 
-    def _build(self, enter: Callable[[Stage], None]) -> Compiled:
-        return self._backend.compile(self._model, self._folder, self._options, enter)
 
-    def _loaded(self) -> Compiled:
-        if self._compiled is None:
-            raise InvalidCase("no model is loaded")
-        return self._compiled
+def _loaded(job: Job) -> _Loaded:
+    loaded: _Loaded | None = job.kept.get(_KEPT)
+    if loaded is None:
+        raise InvalidCase("no model is loaded")
+    return loaded
+
+
+def _data_sets(values: Sequence[Value]) -> list[list[Value]]:
+    return [inputs if isinstance(inputs, list) else [] for inputs in values]
 
 
 @contextlib.contextmanager
@@ -124,7 +128,7 @@ def _quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _sample(work: Callable[[], Any], repetitions: int) -> tuple[float, ...]:
+def _sample(work: Callable[[], Any], repetitions: int) -> Sample:
     """Wall, CPU and own seconds of one call, averaged over the repetitions."""
     before = _queued()
     cpu, wall = time.process_time_ns(), time.perf_counter_ns()
@@ -133,7 +137,7 @@ def _sample(work: Callable[[], Any], repetitions: int) -> tuple[float, ...]:
     wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
     after = _queued()
     own = own_time(wall, cpu, None if before is None or after is None else after - before)
-    return tuple(nanoseconds / 1e9 / repetitions for nanoseconds in (wall, cpu, own))
+    return wall / 1e9 / repetitions, cpu / 1e9 / repetitions, own / 1e9 / repetitions
 
 
 def own_time(wall: int, cpu: int, queued: int | None) -> int:

@@ -24,6 +24,7 @@ from backends.external import check_external_data
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import BackendError, InvalidCase, Outcome, OutOfMemory, Rejected, Stage, Unsupported
 from backends.tensor import TensorError
+from backends.timing import time_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,12 +110,17 @@ def _version(distributions: list[str]) -> str | None:
 
 
 class Job:
-    """One request in the works: what an operation compiles, runs and tells the driver by."""
+    """One request in the works: what an operation compiles, runs and tells the driver by.
+
+    `kept` is what operations leave for later requests, each under a name of its own.
+    """
 
     def __init__(
-        self, request: Frame, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None]
-    ) -> None:
+        self, request: Frame, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None],
+        kept: dict[str, Any],
+    ) -> None:  # fmt: skip
         self.request = request
+        self.kept = kept
         self.stage = Stage.IMPORT
         self._backend = backend
         self._options = options
@@ -171,7 +177,7 @@ def _execute(job: Job) -> None:
         job.outputs(compiled.run(inputs if isinstance(inputs, list) else []))
 
 
-_OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType({"execute": _execute})
+_OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType({"execute": _execute, "time": time_model})
 """What a worker can be asked to do with a model, by the operation of the request's frame."""
 
 
@@ -182,10 +188,11 @@ class _Service:
         self._backend = backend
         self._options = options
         self._send = send
+        self._kept: dict[str, Any] = {}
 
     def serve(self, request: Frame) -> None:
         """Do what the request asks for and send what became of it."""
-        job = Job(request, self._backend, self._options, self._send)
+        job = Job(request, self._backend, self._options, self._send, self._kept)
         wall, cpu = time.perf_counter(), _cpu_seconds()
         try:
             outcome, message = job.attempt(lambda: _OPERATIONS[request.operation](job))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fuzz.judge.verdict import Verdict
     from fuzz.signature import Port
 
-__all__ = ["Limits", "check_model"]
+__all__ = ["Limits", "case_of", "check_model"]
 
 _OPEN_DIM = 2  # the size of a dim that the model leaves open, where inputs are made up
 _LARGEST_INPUT = 1 << 28  # elements
@@ -57,18 +57,24 @@ def check_model(
         CaseError: the model or an input is corrupt, or they do not fit each other.
         UsageError: inputs cannot be made up.
     """
-    if not model.is_file():
-        raise CaseError(f"there is no model file {model}")
     with tempfile.TemporaryDirectory(prefix="fuzz-check-") as temporary:
         scratch = Path(temporary)
-        case = Case(str(model), model.parent, model, _data_sets(model, inputs, scratch))
-        for data_set in case.data_sets:
-            read_inputs(case, data_set)
+        case = case_of(model, inputs, scratch)
         with Store.open(scratch, create=True) as store:
             execute([case], targets, store=store, timeout=limits.timeout, memory=limits.memory)
         verdicts = judge_alone(scratch, case, oracle)
     with Explainer(targets, WorkerLimits(limits.timeout, limits.memory << 20)) as explainer:
         return list(explainer.with_nodes({case.id: case}, verdicts))
+
+
+def case_of(model: Path, inputs: Path | None, scratch: Path) -> Case:
+    """A model and its data as a case; what has to be made up is written to ``scratch``. Raises as `check_model`."""
+    if not model.is_file():
+        raise CaseError(f"there is no model file {model}")
+    case = Case(str(model), model.parent, model, _data_sets(model, inputs, scratch))
+    for data_set in case.data_sets:
+        read_inputs(case, data_set)
+    return case
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------

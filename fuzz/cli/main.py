@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "exec": "Run the cases of a root on backends, isolated.",
     "diff": "Judge what was executed against the fp64 reference.",
     "check": "Run and judge one model of your own.",
+    "perf": "Measure: is a target slower than it should be?",
     "backends": "Show the targets: what is installed, what each can do.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs and planted faults.",

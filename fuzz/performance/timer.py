@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
-from backends.tensor import Tensor, to_numpy
 from fuzz.errors import TargetError
 from fuzz.execute.worker import Worker, WorkerError
 
@@ -43,34 +42,52 @@ class Subject:
     data_sets: tuple[tuple[Value, ...], ...]
     folder: str | None = None
 
+    def same_model(self, other: Subject) -> bool:
+        """Whether the other differs at most in its data."""
+        return (self.model, self.folder) == (other.model, other.folder)
+
 
 class Timer:
-    """One worker that times a target. All times are seconds a call on an idle machine (``own``)."""
+    """One worker that times a target. Times are seconds a call on an idle machine (``own`` of `backends.timing`)."""
 
     def __init__(self, target: Target, limits: Limits, stop: Event) -> None:
-        """Start the worker. Raises TargetError."""
+        """The worker starts with the first model."""
         self.target = target
         self._limits = limits
         self._stop = stop
-        self._worker = self._start()
+        self._worker: Worker | None = None
         self._loaded: Subject | None = None
+        self._loaded_in: Worker | None = None
+        self._compiled = 0.0
 
-    def _start(self) -> Worker:
-        try:
-            return Worker(self.target, self._limits, self._stop)
-        except WorkerError as problem:
-            raise TargetError(str(problem)) from None
+    def _ready(self) -> Worker:
+        """The worker, a new one where there is none, it died, or it holds too much memory. Raises TargetError."""
+        if self._worker is not None and (not self._worker.alive or self._worker.bloated):
+            self.close()
+        if self._worker is None:
+            try:
+                self._worker = Worker(self.target, self._limits, self._stop)
+            except WorkerError as problem:
+                raise TargetError(str(problem)) from None
+        return self._worker
 
     def load(self, subject: Subject) -> float:
-        """Compile a model and keep it; the seconds of that compilation. Raises Refused."""
-        self._loaded = None
-        if not self._worker.alive or self._worker.bloated:
-            self._worker.close()
-            self._worker = self._start()
+        """Compile a model and keep it; the seconds of that compilation. Raises Refused.
+
+        A model that is loaded already, such as a dynamic one at another size, is not compiled anew.
+        Raises TargetError where the worker does not start.
+        """
+        before, self._loaded = self._loaded, None
+        worker = self._ready()
         values = [list(inputs) for inputs in subject.data_sets]
-        (seconds,) = self._ask(Frame("time", {"action": "load", "folder": subject.folder}, values, subject.model))
-        self._loaded = subject
-        return seconds
+        if before is not None and worker is self._loaded_in and before.same_model(subject):
+            self._ask(Frame("time", {"action": "feed"}, values))
+            self._loaded = subject
+            return self._compiled
+        fields = {"action": "load", "folder": subject.folder}
+        (self._compiled,) = self._ask(Frame("time", fields, values, subject.model))
+        self._loaded, self._loaded_in = subject, worker
+        return self._compiled
 
     def compile(self) -> float:
         """Seconds of one more compilation of the loaded model. Raises Refused."""
@@ -83,30 +100,33 @@ class Timer:
         (seconds,) = self._ask(Frame("time", fields))
         return seconds
 
+    def sample(self, data_set: int, quick: float) -> float:
+        """Seconds of a call, of as many calls as make a sample; ``quick`` is about what one takes. Raises Refused."""
+        repetitions = min(max(round(_SAMPLE / max(quick, 1e-9)), 1), _MOST_REPETITIONS)
+        return self.run(data_set, repetitions=repetitions, warm=int(quick < _WARM_BELOW))
+
     def _ask(self, frame: Frame) -> list[float]:
+        if self._worker is None or not self._worker.alive:
+            raise Refused(self.target.canonical, Outcome.ERROR, "no model is loaded")
         attempt = self._worker.execute(encode(frame))
         if attempt.outcome is not Outcome.OK:
             raise Refused(self.target.canonical, attempt.outcome, attempt.message)
-        samples = attempt.outputs[0][0]
-        assert isinstance(samples, Tensor)  # noqa: S101 - for the type checker: a stopwatch answers with one tensor
-        return [float(own) for _, _, own in to_numpy(samples)]
+        return [float(own) for report in attempt.reports for _, _, own in report.fields["samples"]]
 
     def close(self) -> None:
         """End the worker."""
-        self._worker.close()
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
 
 class Pair:
     """A candidate and a baseline, each in its worker, timed in turns: AB, BA, AB, ..."""
 
     def __init__(self, candidate: Target, baseline: Target, limits: Limits, stop: Event) -> None:
-        """Start both workers. Raises TargetError."""
+        """Nothing starts before it is needed."""
         self.candidate = Timer(candidate, limits, stop)
-        try:
-            self.baseline = Timer(baseline, limits, stop)
-        except BaseException:
-            self.candidate.close()
-            raise
+        self.baseline = Timer(baseline, limits, stop)
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +138,7 @@ class Pair:
         self.baseline.close()
 
     def load(self, subject: Subject) -> tuple[float, float]:
-        """Compile a model on both sides: the seconds of each. Raises Refused."""
+        """Compile a model on both sides: the seconds of each. Raises Refused, TargetError."""
         return self.candidate.load(subject), self.baseline.load(subject)
 
     def quick(self, data_set: int) -> tuple[float, float]:
@@ -127,23 +147,13 @@ class Pair:
 
     def runs(self, data_set: int, pairs: int, quick: tuple[float, float]) -> tuple[list[float], list[float]]:
         """So many samples of both sides, in turns; ``quick`` is about what a call takes. Raises Refused."""
-        plans = [_plan(seconds) for seconds in quick]
-
-        def sample(side: int) -> float:
-            repetitions, warm = plans[side]
-            return (self.candidate, self.baseline)[side].run(data_set, repetitions=repetitions, warm=warm)
-
-        return in_turns(sample, pairs)
+        sides = (self.candidate, self.baseline)
+        return in_turns(lambda side: sides[side].sample(data_set, quick[side]), pairs)
 
     def compilations(self, pairs: int) -> tuple[list[float], list[float]]:
         """So many compilations of the loaded model on both sides, in turns. Raises Refused."""
-        return in_turns(lambda side: (self.candidate, self.baseline)[side].compile(), pairs)
-
-
-def _plan(seconds: float) -> tuple[int, int]:
-    """Repetitions a sample, and calls before it that do not count."""
-    repetitions = min(max(round(_SAMPLE / max(seconds, 1e-9)), 1), _MOST_REPETITIONS)
-    return repetitions, int(seconds < _WARM_BELOW)
+        sides = (self.candidate, self.baseline)
+        return in_turns(lambda side: sides[side].compile(), pairs)
 
 
 def in_turns(sample: Callable[[int], float], pairs: int) -> tuple[list[float], list[float]]:
