@@ -35,8 +35,6 @@ __all__ = ["command"]
               help="Difference of the medians from which on it counts.")  # fmt: skip
 @click.option("--inputs", type=FilePath(path_type=Path), metavar="DIR",
               help="Of MODEL: folder with input_0.pb, ...  [default: those beside it, else made up]")  # fmt: skip
-@click.option("--html", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write a page with the distributions of both sides.")  # fmt: skip
 @click.option("--timeout", type=Number(min=0, min_open=True), default=60.0, show_default=True, metavar="S",
               help="Seconds for one compilation or run, and for all samples of one comparison.")  # fmt: skip
 @click.option("--memory", type=click.IntRange(min=1), default=4096, show_default=True, metavar="MB",
@@ -53,7 +51,6 @@ def command(
     min_ratio: float,
     min_ms: float,
     inputs: Path | None,
-    html: Path | None,
     timeout: float,
     memory: int,
     as_json: bool,
@@ -67,7 +64,7 @@ def command(
     \b
     fuzz perf --backend onnxruntime
     fuzz perf --candidate tvm:python=NEW/bin/python --baseline tvm:python=OLD/bin/python
-    fuzz perf model.onnx --backend tvm --html perf.html
+    fuzz perf model.onnx --backend tvm
 
     Both sides run in turns, each in its own process, one thread. Slow is what a rank test (p < 0.001), --min-ratio and
     --min-ms say, and say again in fresh processes. Verdicts go into the root's store, where `fuzz diff` shows them.
@@ -220,7 +217,7 @@ def _print(plan: Plan, found: Sequence[Measurement]) -> None:
         table.add_row(oracle, *(f"{row[word]:,}" if row.get(word) else "·" for word in words))
     output.print(table)
     shown = [m for m in found if m.word in FINDINGS or m.word is Word.FLAKY]
-    print_findings(output, [m.verdict(plan.candidate.canonical) for m in shown], remedy="see --json or --html FILE")
+    print_findings(output, [m.verdict(plan.candidate.canonical) for m in shown], remedy="see --json")
     if len({m.case for m in found}) == 1:
         for measurement in found:
             if measurement.message and measurement not in shown:

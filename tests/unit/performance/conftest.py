@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def pair():
 def chain(nodes: int, size: str | int = "n"):
     """So many Relus in a row, on a vector whose size is open."""
     names = ["x", *(f"v{index}" for index in range(nodes - 1)), "y"]
-    made = [helper.make_node("Relu", [a], [b]) for a, b in zip(names, names[1:], strict=False)]
+    made = [helper.make_node("Relu", [a], [b]) for a, b in pairwise(names)]
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [size]) for name in "xy"]
     graph = helper.make_graph(made, "chain", ports[:1], ports[1:])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -30,14 +30,14 @@ RUNS = {
     "triple": lambda n: burn(3 * PER_ELEMENT * n),
     "sleep": lambda n: (burn(PER_ELEMENT * n), time.sleep(3 * PER_ELEMENT * n)),
     "quadratic": lambda n: burn(PER_ELEMENT * n + 1e-12 * n * n),
-    "tiny": lambda n: None,
+    "tiny": lambda _: None,
     "refuses": refuse,
 }
 COMPILES = {
     "linear": lambda n: burn(PER_NODE * n),
     "triple": lambda n: burn(3 * PER_NODE * n),
     "quadratic": lambda n: burn(PER_NODE * n * n),
-    "instant": lambda n: None,
+    "instant": lambda _: None,
 }
 
 
