@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abstract.contract import PERMISSIVE, Contract
 from abstract.operator import Accuracy, Array, Bound, Run
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def _is_double(run: Run) -> bool:
 
 
 def _unit(run: Run) -> float:
+    """The unit roundoff of a step inside of the function."""
     dtype = run.dtypes[0]
-    return dtype.unit if dtype is not None else 0.0
+    return run.contract.step(dtype).unit if dtype is not None else 0.0
 
 
 def _hyperbolic(run: Run, y: Array) -> Bound:
@@ -86,7 +88,7 @@ def _hyperbolic(run: Run, y: Array) -> Bound:
 def _power(run: Run, y: Array) -> Bound:
     """|y ln x| u relative in half-width types: exp(y * log x) with its product rounded."""
     dtype = run.dtypes[0]
-    if dtype is None or dtype.bits > 16 or not dtype.is_float:
+    if dtype is None or run.contract.step(dtype).bits > 16 or not dtype.is_float:
         return 0.0
     size = np.abs(y)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -160,8 +162,12 @@ def extra(name: str) -> Extra | None:
     return _EXTRA.get(name)
 
 
-def in_type(accuracy: Accuracy, dtype: DType) -> Accuracy:
-    """The grant in an element type: functions are composed more coarsely in half-width types."""
+def in_type(accuracy: Accuracy, dtype: DType, contract: Contract = PERMISSIVE) -> Accuracy:
+    """The grant in an element type: half-width types have steps of their own, or those of float and one rounding."""
     if not accuracy.composed or dtype.bits > 16:
         return accuracy
+    step = contract.step(dtype)
+    if step is not dtype:
+        finer = step.unit / dtype.unit
+        return Accuracy(0.5 + accuracy.ulps * finer, accuracy.units * finer, composed=True)
     return Accuracy(max(accuracy.ulps, HALF.ulps), max(accuracy.units, HALF.units), composed=True)

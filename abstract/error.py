@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from abstract.contract import TF32_UNIT
 from abstract.operator import Array, Bound, Run
 
 if TYPE_CHECKING:
     from abstract.dtypes import DType
 
-__all__ = ["SHAPELESS", "ErrorRule", "bent", "contraction", "exact_zero", "held_loss", "is_exact", "lipschitz",
-           "maximum", "monotone", "moved", "rounding_unit", "spread", "summation", "tainted", "unknown", "widened",
-           "within_range"]  # fmt: skip
+__all__ = ["SHAPELESS", "ErrorRule", "accumulator", "bent", "contraction", "exact_zero", "folded", "held_loss",
+           "is_exact", "lipschitz", "maximum", "monotone", "moved", "products", "rounding_unit", "spread", "step_unit",
+           "summation", "tainted", "underflow", "unknown", "widened", "within_range"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
 
@@ -42,15 +43,56 @@ def rounding_unit(dtype: DType | None) -> float:
     return 2 * dtype.unit if dtype.name == "double" else dtype.unit
 
 
-def summation(n: int, dtype: DType | None) -> float:
+def step_unit(run: Run, dtype: DType | None) -> float:
+    """The unit roundoff of a step inside of an operator whose operands have a type."""
+    return rounding_unit(None if dtype is None else run.contract.step(dtype))
+
+
+def accumulator(run: Run, dtype: DType | None) -> DType | None:
+    """The type in which sums of terms of a type are held."""
+    return None if dtype is None else run.contract.accumulator(dtype)
+
+
+def underflow(run: Run, dtype: DType | None) -> float:
+    """What one step may lose near 0: its result where subnormals are flushed, else in 16-bit types half a spacing.
+
+    Where 16-bit types are computed in float32, it has no subnormals of theirs.
+    """
+    if dtype is None or not dtype.is_float:
+        return 0.0
+    contract = run.contract
+    narrow = contract.step(dtype) is dtype or contract.accumulator(dtype) is dtype
+    if not narrow:
+        return contract.step(dtype).smallest_normal
+    return dtype.smallest_normal * (1.0 if dtype.bits > 16 or contract.flush_subnormals else dtype.unit)
+
+
+def summation(run: Run, n: int, dtype: DType | None) -> float:
     """The factor g such that a sum of n products, formed in any order, errs by at most g times the sum of magnitudes.
 
-    The worst case n u of Higham's section 4.2, whatever the type. The probabilistic bound in sqrt(n) of Higham and Mary
-    (2019) is no bound here: a sequential sum of numbers that are nearly alike rounds the same way at each step (20,000
-    numbers around 1000: 0.17 n u on a CPU backend), and sequential order is legal.
+    The worst case n u, u being the accumulator's unit: it holds for any n, n u > 1 included (Jeannerod and Rump,
+    Improved error bounds for inner products in floating-point arithmetic, 2013). One u is for a constant factor folded
+    into the terms. The probabilistic bound lambda sqrt(n) u of Higham and Mary (A new approach to probabilistic
+    rounding error analysis, 2019) is no bound here, whatever the type: a sequential sum of numbers that are nearly
+    alike rounds the same way at each step (20,000 numbers around 1000 in float: 0.17 n u on a CPU backend; 4096 ones
+    in float16: 0.25 n u, half of the sum, which would ask for lambda = 16), and sequential order is legal. Nor is one
+    in the partial sums, for those hang on the order. So where n u > 1 the bound is wide, but what lies beyond it is
+    certainly wrong.
     """
-    unit = rounding_unit(dtype)
-    return unit * (n + 1) if unit and n > 0 else 0.0
+    if dtype is None or n <= 0:
+        return 0.0
+    return rounding_unit(accumulator(run, dtype)) * (n + 1)
+
+
+def folded(run: Run, dtype: DType | None, *positions: int) -> float:
+    """What the terms of a sum lose, relatively, where a constant operand takes in others and is stored in its type.
+
+    A scale that follows a convolution goes into its weights, one after another (two are granted); they are then rounded
+    to the type that they are stored in. Where the accumulator is no wider than that, the sum's own factor covers it.
+    """
+    if dtype is None or accumulator(run, dtype) is dtype or not any(run.is_constant(p) for p in positions):
+        return 0.0
+    return 2 * dtype.unit
 
 
 def unknown(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -175,6 +217,20 @@ def held_loss(run: Run, *names: str) -> float:
     return max(losses, default=0.0)
 
 
+def products(run: Run, n: int, left: int = 0, right: int = 1) -> float:
+    """The factor of a sum of n products of two operands: see ``summation`` and ``folded``.
+
+    With TF32 each operand is rounded once more, and the accumulator truncates: twice its unit (Fasi, Higham, Mikaitis
+    and Pranesh, Numerical behavior of NVIDIA tensor cores, 2021). Half types are multiplied by the same units.
+    """
+    dtype = run.dtypes[left]
+    factor = summation(run, n, dtype) + folded(run, dtype, left, right)
+    if not run.contract.tf32 or dtype is None or not dtype.is_float or dtype.name == "double":
+        return factor
+    factor = 2 * factor
+    return factor + (2 * TF32_UNIT + TF32_UNIT**2) * (1 + factor) if dtype.name == "float" else factor
+
+
 def contraction(
     multiply: Callable[[Run, Array, Array], Array], count: Callable[[Run], int], left: int = 0, right: int = 1
 ) -> ErrorRule:
@@ -187,10 +243,12 @@ def contraction(
         del y
         a, b = np.abs(run[left]), np.abs(run[right])
         size = multiply(run, a, b)
-        factor = summation(count(run), run.dtypes[left])
+        dtype, n = run.dtypes[left], count(run)
+        factor = products(run, n, left, right)
+        lost = n * underflow(run, dtype)
         if is_exact(e[left]) and is_exact(e[right]):
-            return (within_range(size * factor, size, run.dtypes[left]),)
+            return (within_range(size * factor + lost, size, accumulator(run, dtype)),)
         grown = multiply(run, a + e[left], b + e[right])
-        return (within_range(grown * (1 + factor + 1e-15) - size, grown, run.dtypes[left]),)
+        return (within_range(grown * (1 + factor + 1e-15) - size + lost, grown, accumulator(run, dtype)),)
 
     return rule

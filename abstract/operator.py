@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from abstract.contract import PERMISSIVE, Contract
 from abstract.dims import Dim, Expr
 
 if TYPE_CHECKING:
@@ -96,13 +97,19 @@ class Arithmetic(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One execution of an operator as its rules see it: parameters, data inputs (None if absent), declared types."""
+    """One execution of an operator as its rules see it: parameters, data inputs (None if absent), declared types.
+
+    ``contract`` says what a legal computation may do; ``constants`` are the positions of operands that are the same in
+    every run, into which a compiler may fold others.
+    """
 
     params: Params
     inputs: tuple[Array | None, ...]
     dtypes: tuple[DType | None, ...]
     output_dtypes: tuple[DType, ...]
     arithmetic: Arithmetic
+    contract: Contract = PERMISSIVE
+    constants: frozenset[int] = frozenset()
 
     def __getitem__(self, position: int) -> Array:
         """The data input at a position. Raises ValueError where it is absent."""
@@ -110,6 +117,10 @@ class Run:
         if array is None:
             raise ValueError(f"required input {position} is absent")
         return array
+
+    def is_constant(self, position: int) -> bool:
+        """Whether the data input at a position is known when the model is compiled."""
+        return position in self.constants
 
     def optional(self, position: int) -> Array | None:
         """The data input at a position, or None where it is absent."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isnan
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from abstract.accuracy import in_type
 from abstract.bounded import Bounded
 from abstract.constraints import Constraints, Infeasible
+from abstract.contract import PERMISSIVE, Contract
 from abstract.dims import product
 from abstract.error import is_exact, rounding_unit
 from abstract.fallback import run_node
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bounded", "Float64", "TooLarge", "Undefined", "finish", "interpret", "wrapped"]
 
-_HELD_AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 
 
 class TooLarge(Exception):
@@ -81,17 +80,28 @@ def _overflows(y: Array, dtype: DType) -> bool:
     return dtype.is_integer and y.size > 0 and bool(y.min() < dtype.minimum or y.max() > min(dtype.maximum, 2**53))
 
 
-def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
+def _least(row: Operator, dtype: DType, contract: Contract) -> float:
+    """The absolute error that is granted to each rounded result: it, or a step on the way, may be flushed to zero.
+
+    Where 16-bit types are computed in float32, only their spacing counts: it has no subnormals of theirs.
+    """
+    narrow = contract.step(dtype) is dtype and (contract.flush_subnormals or row.accuracy.composed)
+    if dtype.name in _SUBNORMALS or narrow:
+        return 4 * dtype.smallest_normal
+    return 8 * dtype.unit * dtype.smallest_normal
+
+
+def finish(row: Operator, y: Array, dtype: DType, bound: Bound, contract: Contract = PERMISSIVE) -> Bound:
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
         return _unwrapped(y, dtype, bound)
     carried = bound
     if not row.exact:
-        grant = in_type(row.accuracy, dtype)
+        grant = in_type(row.accuracy, dtype, contract)
         unit = rounding_unit(dtype)
         # Relative to the value that is rounded, which may be as large as |y| + bound.
         relative = 2 * grant.ulps * unit
-        bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + 4 * dtype.smallest_normal)
+        bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + _least(row, dtype, contract))
     elif is_exact(bound):
         unclear = row.name in _NAN_OPEN and np.isnan(y)
         return np.where(unclear, np.inf, 0.0) if np.any(unclear) else 0.0
@@ -102,9 +112,9 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound) -> Bound:
     return bound
 
 
-def _flushed(x: Array, dtype: DType) -> Bound:
+def _flushed(x: Array, dtype: DType, contract: Contract) -> Bound:
     """What is lost of values that are read as zero because they are subnormal."""
-    if dtype.name not in _SUBNORMALS:
+    if dtype.name not in _SUBNORMALS or not contract.flush_subnormals:
         return 0.0
     size = np.abs(x)
     tiny = (size > 0) & (size < dtype.smallest_normal)
@@ -128,16 +138,16 @@ def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
 
 def interpret(
     program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28,
-    held: Mapping[DType, DType] = _HELD_AS_DECLARED, strict: bool = False,
+    contract: Contract = PERMISSIVE, strict: bool = False,
 ) -> dict[str, Bounded]:  # fmt: skip
     """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
 
     ``limit`` is the largest number of elements a tensor may have: TooLarge is raised before memory is asked for.
-    ``held`` names the types that a target may hold in narrower ones (double in float, int64 in int32).
+    ``contract`` says what a legal computation may do: the bounds are those of that contract.
     ``strict`` asks for Undefined where an operator's row says that it is not defined on its values, as the generator
     does when it places a node; otherwise the bounds say so.
     """
-    machine = _Machine(program, arithmetic or Float64(), limit, held, strict)
+    machine = _Machine(program, arithmetic or Float64(), limit, contract, strict)
     values = {
         name: Bounded(content, machine.stored(content, program.dtypes.get(name)), program.dtypes.get(name))
         for source in (program.constants, inputs)
@@ -152,12 +162,16 @@ def interpret(
 
 class _Machine:
     def __init__(
-        self, program: Program, arithmetic: Arithmetic, limit: int, held: Mapping[DType, DType], strict: bool = False
-    ) -> None:
+        self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
+        strict: bool = False,
+    ) -> None:  # fmt: skip
         self.program = program
         self.arithmetic = arithmetic
         self.limit = limit
-        self.held = held
+        self.contract = contract
+        declared = set(program.dtypes.values())
+        self.held = {wide: own for wide, own in contract.held.items() if wide in declared}
+        self.constants = set(program.constants)
         self.strict = strict
 
     def stored(self, content: Content, dtype: DType | None) -> Bound:
@@ -166,11 +180,11 @@ class _Machine:
             return 0.0
         narrow = self.held.get(dtype)
         if narrow is None:
-            return _flushed(content, dtype)
+            return _flushed(content, dtype, self.contract)
         if narrow.is_float:
             with np.errstate(over="ignore"):
                 loss = np.abs(content - content.astype(narrow.numpy))
-            return self._settle(content, narrow, np.maximum(loss, _flushed(content, narrow)))
+            return self._settle(content, narrow, np.maximum(loss, _flushed(content, narrow, self.contract)))
         return self._settle(content, narrow, 0.0)
 
     def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
@@ -195,7 +209,8 @@ class _Machine:
         dtypes = tuple(None if o is None else o.dtype for o in operands)
         outputs: tuple[Any, ...] = step.output_dtypes
         self._check_size(step, row, params, arrays, dtypes)
-        run = Run(params, arrays, dtypes, outputs, self.arithmetic)
+        constants = self._constants(step)
+        run = Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants)
         if self.strict and row.defined is not None and not row.defined(run):
             raise Undefined(f"{row.name} is not defined there")
         raw = row.evaluate(run)
@@ -213,11 +228,18 @@ class _Machine:
             bounds = tuple(_saturated(a, b, d, c) for a, b, d, c in zip(raw, y, outputs, bounds, strict=False))
         return (self._bounded(row, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
 
+    def _constants(self, step: Step) -> frozenset[int]:
+        """The positions of the operands that a compiler knows; where it knows all, it knows the results as well."""
+        known = frozenset(i for i, name in enumerate(step.inputs) if name is not None and name in self.constants)
+        if len(known) == sum(name is not None for name in step.inputs):
+            self.constants.update(step.outputs)
+        return known
+
     def _bounded(self, row: Operator, y: Array, dtype: DType, bound: Bound, certain: bool) -> Bounded:
         own = self.held.get(dtype, dtype)
         if not certain or (isinstance(bound, float) and isnan(bound)):
             return Bounded(y, np.inf, dtype, shaped=False)
-        return Bounded(y, self._settle(y, own, finish(row, y, own, bound)), dtype)
+        return Bounded(y, self._settle(y, own, finish(row, y, own, bound, self.contract)), dtype)
 
     def _settle(self, y: Array, dtype: DType, bound: Bound) -> Bound:
         """NaN means unknown; so does an integer outside the type that it is held in."""

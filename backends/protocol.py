@@ -63,10 +63,17 @@ class InvalidCase(Exception):
 class Numerics:
     """How a target may legally compute; the default is IEEE arithmetic in the type that the model declares.
 
+    `abstract/contract.py` says what each grant means for the error bounds. Sums in any order, with or without fused
+    multiply-adds, and constants folded into one another are legal for every target.
+
     Attributes:
-        flush_subnormals: subnormal operands and results may become zero.
-        excess_half_precision: float16 and bfloat16 nodes may compute in float32 and keep the excess between nodes.
-        half_accumulator: sums of float16 or bfloat16 products may be accumulated in that type.
+        flush_subnormals: subnormal inputs and constants may become zero, and with `half_steps` 16-bit results.
+        excess_half_precision: float16 and bfloat16 nodes may compute in float32 and keep the excess between nodes, so
+            that an explicit cast rounds nothing.
+        half_accumulator: sums of float16 or bfloat16 products may be accumulated in that type; else in float32.
+        half_steps: functions of float16 or bfloat16 may be composed of steps rounded to that type; else of float32.
+        tf32: operands of float32 contractions may be rounded to TF32.
+        winograd: the largest tile of outputs, along one axis, by which convolutions are computed; 0 for none.
         narrow_int64: int64 values may be held in int32.
         narrow_double: double nodes may compute in float.
         float_as: the narrower type in which floats may be held, where an option asks for it; empty for float.
@@ -75,6 +82,9 @@ class Numerics:
     flush_subnormals: bool = False
     excess_half_precision: bool = False
     half_accumulator: bool = False
+    half_steps: bool = False
+    tf32: bool = False
+    winograd: int = 0
     narrow_int64: bool = False
     narrow_double: bool = False
     float_as: str = ""

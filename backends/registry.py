@@ -42,7 +42,8 @@ class Entry:
         device_distributions: for a device, the distribution that must be installed to reach it.
         environment: variables that its worker starts with.
         numerics: how it may legally compute.
-        relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts.
+        relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts; the
+            option ``@`` is the device.
         knobs: its switches that turn an optimisation off.
     """
 
@@ -62,9 +63,10 @@ class Entry:
         """What to type where the backend is missing."""
         return f"pip install {' '.join(self.requirements)}"
 
-    def contract(self, options: Mapping[str, str]) -> Numerics:
-        """How it may compute under these options."""
-        return next((n for name, value, n in self.relaxed if options.get(name) == value), self.numerics)
+    def contract(self, options: Mapping[str, str], device: str = "") -> Numerics:
+        """How it may compute under these options, on a device (the default one if empty)."""
+        given = {**options, "@": device}
+        return next((n for name, value, n in self.relaxed if given.get(name) == value), self.numerics)
 
     def option(self, name: str) -> Option | None:
         """The option of that name."""
@@ -72,8 +74,15 @@ class Entry:
 
 
 _THREADS = Option("threads", r"[1-9]\d{0,2}", "a number from 1 to 999", "threads to compute with (1)")
-# Measured: OpenVINO's CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say.
-_OPENVINO = Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True)
+# How each may compute on a CPU was measured (docs/notes/contracts.md); what GPU libraries do stands in their manuals.
+_ONNXRUNTIME = Numerics(excess_half_precision=True)
+# cuDNN picks its algorithm by speed, Winograd's among them, and float32 products use TF32 unless told otherwise.
+_ONNXRUNTIME_CUDA = Numerics(
+    flush_subnormals=True, excess_half_precision=True, half_accumulator=True, half_steps=True, tf32=True, winograd=4
+)
+# OpenVINO's CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say. It makes zeros of
+# subnormal constants.
+_OPENVINO = Numerics(flush_subnormals=True, excess_half_precision=True, narrow_int64=True, narrow_double=True)
 _PASSES = r"\w[\w.]*(\+\w[\w.]*)*"
 
 # Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
@@ -94,7 +103,8 @@ _ENTRIES = (
         ),
         devices=("cpu", "cuda"),
         device_distributions=(("cuda", "onnxruntime-gpu"),),
-        numerics=Numerics(excess_half_precision=True),
+        numerics=_ONNXRUNTIME,
+        relaxed=(("@", "cuda", _ONNXRUNTIME_CUDA),),
         knobs=(
             Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
             Knob("disable", (), "the optimizers named"),
@@ -111,7 +121,7 @@ _ENTRIES = (
             Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
             _THREADS,
         ),
-        numerics=Numerics(half_accumulator=True),
+        numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
         knobs=(
             Knob("opt", ("0", "1", "2"), "passes above that level"),
             Knob("disable", (), "the passes named"),
@@ -140,6 +150,8 @@ _ENTRIES = (
         module="backends.reference",
         distributions=("onnx",),
         requirements=("onnx==1.23.2",),
+        # numpy: each operation in the declared type, functions composed of them.
+        numerics=Numerics(half_accumulator=True, half_steps=True),
     ),
 )
 BACKENDS: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.accuracy import extra, granted
-from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, summation, widened, within_range
+from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, widened, within_range
 from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, apart
 
@@ -93,11 +93,18 @@ def binary(  # noqa: PLR0913 - the columns of a table
 
 
 def _sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """Errors add; beyond two operands the partial sums are rounded as well."""
+    """Errors add; beyond two operands the partial sums are rounded as well.
+
+    A constant operand may be folded into one that follows, so that what is rounded is as large as the constant though
+    the sum be 0: (x + c) + d as x + (c + d), (x + c) d as x d + c d. That is 2 u |c| for the constant.
+    """
     total: Bound = sum(e[1:], e[0])
+    if len(e) == 2 and run.constants:
+        unit = 2 * rounding_unit(run.dtypes[0])
+        total = total + sum(np.abs(run[i]) * unit for i in run.constants) if unit else total
     if len(e) > 2:
         size = _size(run)
-        total = within_range(size * summation(len(e), run.dtypes[0]) + total, size + total, run.dtypes[0])
+        total = within_range(size * (rounding_unit(run.dtypes[0]) * (len(e) + 1)) + total, size + total, run.dtypes[0])
     return (spread(total, y[0]),)
 
 

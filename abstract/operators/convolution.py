@@ -9,7 +9,7 @@ import numpy as np
 
 from abstract.constraints import at_least, divisible
 from abstract.dims import Dim, floor_div
-from abstract.error import ErrorRule, contraction, summation
+from abstract.error import ErrorRule, contraction, folded, summation
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.window import SAME, Window, padded, patches, per_axis, slid, window, window_params
 
@@ -109,7 +109,8 @@ def _biased(rule: ErrorRule, terms: Any) -> ErrorRule:
         bias = run.optional(2)
         if bias is None:
             return (bound,)
-        extra = np.abs(bias) * summation(terms(run), run.dtypes[0]) + e[2]
+        dtype = run.dtypes[0]
+        extra = np.abs(bias) * (summation(run, terms(run), dtype) + folded(run, dtype, 2)) + e[2]
         return (bound + extra.reshape(-1, *(1,) * (y[0].ndim - 2)),)
 
     return with_bias

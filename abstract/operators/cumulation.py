@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.dtypes import Kind
-from abstract.error import is_exact, summation, within_range
+from abstract.error import accumulator, is_exact, rounding_unit, summation, within_range
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.axes import operand, whole_number
 from abstract.operators.reduction import magnitude_of
@@ -69,7 +69,7 @@ def sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
     own = np.broadcast_to(np.asarray(e[0], dtype=np.float64), x.shape)
     size = _accumulated(run, magnitude_of(x) + own, np.add)
     errors: Bound = 0.0 if is_exact(e[0]) else _accumulated(run, own, np.add)
-    return (within_range(size * summation(count, dtype) + errors, size, dtype),)
+    return (within_range(size * summation(run, count, dtype) + errors, size, accumulator(run, dtype)),)
 
 
 def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -81,7 +81,7 @@ def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if is_exact(e[0]) and not dtype.is_float:
         return (within_range(0.0, high, dtype),)
     grown = _accumulated(run, size, np.multiply)
-    bound = grown * (1 + np.expm1(summation(count, dtype)) + 1e-15) - np.abs(y[0])
+    bound = grown * (1 + np.expm1(rounding_unit(dtype) * (count + 1)) + 1e-15) - np.abs(y[0])
     return (within_range(bound + high * (count * dtype.smallest_normal), high, dtype),)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.error import contraction, is_exact, rounding_unit, spread, summation
+from abstract.error import contraction, is_exact, rounding_unit, spread, step_unit, summation
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import NUMBER
@@ -136,11 +136,12 @@ def gemm_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
         return (0.0,)
     alpha, beta = abs(run.params.get("alpha", 1.0)), abs(run.params.get("beta", 1.0))
     (total,) = _product_error(run, y, e[:2])
-    size = 0.0 if alpha == 1 else _product(run, np.abs(run[0]), np.abs(run[1])) * unit
-    bound = (total * (1 + 2 * unit) + 2 * size) * alpha
+    step = step_unit(run, dtype)
+    size = 0.0 if alpha == 1 else _product(run, np.abs(run[0]), np.abs(run[1])) * step
+    bound = (total * (1 + 2 * step) + 2 * size) * alpha
     c = run.optional(2)
     if c is not None and beta != 0:
-        bound = bound + beta * (np.abs(c) * (summation(_terms(run), dtype) + 2 * unit) + e[2])
+        bound = bound + beta * (np.abs(c) * (summation(run, _terms(run), dtype) + 2 * unit) + e[2])
     return (spread(bound, y[0]),)
 
 

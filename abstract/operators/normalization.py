@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from abstract.constraints import Infeasible, divisible
 from abstract.dtypes import BY_CODE, BY_NAME
-from abstract.error import is_exact, rounding_unit, spread, summation, within_range
+from abstract.error import is_exact, rounding_unit, spread, step_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import FLOAT, same_shape
@@ -78,33 +79,34 @@ class _Normalized:
         """
         x, axes, dtype = run[0], self.axes, _stage(run)
         count = max(prod(x.shape[a] for a in axes), 1)
-        factor = summation(count, dtype) + 4 * rounding_unit(dtype)
+        factor = summation(run, count, dtype) + 4 * step_unit(run, dtype)
         size = np.abs(x)
         average: Any = np.add.reduce(size, axis=axes, keepdims=True) / count if self.centre else 0.0
-        moved = self.deviation * self._loss(size, average * factor, factor, count)
+        moved = self.deviation * self._loss(run, size, average * factor, factor)
         moved = moved + _epsilon_loss(run, self.epsilon) / self.deviation
         mean: Any = average * factor
-        own = size * (2 * rounding_unit(dtype))
+        own = size * (2 * step_unit(run, dtype))
         if not is_exact(error):
             full = np.broadcast_to(np.asarray(error, dtype=np.float64), x.shape)
             moved = moved + np.sqrt(np.add.reduce(full * full, axis=axes, keepdims=True) / count)
             own = own + full
             if self.centre:
                 mean = mean + np.add.reduce(full, axis=axes, keepdims=True) / count
-        kept = _stash(run)
+        kept = run.contract.accumulator(_stash(run))
         mean = within_range(mean, count * (average + mean), kept) if self.centre else mean
         moved = np.asarray(within_range(moved, count * np.square(self.deviation + moved), kept))
         left = self.deviation - moved
         scaled = np.where(left > 0, (own + mean + np.abs(self.scaled) * moved) / left, np.inf)
         return mean, moved, scaled
 
-    def _loss(self, size: Array, mean_error: Any, factor: float, count: int) -> Array | float:
+    def _loss(self, run: Run, size: Array, mean_error: Any, factor: float) -> Array | float:
         """The relative rounding error of the deviation; inf beyond a tenth, 0 for a single element less itself."""
+        count = max(prod(size.shape[a] for a in self.axes), 1)
         if self.centre and count == 1:
             return 0.0
         squares = np.add.reduce(size * size, axis=self.axes, keepdims=True) / count
         # Half-width types are never accumulated in one pass but in float.
-        cancelled = squares * min(factor, summation(count, FLOAT32) + 4 * FLOAT32.unit) if self.centre else 0.0
+        cancelled = squares * min(factor, summation(run, count, FLOAT32) + 4 * FLOAT32.unit) if self.centre else 0.0
         loss = factor + (cancelled + mean_error * mean_error) / (self.deviation * self.deviation)
         return np.where(loss > _LARGEST_LOSS, np.inf, loss)
 
@@ -238,7 +240,7 @@ def group(run: Run) -> tuple[Array, ...]:
 def group_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """As for an instance, on the grouped input."""
     wide, fitted = _grouped(run)
-    inner = Run(run.params, (wide, *run.inputs[1:]), run.dtypes, run.output_dtypes, run.arithmetic)
+    inner = replace(run, inputs=(wide, *run.inputs[1:]))
     made = _Normalized(inner, wide, tuple(range(2, wide.ndim)), _epsilon(run), centre=True)
     first = e[0] if isinstance(e[0], float) else np.broadcast_to(e[0], run[0].shape).reshape(wide.shape)
     error = made.errors(inner, first)[2]
@@ -304,7 +306,7 @@ def layer_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     total = _affine_error(run, made.scaled, error, run[1], run.optional(2), bounds)
     left = made.deviation - moved
     inverse = np.where(left > 0, moved / (made.deviation * left), np.inf)
-    inverse = inverse + 4 * rounding_unit(_stage(run)) / made.deviation
+    inverse = inverse + 4 * step_unit(run, _stage(run)) / made.deviation
     return spread(total, y[0]), mean, inverse
 
 
@@ -400,7 +402,7 @@ def mean_variance_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) ->
     """See ``_Normalized.errors``; with or without the 1e-9, which kernels leave out."""
     made = _mean_variance(run)
     error = made.errors(run, e[0])[2]
-    return (error + np.abs(y[0]) * (1e-9 / made.deviation + 4 * rounding_unit(run.dtypes[0])),)
+    return (error + np.abs(y[0]) * (1e-9 / made.deviation + 4 * step_unit(run, run.dtypes[0])),)
 
 
 def _has_spread(run: Run) -> bool:

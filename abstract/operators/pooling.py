@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.error import is_exact, rounding_unit, summation, within_range
+from abstract.error import accumulator, is_exact, step_unit, summation, underflow, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, MARGIN, NUMBER
 from abstract.operators.window import Window, patches, slid, window, window_params
@@ -173,7 +173,8 @@ def average_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if run.params.get("ceil_mode", 0) and run.params.get("count_include_pad", 0):
         return (np.inf,)
     size, count, dtype = np.abs(run[0]), prod(run.params["kernel_shape"]), run.dtypes[0]
-    return (within_range(_mean(run, size * summation(count, dtype) + e[0]), _mean(run, size + e[0]) * count, dtype),)
+    bound = _mean(run, size * summation(run, count, dtype) + e[0])
+    return (within_range(bound, _mean(run, size + e[0]) * count, accumulator(run, dtype)),)
 
 
 # -- norm ----------------------------------------------------------------------------------------------------
@@ -207,9 +208,9 @@ def _norm_error(run: Run, y: Array, count: int, passed: Array | float) -> Bound:
     dtype, p = run.dtypes[0], int(run.params.get("p", 2))
     if dtype is None:
         return np.inf
-    relative = summation(count, dtype) + (p + 4) * rounding_unit(dtype)
-    lost = (4 * count * dtype.smallest_normal) ** (1 / p)
-    return within_range(y * relative + passed + lost, np.power(y + passed, p), dtype)
+    relative = summation(run, count, dtype) + (p + 4) * step_unit(run, dtype)
+    lost = (4 * count * underflow(run, dtype)) ** (1 / p)
+    return within_range(y * relative + passed + lost, np.power(y + passed, p), accumulator(run, dtype))
 
 
 def _lp_pool(run: Run, x: Array) -> Array:
@@ -261,8 +262,8 @@ def _global_mean(run: Run, x: Array) -> Array:
 def _global_mean_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     del y
     size, count, dtype = np.abs(run[0]), _count(run), run.dtypes[0]
-    bound = _global_mean(run, size * summation(count, dtype) + e[0])
-    return (within_range(bound, _global_mean(run, size + e[0]) * count, dtype),)
+    bound = _global_mean(run, size * summation(run, count, dtype) + e[0])
+    return (within_range(bound, _global_mean(run, size + e[0]) * count, accumulator(run, dtype)),)
 
 
 def _global_max_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:

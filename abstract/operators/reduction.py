@@ -9,7 +9,7 @@ import numpy as np
 
 from abstract.accuracy import granted, in_type
 from abstract.dtypes import DType, Kind
-from abstract.error import is_exact, rounding_unit, summation, within_range
+from abstract.error import accumulator, is_exact, rounding_unit, step_unit, summation, underflow, within_range
 from abstract.operator import (
     EVERYWHERE,
     Accuracy,
@@ -108,14 +108,14 @@ def magnitude_of(x: Array) -> Array:
 class _Reduction:
     """What one reduction reduces: its axes, whether they stay, how many elements become one."""
 
-    __slots__ = ("axes", "count", "keep", "sum")
+    __slots__ = ("axes", "count", "keep", "run")
 
     def __init__(self, run: Run) -> None:
         x = run[0]
         self.axes = reduced_axes(run.params, x.ndim)
         self.keep = bool(run.params.get("keepdims", 1))
         self.count = prod(x.shape[a] for a in self.axes)
-        self.sum = run.arithmetic.sum
+        self.run = run
 
     def fold(self, function: Any, x: Any, **options: Any) -> Array:
         """A numpy function of two arguments applied along the axes."""
@@ -124,7 +124,7 @@ class _Reduction:
 
     def total(self, x: Array) -> Array:
         """The sum."""
-        return self.sum(x, self.axes, self.keep)
+        return self.run.arithmetic.sum(x, self.axes, self.keep)
 
     def spread(self, bound: Bound) -> Bound:
         """The sum of a bound over the elements that are reduced."""
@@ -138,11 +138,11 @@ class _Reduction:
 
     def sum_error(self, magnitude: Array, e: Bound, dtype: DType | None) -> tuple[Bound, Array]:
         """How far a sum may err whose terms have this magnitude and err by e; and the magnitudes' sum."""
-        total = self.total(magnitude)
+        total, factor = self.total(magnitude), summation(self.run, self.count - 1, dtype)
         if is_exact(e):
-            return total * summation(self.count - 1, dtype), total
+            return total * factor, total
         spread = self.spread(e)
-        return spread + (total + spread) * summation(self.count - 1, dtype), total + spread
+        return spread + (total + spread) * factor, total + spread
 
 
 def _floats_only(run: Run) -> None:
@@ -205,15 +205,15 @@ def total_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     del y
     dtype = run.output_dtypes[0]
     bound, size = _Reduction(run).sum_error(magnitude_of(run[0]), e[0], dtype)
-    return (within_range(bound if dtype.is_float or not is_exact(e[0]) else 0.0, size, dtype),)
+    return (within_range(bound if dtype.is_float or not is_exact(e[0]) else 0.0, size, accumulator(run, dtype)),)
 
 
 def mean_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The sum's error over the count; one more rounding where the reciprocal of the count is multiplied."""
     r = _Reduction(run)
     bound, size = r.sum_error(np.abs(run[0]), e[0], run.dtypes[0])
-    bound = bound / max(r.count, 1) + np.abs(y[0]) * (2 * rounding_unit(run.dtypes[0]))
-    return (within_range(bound, size, run.dtypes[0]),)
+    bound = bound / max(r.count, 1) + np.abs(y[0]) * (2 * step_unit(run, run.dtypes[0]))
+    return (within_range(bound, size, accumulator(run, run.dtypes[0])),)
 
 
 def square_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -223,22 +223,21 @@ def square_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 def _square_error(run: Run, total_: Array, e: Bound) -> tuple[Bound, Array]:
     r, dtype = _Reduction(run), run.output_dtypes[0]
-    factor = summation(r.count, dtype)
+    factor, lost = summation(run, r.count, dtype), r.count * underflow(run, dtype)
+    held = run.contract.accumulator(dtype)
     if is_exact(e):
         if dtype.is_float:
-            return within_range(total_ * factor, total_, dtype), total_
+            return within_range(total_ * factor + lost, total_, held), total_
         total_ = r.total(np.square(magnitude_of(run[0])))
         return within_range(0.0, total_, dtype), total_
     grown = r.total(np.square(magnitude_of(run[0]) + e))
-    return within_range(grown * (1 + factor + 1e-15) - total_, grown, dtype), grown
+    return within_range(grown * (1 + factor + 1e-15) - total_ + lost, grown, held), grown
 
 
 def root_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The square root of an interval around the sum of squares; tiny squares may be flushed to zero."""
     square = y[0] * y[0]
     bound, _ = _square_error(run, square, e[0])
-    dtype = run.dtypes[0]
-    bound = bound + _Reduction(run).count * (dtype.smallest_normal if dtype is not None else 0.0)
     return (np.maximum(np.sqrt(square + bound) - y[0], y[0] - np.sqrt(np.maximum(square - bound, 0))),)
 
 
@@ -248,7 +247,7 @@ def log_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
     if r.count == 0:
         return (0.0,)
     bound, size = r.sum_error(np.abs(run[0]), e[0], run.dtypes[0])
-    return (within_range(_log_of_relative(bound / np.exp(y[0])), size, run.dtypes[0]),)
+    return (within_range(_log_of_relative(bound / np.exp(y[0])), size, accumulator(run, run.dtypes[0])),)
 
 
 def _log_of_relative(relative: Bound) -> Array:
@@ -265,15 +264,15 @@ def log_exp_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     r, x, dtype = _Reduction(run), run[0], run.output_dtypes[0]
     if r.count == 0:
         return (0.0,)
-    unit = rounding_unit(dtype)
+    unit, step, held = step_unit(run, dtype), run.contract.step(dtype), run.contract.accumulator(dtype)
     shifted = x - (y[0] if r.keep else np.expand_dims(y[0], r.axes))
     terms = r.total(np.exp(shifted) * np.abs(shifted))  # each element's share of the sum times its argument
     plain = np.exp(y[0])
-    relative = terms * (2 * unit) + 2 * in_type(granted("Exp"), dtype).ulps * unit
-    relative = relative + summation(r.count - 1, dtype) + (4 * r.count * dtype.smallest_normal) / plain
+    relative = terms * (2 * unit) + 2 * in_type(granted("Exp"), step).ulps * unit
+    relative = relative + summation(run, r.count - 1, dtype) + (4 * r.count * underflow(run, dtype)) / plain
     # the logarithm itself, where the stable formula adds it to a maximum that nearly cancels it
-    tail = 2 * in_type(granted("Log"), dtype).ulps * unit * float(np.log(r.count))
-    return (within_range(_log_of_relative(relative) + tail + r.widest(e[0]), plain * (1 + 1e-6), dtype),)
+    tail = 2 * in_type(granted("Log"), step).ulps * unit * float(np.log(r.count))
+    return (within_range(_log_of_relative(relative) + tail + r.widest(e[0]), plain * (1 + 1e-6), held),)
 
 
 # -- extrema and products ------------------------------------------------------------------------------------
@@ -325,7 +324,8 @@ def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if exact and not dtype.is_float:
         return (within_range(0.0, high, dtype),)
     grown = result if exact else r.fold(np.multiply, most)
-    bound = grown * (1 + np.expm1(summation(r.count - 1, dtype)) + r.count * 1e-16) - result
+    rounding = rounding_unit(dtype) * r.count if r.count > 1 else 0.0
+    bound = grown * (1 + np.expm1(rounding) + r.count * 1e-16) - result
     low = r.fold(np.multiply, np.where(size > 0, np.minimum(size, 1), 1))
     if low.size and float(low.min()) < dtype.smallest_normal:
         bound = bound + r.count * dtype.smallest_normal * high

@@ -278,7 +278,7 @@ def _blend_error(run: Run, axes: Sequence[_Axis], e: Bound) -> Bound:
         loose[:, 0] *= crossing
         loose[:, -1] *= crossing
         magnitude = np.abs(weights)
-        loose[:, 1:-1] += magnitude * summation(at.shape[1], run.dtypes[0])
+        loose[:, 1:-1] += magnitude * summation(run, at.shape[1], run.dtypes[0])
         spread = _blend(run, size if clean else size + error, axis, wide, loose)
         error = spread if clean else spread + _blend(run, error, axis, at, magnitude)
         size = _blend(run, size, axis, at, magnitude)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from abstract.error import is_exact, rounding_unit, summation, within_range
+from abstract.error import accumulator, is_exact, step_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope
 from abstract.operators.elementwise import FLOAT, same_shape
 from abstract.operators.softmax import axis_params
@@ -42,13 +42,13 @@ def lp_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Boun
     x = run[0]
     norm = _lp_norm(run, x)
     count = x.shape[int(run.params.get("axis", -1))] if x.ndim else 1
-    moved = norm * (summation(count, run.dtypes[0]) + 4 * rounding_unit(run.dtypes[0]))
+    moved = norm * (summation(run, count, run.dtypes[0]) + 4 * step_unit(run, run.dtypes[0]))
     if not is_exact(e[0]):
         moved = moved + _lp_norm(run, np.broadcast_to(np.asarray(e[0], dtype=np.float64), x.shape))
     left = norm - moved
     bound = np.where(left > 0, (e[0] + np.abs(y[0]) * moved) / left, np.inf)
     total = np.power(norm + moved, run.params.get("p", 2))
-    return (within_range(np.where((norm == 0) & (moved == 0), 0.0, bound), total, run.dtypes[0]),)
+    return (within_range(np.where((norm == 0) & (moved == 0), 0.0, bound), total, accumulator(run, run.dtypes[0])),)
 
 
 def _has_norm(run: Run) -> bool:
@@ -95,16 +95,16 @@ def lrn_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
     """
     x, size, dtype = run[0], int(run.params["size"]), run.dtypes[0]
     alpha, beta = abs(float(run.params.get("alpha", 1e-4))), abs(float(run.params.get("beta", 0.75)))
-    base, unit = _lrn_base(run), rounding_unit(dtype)
+    base, unit = _lrn_base(run), step_unit(run, dtype)
     slid = np.max(base, axis=1, keepdims=True, initial=0.0) * (2 * x.shape[1] * unit)
-    moved = np.abs(base) * (summation(size, dtype) + 4 * unit) + slid
+    moved = np.abs(base) * (summation(run, size, dtype) + 4 * unit) + slid
     if not is_exact(e[0]):
         moved = moved + alpha / size * _window_sum(run, (2 * np.abs(x) + e[0]) * e[0])
     left = base - moved
     grown = (np.abs(x) + e[0]) / np.power(np.where(left > 0, left, np.nan), beta)
     relative = (6 + beta * np.abs(np.log(np.abs(base)))) * unit
     squares = _window_sum(run, np.square(np.abs(x) + e[0]))
-    return (within_range(grown * (1 + relative) - np.abs(y[0]), squares, dtype),)
+    return (within_range(grown * (1 + relative) - np.abs(y[0]), squares, accumulator(run, dtype)),)
 
 
 OPERATORS: tuple[Operator, ...] = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from abstract.constraints import Infeasible, at_least
 from abstract.dims import product
-from abstract.error import is_exact, moved, summation, tainted
+from abstract.error import is_exact, moved, rounding_unit, tainted
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators.axes import (
     drawn_indices,
@@ -283,7 +283,8 @@ def scatter_error(locate: Callable[[Run], tuple[Array, ...]]) -> Callable[..., t
             return (np.maximum(above - y[0], y[0] - below),)
         size = _placed(index, np.abs(data) + first, np.abs(updates) + second, reduction)
         meeting = _placed(index, np.zeros(data.shape), np.ones(updates.shape), b"add")
-        factor = summation(int(meeting.max()) if meeting.size else 0, run.dtypes[0])
+        # Summed where they are stored, so in the type itself; what nothing meets stays as it is.
+        factor = np.where(meeting > 0, meeting + 1, 0) * rounding_unit(run.dtypes[0])
         if reduction == b"mul":
             return (size * (1 + np.expm1(factor) + 1e-15) - np.abs(y[0]),)
         return (size * factor + _placed(index, first, second, reduction),)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.error import is_exact, summation
+from abstract.error import is_exact, step_unit, summation, underflow
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope
 from abstract.operators.elementwise import FLOAT, apart, same_shape
 
@@ -68,10 +68,10 @@ def softmax_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if dtype is None:
         return (np.inf,)
     shifted = np.abs(run[0] - run[0].max(axis=_axis(run), keepdims=True, initial=-np.inf))
-    relative = (summation(run[0].shape[_axis(run)], dtype) + 8 * dtype.unit) * (1 + shifted)
+    relative = (summation(run, run[0].shape[_axis(run)], dtype) + 8 * step_unit(run, dtype)) * (1 + shifted)
     if not is_exact(e[0]):
         relative = relative + np.expm1(_worst(run, e[0])) * (1 + relative)
-    return (y[0] * relative + 4 * dtype.smallest_normal,)
+    return (y[0] * relative + 4 * underflow(run, dtype),)
 
 
 def log_softmax(run: Run) -> tuple[Array, ...]:
@@ -88,7 +88,7 @@ def log_softmax_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> t
     dtype = run.dtypes[0]
     if dtype is None:
         return (np.inf,)
-    factor = summation(run[0].shape[_axis(run)], dtype) + 8 * dtype.unit
+    factor = summation(run, run[0].shape[_axis(run)], dtype) + 8 * step_unit(run, dtype)
     shifted = np.abs(run[0] - run[0].max(axis=_axis(run), keepdims=True, initial=-np.inf))
     bound = _worst(run, e[0]) + (1 + shifted + np.abs(y[0])) * factor
     return (np.where(y[0] < np.log(dtype.smallest_normal) + 1, np.inf, bound),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,11 +11,12 @@ import onnx
 import onnx.checker
 import onnx.shape_inference
 
-from abstract.dtypes import BY_NAME, DType, dtype
+from abstract.contract import PERMISSIVE, Contract
+from abstract.dtypes import BY_NAME
 from abstract.fallback import Unrunnable
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import Bounded, TooLarge, interpret
-from backends.protocol import Numerics, Outcome
+from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.judge.compare import Comparison, compare, worst
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from abstract.operator import Array
     from fuzz.execute.execution import Execution
 
-__all__ = ["Oracle", "Sample", "judge", "reference_values"]
+__all__ = ["Oracle", "Sample", "contract", "judge", "reference_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,18 @@ def _content(value: Value) -> Any:
     return None if value is None else to_numpy(value)
 
 
-def held_types(target: str) -> dict[DType, DType]:
-    """The types that a target's contract lets it hold in narrower ones; none for a backend that is not in the table."""
+def contract(target: str) -> Contract:
+    """What a target may do with numbers; anything careful for a backend that is not in the table."""
     row = BACKENDS.get(base_name(target))
-    numerics = row.contract(_options(target)) if row is not None else Numerics()
-    held = {}
-    if numerics.float_as:
-        held[dtype("float")] = held[dtype("double")] = dtype(numerics.float_as)
-        return held | ({dtype("int64"): dtype("int32")} if numerics.narrow_int64 else {})
-    if numerics.narrow_double:
-        held[dtype("double")] = dtype("float")
-    if numerics.narrow_int64:
-        held[dtype("int64")] = dtype("int32")
-    return held
+    if row is None:
+        return PERMISSIVE
+    return Contract(**asdict(row.contract(_options(target), _device(target))))
+
+
+def _device(target: str) -> str:
+    """The device in a target's text; empty for the default."""
+    found = re.search(r"@(\w+)$", target)
+    return found[1] if found else ""
 
 
 def _options(target: str) -> dict[str, str]:
@@ -99,8 +99,7 @@ def reference_values(
     for name, value in inputs.items():
         content, own = _content(value), program.dtypes.get(name)
         carried[name] = to_carrier(content, own) if isinstance(content, np.ndarray) and own else content
-    held = {wide: own for wide, own in held_types(target).items() if wide in program.dtypes.values()}
-    return interpret(program, carried, limit=limit, held=held)
+    return interpret(program, carried, limit=limit, contract=contract(target))
 
 
 def judge(
@@ -152,7 +151,7 @@ class _Judge:
         self.oracle = oracle
         self.problem = ""
         self.failed = False
-        self._references: dict[tuple[int, tuple[tuple[DType, DType], ...]], list[Bounded] | None] = {}
+        self._references: dict[tuple[int, Contract], list[Bounded] | None] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
             self.names = self.program.outputs
@@ -164,7 +163,7 @@ class _Judge:
         """The outputs' values and bounds on a data set, None where the reference cannot tell (see ``problem``)."""
         if not self.names or number >= len(self.samples):
             return None
-        key = (number, tuple(held_types(target).items()))
+        key = (number, contract(target))
         if key not in self._references:
             self._references[key] = self._interpreted(self.samples[number], target)
         return self._references[key]

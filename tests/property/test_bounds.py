@@ -25,7 +25,7 @@ OPERATORS = menu(Settings())
 
 def bounded(program, inputs, reach):
     """Every value with its bound, where the float inputs err by ``reach`` (arrays by name)."""
-    machine = _Machine(program, Float64(), 2**20, {})
+    machine = _Machine(program, Float64(), 2**20)
     values = {n: Bounded(a, 0.0, program.dtypes[n]) for n, a in program.constants.items()}
     values |= {n: Bounded(a, reach.get(n, 0.0), program.dtypes[n]) for n, a in inputs.items()}
     with np.errstate(all="ignore"):
@@ -122,7 +122,7 @@ def test_rounding_to_the_declared_type_at_every_node_stays_inside(seed, narrow):
     """A legal computation: each node's result rounded to its type before the next one reads it."""
     program, inputs = model(seed, Settings(nodes=(2, 8), dtypes=(narrow, "int32", "bool"), rank=(0, 3)))
     known = interpret(program, inputs)
-    machine = _Machine(program, Float64(), 2**20, {})
+    machine = _Machine(program, Float64(), 2**20)
     values = {n: Bounded(a, 0.0, program.dtypes[n]) for n, a in {**program.constants, **inputs}.items()}
     with np.errstate(all="ignore"):
         for step in program.steps:

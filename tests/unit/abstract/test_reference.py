@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from abstract.contract import Contract
 from abstract.dtypes import dtype
 from abstract.fallback import Unrunnable
 from abstract.reference import TooLarge, Undefined, wrapped
@@ -139,17 +140,17 @@ class TestBounds:
 
 
 class TestHeldTypes:
-    HELD = {dtype("double"): dtype("float"), dtype("int64"): dtype("int32")}  # noqa: RUF012 - a constant
+    HELD = Contract(narrow_double=True, narrow_int64=True)
 
     def test_inputs_lose_what_the_narrow_type_cannot_hold(self, model, run):
-        values = run(unary(model, "Identity", "double", (2,)), {"x": [0.1, 0.5]}, held=self.HELD)
+        values = run(unary(model, "Identity", "double", (2,)), {"x": [0.1, 0.5]}, contract=self.HELD)
         assert values["x"].bound[0] == abs(np.float64(np.float32(0.1)) - 0.1) > 0
         assert values["x"].bound[1] == 0
 
     def test_operations_round_with_the_narrow_unit(self, model, run):
         feeds = {"a": [0.1] * 3, "b": [0.7] * 3}
         plain = run(binary(model, "Add", "double"), feeds)["y"].bound
-        held = run(binary(model, "Add", "double"), feeds, held=self.HELD)["y"].bound
+        held = run(binary(model, "Add", "double"), feeds, contract=self.HELD)["y"].bound
         assert np.all(held > 2.0**-26)
         assert np.all(plain < 2.0**-50)
 
@@ -157,20 +158,20 @@ class TestHeldTypes:
         constants = {"low": np.float64(0.01), "pads": np.array([1, 1])}
         for operator, names in (("Clip", ["x", "low"]), ("Pad", ["x", "pads", "low"])):
             made = model([node(operator, names, ["y"])], [("x", "double", [2])], [("y", "double", [None])], constants)
-            held = run(made, {"x": [-1.0, 0.5]}, held=self.HELD)["y"]
+            held = run(made, {"x": [-1.0, 0.5]}, contract=self.HELD)["y"]
             assert np.max(held.bound[held.value == 0.01]) >= abs(float(np.float32(0.01)) - 0.01)
             assert np.all(held.bound < 1e-9)
             assert np.all(run(made, {"x": [-1.0, 0.5]})["y"].bound == 0)
 
     def test_integers_outside_the_narrow_type_are_unknown(self, model, run):
         feeds = {"a": np.array([2**31 - 1, 2**40, 5]), "b": np.array([1, 1, 1])}
-        values = run(binary(model, "Add", "int64"), feeds, held=self.HELD)
+        values = run(binary(model, "Add", "int64"), feeds, contract=self.HELD)
         assert np.isinf(np.broadcast_to(values["y"].bound, 3)).tolist() == [True, True, False]
         assert values["y"].value.tolist() == [2**31, 2**40 + 1, 6]
 
     def test_other_types_are_as_they_were(self, model, run):
         feeds = {"a": [0.1] * 3, "b": [0.7] * 3}
-        plain, held = (run(binary(model, "Add"), feeds, held=h)["y"] for h in ({}, self.HELD))
+        plain, held = (run(binary(model, "Add"), feeds, contract=c)["y"] for c in (Contract(), self.HELD))
         assert plain.bound.tolist() == held.bound.tolist()
 
 
@@ -433,14 +434,14 @@ class TestFallback:
 
     def test_the_bound_is_that_of_the_type_in_which_a_target_holds_it(self, model, run):
         made = model([node("Det", ["x"], ["y"])], [("x", "float", [1, 1])], [("y", "float", [])])
-        held = run(made, {"x": [[1.0]]}, held={dtype("float"): dtype("bfloat16")})["y"]
+        held = run(made, {"x": [[1.0]]}, contract=Contract(float_as="bfloat16"))["y"]
         assert float(held.bound) >= 2.0**-7
 
     def test_integers_outside_of_the_type_in_which_a_target_holds_them_are_unknown(self, model, run):
         square = node("Einsum", ["x", "x"], ["y"], equation="i,i->i")
         made = model([square], [("x", "int64", [2])], [("y", "int64", [2])])
-        held = {dtype("int64"): dtype("int32")}
-        plain, narrow = (run(made, {"x": [3, 2**20]}, held=h)["y"].bound for h in ({}, held))
+        contracts = (Contract(), Contract(narrow_int64=True))
+        plain, narrow = (run(made, {"x": [3, 2**20]}, contract=c)["y"].bound for c in contracts)
         assert np.all(np.asarray(plain) == 0)
         assert np.isinf(narrow).tolist() == [False, True]
 

@@ -9,10 +9,12 @@ import onnx
 import pytest
 from onnx import helper
 
+from abstract.contract import PERMISSIVE
 from abstract.dtypes import dtype
 from backends.protocol import Outcome
+from backends.registry import BACKENDS
 from backends.tensor import from_numpy
-from fuzz.judge.judge import Oracle, Sample, base_name, held_types, judge
+from fuzz.judge.judge import Oracle, Sample, base_name, contract, judge
 from fuzz.judge.verdict import FINDINGS, SEVERITY, Word
 
 X = np.float32([1.0, -2.0, 3.0])
@@ -324,10 +326,24 @@ class TestContracts:
             assert base_name(text) == "tvm"
 
     def test_who_holds_what(self):
-        assert held_types("onnxruntime") == held_types("toy") == {}
-        assert held_types("openvino") == {dtype("double"): dtype("float"), dtype("int64"): dtype("int32")}
-        assert held_types("openvino:precision=f16")[dtype("float")] is dtype("float16")
-        assert held_types("openvino:precision=bf16")[dtype("float")] is dtype("bfloat16")
+        assert contract("onnxruntime").held == contract("toy").held == {}
+        assert contract("openvino").held == {dtype("double"): dtype("float"), dtype("int64"): dtype("int32")}
+        assert contract("openvino:precision=f16").held[dtype("float")] is dtype("float16")
+        assert contract("openvino:precision=bf16").held[dtype("float")] is dtype("bfloat16")
+
+    def test_who_may_do_what(self):
+        assert contract("toy") is PERMISSIVE
+        assert not contract("onnxruntime:opt=0").half_accumulator
+        assert contract("tvm:opt=3@cpu").half_accumulator
+        assert not contract("onnxruntime@cpu").tf32
+        assert contract("onnxruntime:opt=1@cuda").tf32
+        assert contract("onnxruntime@cuda").winograd > 0
+
+    def test_every_backend_in_the_table_has_a_contract(self):
+        for name, entry in BACKENDS.items():
+            for option, value, _ in (("", "", None), *entry.relaxed):
+                text = f"{name}@{value}" if option == "@" else f"{name}:{option}={value}" if option else name
+                assert contract(text).held is not None
 
     def test_double_held_in_float(self, model, ran, sample):
         made = model([node("Add", ["x", "x"], ["y"])], [("x", "double", [1])], [("y", "double", [1])])
