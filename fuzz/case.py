@@ -46,7 +46,7 @@ __all__ = [
     "write_case",
 ]
 
-MODEL, RECORD, CASES = "model.onnx", "case.json", "cases"
+MODEL, RECORD, CASES, STORE = "model.onnx", "case.json", "cases", "fuzz.sqlite"
 _PART = ".part-"
 _DATA_SET = re.compile(r"test_data_set_(\d+)$")
 _OUTPUT = re.compile(r"output_\d+\.pb$")
@@ -105,7 +105,10 @@ def _own_cases(folder: Path) -> Iterator[Case]:
 
 def _foreign_cases(root: Path) -> Iterator[Case]:
     for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        # A folder with a store of its own is another root, as `fuzz relate` makes one.
+        subfolders[:] = [
+            name for name in subfolders if not (name.startswith(".") or os.path.exists(f"{folder}/{name}/{STORE}"))
+        ]
         if MODEL in files:
             path = Path(folder)
             name = path.relative_to(root).as_posix()

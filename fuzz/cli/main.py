@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "diff": "Judge what was executed against the fp64 reference.",
     "check": "Run and judge one model of your own.",
     "perf": "Measure: is a target slower than it should be?",
+    "relate": "Compare models and runs that must agree on one target.",
     "backends": "Show the targets: what is installed, what each can do.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs and planted faults.",

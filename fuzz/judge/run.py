@@ -45,11 +45,13 @@ class Judgement:
     def counts(self) -> dict[str, dict[str, int]]:
         """How many cases have each verdict, by target; every word of the set is there.
 
-        Other oracles than the reference have rows of their own: the target's name, then theirs.
+        Other oracles than the reference have rows of their own: the target's name, then theirs, without what stands
+        behind a colon (the rewrite of a metamorphic relation).
         """
         result: dict[str, dict[str, int]] = {}
         for verdict in self.verdicts:
-            row = verdict.target if verdict.oracle == REFERENCE else f"{verdict.target} {verdict.oracle}"
+            oracle = verdict.oracle.partition(":")[0]
+            row = verdict.target if oracle == REFERENCE else f"{verdict.target} {oracle}"
             words = result.setdefault(row, {word.value: 0 for word in Word})
             words[verdict.verdict] += 1
         return dict(sorted(result.items()))

@@ -1,0 +1,167 @@
+"""From a case to its variants: made, accepted by ONNX's checker, and found to be equal by the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from abstract.program import parse
+from fuzz.judge.judge import reference_values
+from fuzz.judge.run import samples_of
+from fuzz.relations.metamorphic import metamorphic
+from fuzz.relations.table import REWRITES
+from fuzz.relations.variant import check, read_original
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from abstract.reference import Bounded
+    from fuzz.case import Case
+    from fuzz.judge.verdict import Verdict
+    from fuzz.relations.variant import Original, Variant
+
+__all__ = ["FAMILIES", "Note", "Plan", "Prepared", "consistent", "prepare", "relation_names", "variant_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked for: relations by family or in full, the seed of the choices, rewrites for each case."""
+
+    relations: tuple[str, ...]
+    seed: int = 0
+    rewrites: int = 4
+
+    def families(self) -> tuple[str, ...]:
+        """The families of which something is asked, in the order of the request."""
+        return tuple(dict.fromkeys(name.partition(":")[0] for name in self.relations))
+
+    def asks(self, relation: str) -> bool:
+        """Whether a relation is asked for, by its own name or by its family's."""
+        return relation in self.relations or relation.partition(":")[0] in self.relations
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why a relation was not used on a case."""
+
+    case: str
+    relation: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The variants of a case, why others were not made, and what was found wrong with a tool on the way."""
+
+    case: str
+    variants: list[Variant] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+def prepare(case: Case, plan: Plan) -> Prepared:
+    """All variants of a case that the plan asks for and that may be judged."""
+    result = Prepared(case.id)
+    try:
+        data_sets = [sample.inputs for sample in samples_of(case)]
+        original = read_original(case.id, case.model_path.read_bytes(), case.folder, data_sets)
+        for number in range(len(data_sets)):
+            original.values(number)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a stranger's model, it has no relations
+        result.notes.append(Note(case.id, "all", f"the case cannot be used: {_line(error)}"))
+        return result
+    for family in plan.families():
+        for variant in _MAKERS.get(family, _none)(original, plan):
+            problem = _problem(original, variant)
+            if problem:
+                result.notes.append(Note(case.id, variant.relation, problem))
+            else:
+                result.variants.append(variant)
+    return result
+
+
+def _none(_original: Original, _plan: Plan) -> Iterator[Variant]:
+    yield from ()
+
+
+def _metamorphic(original: Original, plan: Plan) -> Iterator[Variant]:
+    named = [name for name in REWRITES if f"metamorphic:{name}" in plan.relations]
+    if "metamorphic" in plan.relations:
+        return metamorphic(original, plan.seed, list(REWRITES), plan.rewrites)
+    return metamorphic(original, plan.seed, named, len(named))
+
+
+_MAKERS: Mapping[str, Callable[[Original, Plan], Iterator[Variant]]] = {"metamorphic": _metamorphic}
+
+FAMILIES: Mapping[str, str] = {
+    "unoptimised": "optimised against unoptimised",
+    "metamorphic": "the model against rewrites of it that keep its meaning",
+}
+"""What each family of relations compares."""
+
+
+def relation_names() -> dict[str, str]:
+    """Every relation that can be asked for, families first, with what it says."""
+    return {**FAMILIES, **{f"metamorphic:{name}": rewrite.summary for name, rewrite in REWRITES.items()}}
+
+
+def _problem(original: Original, variant: Variant) -> str:
+    """Why a variant may not be used; empty where it may."""
+    try:
+        check(onnx.ModelProto.FromString(variant.model))
+    except Exception as error:  # noqa: BLE001 - the checker's and the inference's exceptions have no common base
+        return f"ONNX's checker refuses the variant: {_line(error)}"
+    try:
+        values = variant_values(variant)
+    except Exception as error:  # noqa: BLE001 - what the reference cannot run is not judged
+        return f"the reference cannot run the variant: {_line(error)}"
+    for view, known in zip(variant.views, values, strict=True):
+        due = original.values(view.data_set)
+        for position, value in zip(variant.outputs, known, strict=True):
+            name = original.outputs[position]
+            problem = consistent(due[name], value, view.rows)
+            if problem:
+                return f"the reference parts on output {name!r}: {problem}"
+    return ""
+
+
+def variant_values(variant: Variant, target: str = "") -> list[list[Bounded]]:
+    """What the reference says of a variant's outputs on each view. Raises what the reference cannot do."""
+    program = parse(onnx.ModelProto.FromString(variant.model))
+    result = []
+    for view in variant.views:
+        values = reference_values(program, view.inputs, target)
+        result.append([values[name] for name in program.outputs])
+    return result
+
+
+def consistent(due: Bounded, value: Bounded, rows: tuple[int, int] | None = None) -> str:
+    """Why two values of the reference are not the same, as far as their bounds tell; empty where they are."""
+    if due.dtype is not value.dtype:
+        return f"{due.dtype} and {value.dtype}"
+    if not isinstance(due.value, np.ndarray) or not isinstance(value.value, np.ndarray):
+        return ""
+    content, bound = due.value, np.broadcast_to(np.asarray(due.bound, np.float64), due.value.shape)
+    if rows is not None:
+        content, bound = content[rows[0] : rows[1]], bound[rows[0] : rows[1]]
+    if content.shape != value.value.shape:
+        return f"shapes {list(content.shape)} and {list(value.value.shape)}"
+    with np.errstate(all="ignore"):
+        same = content == value.value
+        if content.dtype.kind == "f":
+            same |= np.isnan(content) & np.isnan(value.value)
+        if content.dtype.kind not in "fiub":
+            return "" if same.all() else "other elements"
+        apart = np.abs(content.astype(np.float64) - value.value.astype(np.float64))
+        allowed = bound + np.asarray(value.bound, np.float64)
+        off = ~same & ~(apart <= allowed) & ~np.isinf(allowed)
+    if not off.any():
+        return ""
+    return f"{int(off.sum())} elements, by up to {float(np.max(apart, where=off, initial=0.0)):.3g}"
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:200]
