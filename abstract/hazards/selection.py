@@ -1,0 +1,408 @@
+"""Hazards of picking, placing and ordering by index."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abstract.hazards.arithmetic import nan_result
+from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
+from abstract.operator import Array, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from abstract.hazards.hazard import Mask
+
+__all__ = ["HAZARDS"]
+
+_LARGEST_BOXES = 512  # beyond, the overlap of all pairs of boxes is not computed
+
+
+# -- indices out of range ------------------------------------------------------------------------------------
+
+
+def _along(run: Run) -> tuple[int, ...]:
+    """The size that each index counts, for indices into one axis."""
+    return (run[0].shape[int(run.params.get("axis", 0))],)
+
+
+def _tuples(run: Run) -> tuple[int, ...]:
+    """The sizes that the numbers of each index tuple count."""
+    first = int(run.params.get("batch_dims", 0))
+    return run[0].shape[first : first + run[1].shape[-1]]
+
+
+def _strays(sizes: Callable[[Run], tuple[int, ...]], run: Run) -> Array | None:
+    """Which indices are out of range, or None."""
+    indices, size = run[1], np.array(sizes(run), np.int64)
+    if not indices.size or (size.size == 1 and indices.min() >= -size[0] and indices.max() < size[0]):
+        return None
+    stray: Array = (indices < -size) | (indices >= size)
+    return stray if stray.any() else None
+
+
+def _gather(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    stray = _strays(_along, run)
+    if stray is None:
+        return NONE
+    axis = int(run.params.get("axis", 0)) % run[0].ndim
+    return (stray.reshape(stray.shape + (1,) * (run[0].ndim - 1 - axis)),)
+
+
+def _gather_elements(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    stray = _strays(_along, run)
+    return NONE if stray is None else (stray,)
+
+
+def _gather_nd(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    stray = _strays(_tuples, run)
+    if stray is None:
+        return NONE
+    spoilt = np.logical_or.reduce(stray, axis=-1)
+    left = run[0].ndim - int(run.params.get("batch_dims", 0)) - stray.shape[-1]
+    return (spoilt.reshape(spoilt.shape + (1,) * left),)
+
+
+def _anywhere(sizes: Callable[[Run], tuple[int, ...]]) -> Callable[[Run, tuple[Array, ...]], tuple[Mask, ...]]:
+    """A write out of range may hit any element."""
+
+    def detect(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+        del y
+        return NONE if _strays(sizes, run) is None else ALL
+
+    return detect
+
+
+def _folded(sizes: Callable[[Run], tuple[int, ...]]) -> Callable[[Run], Run]:
+    """The indices brought into range, so that the others can be followed; ValueError where nothing can be indexed."""
+
+    def repair(run: Run) -> Run:
+        size = np.array(sizes(run), np.int64)
+        if not size.all():
+            raise ValueError("no index into an empty axis")
+        indices = np.where((run[1] < -size) | (run[1] >= size), 0, run[1])
+        return replace(run, inputs=(run.inputs[0], indices, *run.inputs[2:]))
+
+    return repair
+
+
+# -- duplicates ------------------------------------------------------------------------------------------------
+
+
+def _several(run: Run, index: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """The elements to which more than one update goes where none is to be combined with another."""
+    if run.params.get("reduction", b"none") not in (b"none", ""):
+        return NONE
+    count = np.zeros(run[0].shape, np.int64)
+    try:
+        np.add.at(count, index, 1)
+    except IndexError:
+        return NONE  # another row of the table
+    return (count > 1,) if count.size and count.max() > 1 else NONE
+
+
+def _twice_elements(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    indices, axis = run[1], int(run.params.get("axis", 0))
+    mesh: list[Array] = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    mesh[axis] = indices
+    return _several(run, tuple(mesh))
+
+
+def _twice_tuples(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    return _several(run, tuple(run[1][..., i] for i in range(run[1].shape[-1])))
+
+
+def _scattered_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    return nan_result(run, y) if run.params.get("reduction") in (b"max", b"min") else NONE
+
+
+# -- order -----------------------------------------------------------------------------------------------------
+
+
+def _lines(flags: Array, axis: int) -> Array:
+    """Lines along an axis in which some flag is set, the axis kept with size 1."""
+    result: Array = np.logical_or.reduce(flags, axis=axis, keepdims=True)
+    return result
+
+
+def _nan_lines(run: Run, default: int) -> Array | None:
+    x = run[0]
+    if x.dtype.kind != "f" or not np.isnan(x).any():
+        return None
+    return _lines(np.isnan(x), int(run.params.get("axis", default)))
+
+
+def _ordered_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    lines = _nan_lines(run, -1)
+    return NONE if lines is None else (lines,) * max(len(y), 1)
+
+
+def _extreme_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    lines = _nan_lines(run, 0)
+    return NONE if lines is None else (_kept(run, lines),)
+
+
+def _kept(run: Run, lines: Array) -> Array:
+    """A mask by lines in the shape of what ArgMax and ArgMin return."""
+    return lines if run.params.get("keepdims", 1) else lines.squeeze(int(run.params.get("axis", 0)))
+
+
+def _unsorted(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    axis = int(run.params.get("axis", -1))
+    return (True, True) if not run.params.get("sorted", 1) and y[0].shape[axis] > 1 else NONE
+
+
+def _zero_order(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """The indices of zeros that TopK picks from a line with several: some order -0 below +0."""
+    x = run[0]
+    if len(y) < 2 or x.dtype.kind != "f" or np.count_nonzero(x) > x.size - 2:
+        return NONE
+    many = np.count_nonzero(x == 0, axis=int(run.params.get("axis", -1)), keepdims=True) > 1
+    mask = many & (y[0] == 0)
+    return (False, mask) if mask.any() else NONE
+
+
+def _at_extremum(run: Run, y: tuple[Array, ...]) -> Array | None:
+    """How many elements of each line equal the one that was picked."""
+    x, axis = run[0], int(run.params.get("axis", 0))
+    if not x.size:
+        return None
+    at = y[0] if run.params.get("keepdims", 1) else np.expand_dims(y[0], axis)
+    count: Array = (x == np.take_along_axis(x, at, axis)).sum(axis=axis, keepdims=True)
+    return count
+
+
+def _extreme_zero(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    x, axis = run[0], int(run.params.get("axis", 0))
+    if x.dtype.kind != "f" or np.count_nonzero(x) > x.size - 2:
+        return NONE
+    at = y[0] if run.params.get("keepdims", 1) else np.expand_dims(y[0], axis)
+    zero = np.take_along_axis(x, at, axis) == 0
+    return each(_kept(run, zero & (np.count_nonzero(x == 0, axis=axis, keepdims=True) > 1)))
+
+
+def _extreme_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    count = _at_extremum(run, y)
+    return NONE if count is None else each(_kept(run, count > 1))
+
+
+def _empty_axis(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    return ALL if run[0].ndim and run[0].shape[int(run.params.get("axis", 0))] == 0 else NONE
+
+
+def _hardmax_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    lines = _nan_lines(run, -1)
+    return NONE if lines is None else (lines,)
+
+
+# -- what is left over ---------------------------------------------------------------------------------------
+
+
+def _scores(run: Run) -> Iterator[tuple[Array, Array]]:
+    """For every batch and class, the boxes and scores above the threshold."""
+    boxes, scores = run[0], run[1]
+    least = -np.inf if run.optional(4) is None else float(np.asarray(run[4]).reshape(-1)[0])
+    for batch in range(scores.shape[0]):
+        for class_ in range(scores.shape[1]):
+            above = scores[batch, class_] > least
+            yield boxes[batch][above], scores[batch, class_][above]
+
+
+def _overlaps(boxes: Array, *, centred: bool) -> Array:
+    """Intersection over union of every pair of boxes; NaN where both are degenerate."""
+    if centred:
+        middle, half = boxes[:, :2], boxes[:, 2:] / 2
+        low, high = middle - half, middle + half
+    else:
+        low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    area = np.prod(high - low, axis=-1)
+    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    common = np.prod(np.maximum(sides, 0), axis=-1)
+    result: Array = common / (area[:, None] + area - common)
+    return result
+
+
+def _box_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Scores that are alike, overlaps next to the threshold, and boxes without an area."""
+    del y
+    threshold = 0.0 if run.optional(3) is None else float(np.asarray(run[3]).reshape(-1)[0])
+    for boxes, scores in _scores(run):
+        if len(np.unique(scores)) < len(scores) or len(scores) > _LARGEST_BOXES:
+            return ALL
+        with np.errstate(all="ignore"):
+            overlap = _overlaps(boxes, centred=bool(run.params.get("center_point_box", 0)))
+        if not (np.abs(overlap - threshold) > 1e-5).all():
+            return ALL
+    return NONE
+
+
+def _several_classes(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    return ALL if run[1].shape[0] * run[1].shape[1] > 1 and y[0].shape[0] > 1 else NONE
+
+
+def _unique_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    return ALL if run[0].dtype.kind == "f" and np.isnan(run[0]).any() else NONE
+
+
+def _scalar(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    return ALL if run[0].ndim == 0 else NONE
+
+
+def _long_condition(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    axis = run.params.get("axis")
+    length = run[0].size if axis is None else run[0].shape[int(axis)]
+    return ALL if len(run.params.get("condition", ())) > length else NONE
+
+
+def _stray_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """A position outside of the sequence; where something is inserted, its end counts as inside."""
+    del y
+    sequence: Any = run.inputs[0]
+    position = run.optional(len(run.inputs) - 1)
+    if position is None or len(run.inputs) < 2 or not isinstance(sequence, list):
+        return NONE
+    at, extra = int(np.asarray(position).item()), len(run.inputs) - 2
+    return NONE if -len(sequence) <= at < len(sequence) + extra else ALL
+
+
+def _stray_length(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """The batch entries whose length is below 1 or beyond the time axis."""
+    del y
+    x, lengths = run[0], run[1]
+    time, batch = int(run.params.get("time_axis", 0)), int(run.params.get("batch_axis", 1))
+    stray = (lengths < 1) | (lengths > x.shape[time])
+    return each(stray.reshape([-1 if a == batch else 1 for a in range(x.ndim)]))
+
+
+def _overrun(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Writes that start before the cache or end behind it, where it is no ring."""
+    del y
+    start, axis = run.optional(2), int(run.params.get("axis", -2))
+    if start is None or run.params.get("mode", b"linear") == b"circular":
+        return NONE
+    return ALL if np.any(start < 0) or np.any(start + run[1].shape[axis] > run[0].shape[axis]) else NONE
+
+
+_GATHER = "All index values are expected to be within bounds|error|out of bounds|out-of-bounds"
+
+HAZARDS: tuple[Hazard, ...] = (
+    Hazard(
+        "gather-out-of-range", ("Gather",), "an index before the first element of the axis or behind its last",
+        Says.ERROR, "indices", Treatment.AVOID, _gather, words=_GATHER, stops=True, repair=_folded(_along)),
+    Hazard(
+        "gather-elements-out-of-range", ("GatherElements",),
+        "an index before the first element of the axis or behind its last",
+        Says.ERROR, "indices", Treatment.AVOID, _gather_elements, since=11, words=_GATHER, stops=True,
+        repair=_folded(_along)),
+    Hazard(
+        "gather-nd-out-of-range", ("GatherND",), "an index tuple that points outside of the operand",
+        Says.ERROR, "indices", Treatment.AVOID, _gather_nd, since=11, words=_GATHER, stops=True,
+        repair=_folded(_tuples)),
+    Hazard(
+        "scatter-out-of-range", ("ScatterElements",), "an index outside of the axis: the write may hit anything",
+        Says.ERROR, "indices", Treatment.AVOID, _anywhere(_along), since=11, words=_GATHER, stops=True,
+        repair=_folded(_along)),
+    Hazard(
+        "scatter-nd-out-of-range", ("ScatterND",), "an index tuple outside of the operand: the write may hit anything",
+        Says.SILENT, "text, indices: a valid range is expected, no more", Treatment.AVOID, _anywhere(_tuples), since=11,
+        stops=True, words=_GATHER,
+        repair=_folded(_tuples)),
+    Hazard(
+        "scatter-duplicate", ("ScatterElements",), "two updates for one element, and no reduction to combine them",
+        Says.UNDEFINED, "text: indices should not repeat", Treatment.AVOID, _twice_elements, since=16,
+        words="should not have duplicate"),
+    Hazard(
+        "early-scatter-duplicate", ("Scatter", "ScatterElements"), "the same below version 16",
+        Says.SILENT, "text", Treatment.AVOID, _twice_elements, since=9, until=16, words="duplicate"),
+    Hazard(
+        "scatter-nd-duplicate", ("ScatterND",), "two updates for one place, and no reduction to combine them",
+        Says.UNDEFINED, "text: indices should not repeat", Treatment.AVOID, _twice_tuples, since=11,
+        words="should not have duplicate"),
+    Hazard(
+        "scatter-order", ("ScatterElements", "ScatterND"),
+        "the order in which updates of one element are combined; the bound covers any",
+        Says.SILENT, "text: reduction", Treatment.COMPARE, since=16, words="in order|sequentially"),
+    Hazard(
+        "scatter-nan-extremum", ("ScatterElements", "ScatterND"), "NaN combined by max or min",
+        Says.SILENT, "text: reduction", Treatment.AVOID, _scattered_nan, since=18, words=r"(?-i:\bNaN\b)"),
+    Hazard(
+        "tensor-scatter-overrun", ("TensorScatter",), "a write that ends behind the cache in linear mode",
+        Says.UNDEFINED, "write_indices, mode", Treatment.AVOID, _overrun, since=24, words="linear", stops=True),
+    Hazard(
+        "one-hot-out-of-range", ("OneHot",), "an index outside of the depth is on nowhere",
+        Says.DEFINED, "text, indices", Treatment.COMPARE, since=9, words="all 'off_value' values"),
+    Hazard(
+        "top-k-tie", ("TopK",), "equal values: the lower index comes first",
+        Says.DEFINED, "text", Treatment.COMPARE, words="lower index"),
+    Hazard(
+        "top-k-unsorted", ("TopK",), "sorted=0: values and indices come in any order",
+        Says.UNDEFINED, "text: sorted", Treatment.PROPERTIES, _unsorted, since=11, words="are undefined"),
+    Hazard(
+        "top-k-nan", ("TopK",), "NaN in the line: greatest, least or unordered",
+        Says.SILENT, "text", Treatment.AVOID, _ordered_nan, words=r"(?-i:\bNaN\b)"),
+    Hazard(
+        "top-k-zeros", ("TopK",), "several zeros in a line: whether -0 lies below +0 decides their indices",
+        Says.SILENT, "text", Treatment.MASK, _zero_order, words="-0|signed zero"),
+    Hazard(
+        "arg-tie", ("ArgMax", "ArgMin"), "equal extrema below version 12: which of them is meant",
+        Says.SILENT, "text; the first or, by attribute, the last from version 12 on", Treatment.PROPERTIES,
+        _extreme_tie, since=1, until=12, words="select_last_index|occurrence"),
+    Hazard(
+        "arg-tie-defined", ("ArgMax", "ArgMin"), "equal extrema from version 12 on: the first, or the last by attribute",
+        Says.DEFINED, "text: select_last_index", Treatment.COMPARE, since=12, words="select_last_index"),
+    Hazard(
+        "arg-nan", ("ArgMax", "ArgMin"), "NaN in the line", Says.SILENT, "text", Treatment.AVOID, _extreme_nan,
+        since=1, words=r"(?-i:\bNaN\b)"),
+    Hazard(
+        "arg-zeros", ("ArgMax", "ArgMin"), "an extremum of 0 that is there twice: whether -0 lies below +0 decides",
+        Says.SILENT, "text", Treatment.MASK, _extreme_zero, since=12, words="-0|signed zero"),
+    Hazard(
+        "arg-empty", ("ArgMax", "ArgMin"), "an axis without elements",
+        Says.SILENT, "text; version 11 alone asks for a tensor that is not empty", Treatment.AVOID, _empty_axis,
+        since=12, words="empty|zero-size", stops=True),
+    Hazard(
+        "hardmax-nan", ("Hardmax",), "NaN in the line", Says.SILENT, "text", Treatment.AVOID, _hardmax_nan,
+        since=13, words=r"(?-i:\bNaN\b)"),
+    Hazard(
+        "boxes-alike", ("NonMaxSuppression",),
+        "equal scores, an overlap next to the threshold, or boxes without an area: what is kept hangs on the order",
+        Says.SILENT, "text", Treatment.PROPERTIES, _box_tie, since=10, words="tie|equal score|degenerate", shape=True),
+    Hazard(
+        "boxes-order", ("NonMaxSuppression",), "rows of several batches or classes: their order",
+        Says.SILENT, "selected_indices", Treatment.PROPERTIES, _several_classes, since=10, words="sorted|in the order"),
+    Hazard(
+        "unique-nan", ("Unique",), "NaN, of which nobody says whether it equals itself",
+        Says.SILENT, "text", Treatment.AVOID, _unique_nan, since=11, words=r"(?-i:\bNaN\b)", shape=True),
+    Hazard(
+        "nonzero-of-scalar", ("NonZero",), "a scalar: a result of no row, or of one as in numpy",
+        Says.DEFINED, "text: says (0, N), and that numpy differs; backends follow either", Treatment.AVOID, _scalar,
+        since=9, words="scalar", shape=True),
+    Hazard(
+        "compress-too-long", ("Compress",), "more conditions than elements",
+        Says.SILENT, "condition", Treatment.AVOID, _long_condition, since=9, words="longer|greater than", stops=True,
+        shape=True),
+    Hazard(
+        "sequence-position", ("SequenceAt", "SequenceErase", "SequenceInsert"), "a position outside of the sequence",
+        Says.ERROR, "position", Treatment.AVOID, _stray_position, since=11, words="error", stops=True, shape=True),
+    Hazard(
+        "reverse-sequence-length", ("ReverseSequence",), "a length of 0 or beyond the time axis",
+        Says.SILENT, "sequence_lens", Treatment.AVOID, _stray_length, since=10, words="greater than|at least 1|error",
+        stops=True),
+    Hazard(
+        "diagonal-beyond", ("EyeLike",), "a diagonal outside of the matrix: nothing is on it",
+        Says.SILENT, "k", Treatment.COMPARE, since=9, words="beyond|outside"),
+)  # fmt: skip
