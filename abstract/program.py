@@ -24,7 +24,7 @@ from abstract.schema import Signature, signature
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Program", "Step", "parameter", "parse", "to_carrier"]
+__all__ = ["Program", "Step", "attribute", "parameter", "parse", "to_carrier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def parameter(name: str, array: Array) -> Any:
     return tuple(array.tolist()) if array.ndim else array.item()
 
 
-def _attribute(proto: onnx.AttributeProto) -> Any:
+def attribute(proto: onnx.AttributeProto) -> Any:
+    """An attribute's value, lists as tuples."""
     value = onnx.helper.get_attribute_value(proto)
     return tuple(value) if isinstance(value, list) else value
 
@@ -163,7 +164,7 @@ class _Parser:
 
     def _covered(self, node: onnx.NodeProto, row: Operator, sign: Signature, opset: int) -> Step:
         params: dict[str, Any] = dict(sign.defaults)
-        params.update((a.name, _attribute(a)) for a in node.attribute)
+        params.update((a.name, attribute(a)) for a in node.attribute)
         late: dict[str, str] = {}
         names: list[str | None] = []
         bound: dict[str, DType] = {}

@@ -19,12 +19,13 @@ from abstract.constraints import Constraints, Infeasible
 from abstract.contract import PERMISSIVE, Contract
 from abstract.dims import product
 from abstract.error import is_exact, rounding_unit
-from abstract.fallback import run_node
+from abstract.fallback import Unrunnable, run_node
+from abstract.hazards.detection import Trace, Watch, site
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
 from abstract.program import Program, Step, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from abstract.bounded import Content
     from abstract.dtypes import DType
@@ -58,11 +59,11 @@ class Float64:
 _SUBNORMALS = frozenset({"float", "double", "bfloat16"})
 """Types whose subnormals a backend may read as zero: conversions from and to float16 do not."""
 
-_NAN_OPEN = frozenset({"Clip", "GlobalMaxPool", "Max", "MaxPool", "Min", "Relu", "Sign"})
-"""Rows that round nothing and of which no text says what they make of NaN (hazards H2.10, H2.12, H2.14)."""
-
 _WRAPPING = frozenset({"BitShift", "Cast", "CastLike"})
 """Rows of which the specification says that the bits beyond an integer's width are lost."""
+
+_BROKEN = (ArithmeticError, IndexError, ValueError)
+"""What rules raise where operands do not fit, or nothing can be computed."""
 
 
 def wrapped(y: Array, dtype: DType) -> Array:
@@ -103,8 +104,7 @@ def finish(row: Operator, y: Array, dtype: DType, bound: Bound, contract: Contra
         relative = 2 * grant.ulps * unit
         bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + _least(row, dtype, contract))
     elif is_exact(bound):
-        unclear = row.name in _NAN_OPEN and np.isnan(y)
-        return np.where(unclear, np.inf, 0.0) if np.any(unclear) else 0.0
+        return 0.0
     reach = np.abs(y) + bound
     if y.size and not float(reach.max()) <= dtype.maximum:
         # An infinity that no error of the operands can move (a mask of -inf, say) is not rounded.
@@ -121,13 +121,6 @@ def _flushed(x: Array, dtype: DType, contract: Contract) -> Bound:
     return np.where(tiny, size, 0.0) if tiny.any() else 0.0
 
 
-def _saturated(raw: Array, y: Array, dtype: DType, bound: Bound) -> Bound:
-    """Whatever is legal where a narrow integer overflows: no text says, and some backends saturate (hazard H2.1)."""
-    if not dtype.is_integer or dtype.bits >= 32 or y is raw:
-        return bound
-    return np.where(np.asarray(raw) != y, np.inf, bound)
-
-
 def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
     """An inexact integer near an end of its type may wrap to anything."""
     if is_exact(bound) or not dtype.is_integer:
@@ -138,16 +131,18 @@ def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
 
 def interpret(
     program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28,
-    contract: Contract = PERMISSIVE, strict: bool = False,
+    contract: Contract = PERMISSIVE, strict: bool = False, trace: Trace | None = None,
 ) -> dict[str, Bounded]:  # fmt: skip
     """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
 
     ``limit`` is the largest number of elements a tensor may have: TooLarge is raised before memory is asked for.
     ``contract`` says what a legal computation may do: the bounds are those of that contract.
     ``strict`` asks for Undefined where an operator's row says that it is not defined on its values, as the generator
-    does when it places a node; otherwise the bounds say so.
+    does when it places a node; otherwise the bounds say so. ``trace`` is told which hazards arise.
+
+    Raises Hazardous where a node cannot be computed at all, since the specification leaves it open.
     """
-    machine = _Machine(program, arithmetic or Float64(), limit, contract, strict)
+    machine = _Machine(program, arithmetic or Float64(), limit, contract, strict, trace)
     values = {
         name: Bounded(content, machine.stored(content, program.dtypes.get(name)), program.dtypes.get(name))
         for source in (program.constants, inputs)
@@ -163,7 +158,7 @@ def interpret(
 class _Machine:
     def __init__(
         self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
-        strict: bool = False,
+        strict: bool = False, trace: Trace | None = None,
     ) -> None:  # fmt: skip
         self.program = program
         self.arithmetic = arithmetic
@@ -173,6 +168,7 @@ class _Machine:
         self.held = {wide: own for wide, own in contract.held.items() if wide in declared}
         self.constants = set(program.constants)
         self.strict = strict
+        self.trace = trace
 
     def stored(self, content: Content, dtype: DType | None) -> Bound:
         """What an input or constant loses where its type is held in a narrower one, or subnormals are read as zero."""
@@ -187,15 +183,22 @@ class _Machine:
             return self._settle(content, narrow, np.maximum(loss, _flushed(content, narrow, self.contract)))
         return self._settle(content, narrow, 0.0)
 
-    def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+    def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
         if step.row is not None:
+            watch = Watch(step, self.trace)
             try:
-                return self._covered(step, step.row, values)
+                return watch.settled(self._covered(step, step.row, values, watch))
             except NotCovered:
                 pass
+            except _BROKEN as problem:
+                if not watch.found:
+                    raise
+                raise watch.stopped(str(problem)) from problem
         return self._fallback(step, values)
 
-    def _covered(self, step: Step, row: Operator, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
+    def _covered(
+        self, step: Step, row: Operator, values: Mapping[str, Bounded], watch: Watch
+    ) -> Iterator[Bounded]:
         operands = [None if name is None else values[name] for name in step.inputs]
         params = step.params
         certain = all(o is None or o.shaped for o in operands)
@@ -208,15 +211,20 @@ class _Machine:
         arrays: tuple[Any, ...] = tuple(None if o is None else o.value for o in operands)
         dtypes = tuple(None if o is None else o.dtype for o in operands)
         outputs: tuple[Any, ...] = step.output_dtypes
-        self._check_size(step, row, params, arrays, dtypes)
         constants = self._constants(step)
-        run = Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants)
+        run = watch.before(Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants))
+        self._check_size(step, row, params, arrays, dtypes)
         if self.strict and row.defined is not None and not row.defined(run):
             raise Undefined(f"{row.name} is not defined there")
         raw = row.evaluate(run)
         if self.strict and any(_overflows(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False)):
             raise Undefined(f"{row.name} overflows")
         y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
+        if row.name not in _WRAPPING:
+            watch.wrapped(raw, y, outputs)
+        watch.after(run, y)
+        if self.strict and watch.avoided:
+            raise Undefined(f"{row.name}: {watch.avoided}")
         if self.held:
             run = replace(
                 run,
@@ -224,8 +232,6 @@ class _Machine:
                 output_dtypes=tuple(self.held.get(d, d) for d in outputs),
             )
         bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
-        if row.name not in _WRAPPING:
-            bounds = tuple(_saturated(a, b, d, c) for a, b, d, c in zip(raw, y, outputs, bounds, strict=False))
         return (self._bounded(row, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
 
     def _constants(self, step: Step) -> frozenset[int]:
@@ -267,5 +273,19 @@ class _Machine:
             if isinstance(count, int) and count > self.limit:
                 raise TooLarge(f"{row.name} would make a tensor of {count} elements")
 
-    def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterator[Bounded]:
-        return run_node(self.program.model, step, values, self.held)
+    def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
+        watch = Watch(step, self.trace)
+        if not watch:
+            return run_node(self.program.model, step, values, self.held)
+        run = site(step, values, self.arithmetic)
+        watch.before(run)
+        try:
+            results = list(run_node(self.program.model, step, values, self.held))
+        except Unrunnable as problem:
+            if not watch.found:
+                raise
+            raise watch.stopped(str(problem)) from problem
+        dtypes: tuple[Any, ...] = tuple(result.dtype for result in results)
+        y: tuple[Any, ...] = tuple(result.value for result in results)
+        watch.after(replace(run, output_dtypes=dtypes), y)
+        return watch.settled(results)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from abstract.hazards.hazard import NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS", "NARROW_OVERFLOW", "WIDE_OVERFLOW", "nan_result", "no_quotient"]
 
@@ -231,7 +231,8 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "text", Treatment.COMPARE, since=13, words=r"(?-i:\bNaN\b)"),
     Hazard(
         "nan-not-chosen", ("Where",), "NaN in the branch that is not taken must not leak",
-        Says.DEFINED, "text: elements are selected", Treatment.COMPARE, since=9, words="elements, either from|from X or Y"),
+        Says.DEFINED, "text: elements are selected", Treatment.COMPARE, since=9,
+        words="elements, either from|from X or Y"),
     Hazard(
         "subnormal-operand", ("Add", "Div", "Mul", "Sub"),
         "subnormal numbers, which devices flush to 0: the bound is at least as wide as they are",

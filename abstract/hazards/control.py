@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 
 if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -131,7 +131,7 @@ def _stray_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
 
 
 def _open_addend(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    """beta = 0 with addends that are not finite: 0 * NaN, or left out."""
+    """A factor beta of 0 with addends that are not finite: 0 * NaN, or left out."""
     del y
     c = run.optional(2)
     if c is None or run.params.get("beta", 1.0) != 0 or c.dtype.kind != "f":
@@ -149,8 +149,8 @@ HAZARDS: tuple[Hazard, ...] = (
         Treatment.PROPERTIES, _drawn, since=12, words="random"),
     Hazard(
         "loop-without-end", ("Loop",), "neither a trip count nor a condition: the text's pseudocode does not end",
-        Says.DEFINED, "text: an unbounded loop", Treatment.AVOID, _no_end, words="int i=0; ; \\+\\+i", shape=True,
-        stops=True, endless=True),
+        Says.DEFINED, "text: an unbounded loop, which ignores the body's condition; runtimes heed it", Treatment.AVOID,
+        _no_end, words="int i=0; ; \\+\\+i", shape=True, stops=True),
     Hazard(
         "loop-without-trips", ("Loop",), "a loop that is not entered: the shape of what it would have collected",
         Says.SILENT, "text: scan outputs", Treatment.AVOID, _no_trip, words="zero iterations|zero trip", shape=True,
@@ -173,14 +173,15 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "sequence_lens, Y", Treatment.MASK, _tail, since=7, words="padded with zero|zero-padded"),
     Hazard(
         "recurrent-length", ("GRU", "LSTM", "RNN"), "a length of 0 or beyond the time axis",
-        Says.SILENT, "sequence_lens", Treatment.AVOID, _wrong_length, since=7, words="out of range|must be (in|at least)",
-        stops=True),
+        Says.SILENT, "sequence_lens", Treatment.AVOID, _wrong_length, since=7, stops=True,
+        words="out of range|must be (in|at least)"),
     Hazard(
         "short-window", ("BlackmanWindow", "HammingWindow", "HannWindow"), "a window of one element: division by 0",
         Says.SILENT, "size", Treatment.AVOID, _short_window, since=17, words="size (is|of) (0|1)|zero"),
     Hazard(
         "stretched-label", ("Einsum",), "a label of size 1 in one operand and another size elsewhere",
-        Says.SILENT, "text", Treatment.AVOID, _stretched_label, since=12, words="size (is|of) 1|dimension 1", stops=True),
+        Says.SILENT, "text", Treatment.AVOID, _stretched_label, since=12, stops=True,
+        words="size (is|of) 1|dimension 1"),
     Hazard(
         "onesided-bins", ("STFT",), "onesided: the list of frequencies is one longer than the size of the output",
         Says.DEFINED, "onesided, output: the size decides", Treatment.COMPARE, since=17, words="onesided"),
@@ -188,7 +189,7 @@ HAZARDS: tuple[Hazard, ...] = (
         "transform-axis", ("DFT",), "the axis is an attribute at version 17, an input from 20 on; sums cancel",
         Says.DEFINED, "axis", Treatment.COMPARE, since=17, words="axis"),
     Hazard(
-        "masked-query", ("Attention",), "a query that may attend to nothing: zeros by an erratum, NaN in older releases",
+        "masked-query", ("Attention",), "a query that may attend to nothing: 0 by an erratum, NaN in older releases",
         Says.DEFINED, "text: erratum", Treatment.AVOID, _masked_row, since=23, words="fully-masked"),
     Hazard(
         "causal-alignment", ("Attention",),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 
 if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -155,7 +155,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.DEFINED, "text: rounding", Treatment.COMPARE, since=10, words="to nearest(,)? ties to even|nearest even"),
     Hazard(
         "quantise-scale", ("QuantizeLinear",), "a scale that is zero, negative, subnormal or not finite",
-        Says.SILENT, "text, y_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|non-zero|subnormal|scale (must|should)"),
+        Says.SILENT, "text, y_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|subnormal"),
     Hazard(
         "quantise-not-finite", ("QuantizeLinear",), "NaN or an infinity is quantised",
         Says.SILENT, "text, x", Treatment.AVOID, _not_finite, since=10, words=r"(?-i:\bNaN\b)"),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx.defs
 
-from abstract.hazards import BY_ID, hazards_of
+from abstract.dtypes import BY_CODE
+from abstract.hazards import BY_ID, Treatment, hazards_of
 from abstract.hazards.arithmetic import NARROW_OVERFLOW, WIDE_OVERFLOW
 from abstract.operator import Run
 from abstract.operators import TABLE
-from abstract.program import parameter
+from abstract.program import attribute, parameter
 from abstract.schema import signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from abstract.bounded import Bounded
+    from abstract.dtypes import DType
     from abstract.hazards.hazard import Hazard, Mask
     from abstract.operator import Arithmetic, Array
     from abstract.program import Program, Step
@@ -88,18 +92,13 @@ class Watch:
         return self._found
 
     def before(self, run: Run) -> Run:
-        """Ask for what may stop an implementation; the operands with which the other elements can be computed.
-
-        Raises Hazardous for what must not be run at all.
-        """
+        """Ask for what may stop an implementation; the operands with which the other elements can be computed."""
         for row in self._rows:
             if not row.stops or row.detect is None:
                 continue
             masks = row.detect(run, ())
             if masks:
                 self._found.append((row, masks))
-                if row.endless:
-                    raise self.stopped("")
                 if row.repair is not None:
                     run = row.repair(run)
         return run
@@ -113,10 +112,17 @@ class Watch:
             if masks:
                 self._found.append((row, masks))
 
-    def wrapped(self, position: int, lost: Array, bits: int) -> None:
-        """Note where an integer output was wrapped."""
-        masks = (*(False,) * position, lost)
-        self._found.append((NARROW_OVERFLOW if bits < 32 else WIDE_OVERFLOW, masks))
+    def wrapped(self, raw: Sequence[Any], y: Sequence[Array], dtypes: Sequence[DType]) -> None:
+        """Note where integer outputs were wrapped into their type."""
+        for position, (before, after, dtype) in enumerate(zip(raw, y, dtypes, strict=False)):
+            if after is not before and dtype.is_integer:
+                masks = (*(False,) * position, np.asarray(before) != after)
+                self._found.append((NARROW_OVERFLOW if dtype.bits < 32 else WIDE_OVERFLOW, masks))
+
+    @property
+    def avoided(self) -> str:
+        """The first hazard that arose and that the generator avoids; empty where there is none."""
+        return next((row.id for row, _ in self._found if row.treatment is Treatment.AVOID), "")
 
     def stopped(self, problem: str) -> Hazardous:
         """What to raise where a node cannot be run; the hazards are on record then."""
@@ -162,10 +168,15 @@ class Watch:
 
 def rows_of(step: Step) -> tuple[Hazard, ...]:
     """The rows of the table that apply to a step."""
-    node = step.node
-    if node.domain or step.version is None:
+    return () if step.node.domain else _rows(step.node.op_type, step.opset)
+
+
+@cache
+def _rows(operator: str, opset: int) -> tuple[Hazard, ...]:
+    try:
+        return hazards_of(operator, signature(operator, opset).since)
+    except onnx.defs.SchemaError:
         return ()
-    return hazards_of(node.op_type, step.version)
 
 
 def avoided(operator: str, version: int, run: Run, y: tuple[Array, ...] | None) -> str:
@@ -174,7 +185,7 @@ def avoided(operator: str, version: int, run: Run, y: tuple[Array, ...] | None) 
     ``y`` is None before outputs are computed: only what may stop an implementation is asked for then.
     """
     for row in hazards_of(operator, version):
-        if row.treatment.value != "avoid" or row.detect is None or row.stops is not (y is None):
+        if row.treatment is not Treatment.AVOID or row.detect is None or row.stops is not (y is None):
             continue
         if row.detect(run, y or ()):
             return row.id
@@ -186,7 +197,7 @@ def site(step: Step, values: Mapping[str, Bounded], arithmetic: Arithmetic) -> R
     node = step.node
     sign = signature(node.op_type, step.opset)
     row = TABLE.get(node.op_type)
-    params: dict[str, Any] = {**sign.defaults, **step.params}
+    params: dict[str, Any] = {**sign.defaults, **{a.name: attribute(a) for a in node.attribute}}
     inputs: list[Any] = []
     dtypes = []
     for position, name in enumerate(node.input):
@@ -199,6 +210,8 @@ def site(step: Step, values: Mapping[str, Bounded], arithmetic: Arithmetic) -> R
         inputs.append(None if known is None else known.value)
         dtypes.append(None if known is None else known.dtype)
     outputs: tuple[Any, ...] = step.output_dtypes
+    if "to" in params:
+        outputs = (BY_CODE[params["to"]],)
     return Run(params, tuple(inputs), tuple(dtypes), outputs, arithmetic)
 
 

@@ -7,16 +7,16 @@ we do about it; where the condition can be seen from values, it has a *detector*
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from abstract.operator import Array, Run
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ALL", "Detector", "Hazard", "Mask", "NONE", "Says", "Treatment", "each"]
+    from abstract.operator import Array, Run
+
+__all__ = ["ALL", "NONE", "Detector", "Hazard", "Mask", "Says", "Treatment", "each"]
 
 Mask: TypeAlias = "Array | bool"
 """Which elements of an output a hazard reaches: a boolean array that broadcasts to it, or True for all of them."""
@@ -67,7 +67,7 @@ class Hazard:
     ``since`` is the first version of the operators that the row applies to, ``until`` the first that it does not (None:
     all later ones). ``place`` says where in the text to look; ``words`` is a regular expression: found there where the
     text speaks, in vain where it is silent. ``stops``: implementations may refuse, trap or abort, so a crash is no
-    finding. ``shape``: not even the shape is fixed. ``endless``: the reference must not run it. ``repair`` gives the
+    finding. ``shape``: not even the shape is fixed. ``repair`` gives the
     reference operands with which the other elements can be computed.
     """
 
@@ -83,7 +83,6 @@ class Hazard:
     words: str = ""
     stops: bool = False
     shape: bool = False
-    endless: bool = False
     repair: Callable[[Run], Run] | None = None
 
     @property

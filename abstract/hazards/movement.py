@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -87,20 +87,20 @@ def _mode(run: Run) -> bytes:
 
 
 def _far_pad(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    """The elements that one reflection (or one more round, of wrap) does not reach."""
-    mode, x = _mode(run), run[0]
-    if mode not in (b"reflect", b"wrap"):
+    """The elements that one reflection does not reach."""
+    del y
+    x = run[0]
+    if _mode(run) != b"reflect":
         return NONE
     mask: Any = False
     for axis, before, after in zip(*_pads(run), strict=True):
         size = x.shape[axis]
-        reach = size - 1 if mode == b"reflect" else size
+        reach = size - 1
         if before <= reach and after <= reach:
             continue
         at = np.arange(-before, size + after)
         far = (at < -reach) | (at >= size + reach)
         mask = mask | far.reshape([-1 if a == axis else 1 for a in range(x.ndim)])
-    del y
     return NONE if mask is False else each(mask)
 
 
@@ -157,6 +157,8 @@ def _uncertain_count(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     if not kind.is_float or delta == 0:
         return NONE
     steps = (limit - start) / delta
+    if start.is_integer() and delta.is_integer() and limit.is_integer() and abs(start) + abs(limit) < 2**kind.precision:
+        return NONE
     if (start / delta).is_integer() and (limit / delta).is_integer():
         return NONE
     lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
@@ -193,7 +195,7 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "slice-odd-end", ("Slice",),
         "a position before the axis, or a backward slice that starts or ends behind it, below version 13",
-        Says.SILENT, "text: only positions behind the axis are clamped; version 13 spells out the rest", Treatment.AVOID,
+        Says.SILENT, "text: only positions behind the axis are clamped, before version 13", Treatment.AVOID,
         _odd_ends, since=10, until=13, words="clamped", shape=True),
     Hazard(
         "slice-clamping", ("Slice",), "positions outside of the axis are clamped, by direction",
@@ -224,8 +226,11 @@ HAZARDS: tuple[Hazard, ...] = (
         "tile-zero", ("Tile",), "a repeat of 0 makes an empty tensor", Says.SILENT, "repeats", Treatment.COMPARE,
         since=6, words="zero|empty"),
     Hazard(
-        "pad-too-wide", ("Pad",), "reflect by more than the axis less one, or wrap by more than the axis",
+        "pad-too-wide", ("Pad",), "reflect by more than the axis less one: once, or again and again",
         Says.SILENT, "text", Treatment.AVOID, _far_pad, since=2, words="wider|exceed|larger than the", stops=True),
+    Hazard(
+        "pad-wrap", ("Pad",), "wrap by more than the axis: round and round, as on a torus",
+        Says.DEFINED, "text", Treatment.COMPARE, since=19, words="torus"),
     Hazard(
         "pad-cutting", ("Pad",), "a negative pad in a mode other than constant", Says.SILENT, "text, pads",
         Treatment.AVOID, _cutting_pad, since=2, words="negative pads? (is|are) only", stops=True),
@@ -237,9 +242,10 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.DEFINED, "text", Treatment.COMPARE, since=18, words="odd"),
     Hazard(
         "split-uneven", ("Split",), "so many outputs that chunks of the rounded-up size leave none for the last",
-        Says.SILENT, "num_outputs", Treatment.AVOID, _uneven, since=18, words="empty|zero-size", shape=True, stops=True),
+        Says.SILENT, "num_outputs", Treatment.AVOID, _uneven, since=18, shape=True, stops=True,
+        words="empty|zero-size"),
     Hazard(
-        "split-to-nothing", ("SplitToSequence",), "a chunk of 0: the text calls for positive and for non-negative sizes",
+        "split-to-nothing", ("SplitToSequence",), "a chunk of 0: positive sizes are asked for here, 0 allowed there",
         Says.IMPLEMENTATION, "text, split", Treatment.AVOID, _zero_chunk, since=11, words="positive", shape=True,
         stops=True),
     Hazard(
@@ -259,6 +265,6 @@ HAZARDS: tuple[Hazard, ...] = (
         "decoded-picture", ("ImageDecoder",), "a compressed picture: decoders differ by some levels",
         Says.IMPLEMENTATION, "text", Treatment.PROPERTIES, _always, since=20, words="implementation|decod"),
     Hazard(
-        "upsample", ("Upsample",), "coordinates of a deprecated operator", Says.SILENT, "text", Treatment.AVOID, _always,
-        since=7, words="half_pixel|asymmetric|align_corners", until=10),
+        "upsample", ("Upsample",), "coordinates of a deprecated operator", Says.SILENT, "text", Treatment.AVOID,
+        _always, since=7, until=10, words="half_pixel|asymmetric|align_corners"),
 )  # fmt: skip

@@ -9,11 +9,11 @@ import numpy as np
 
 from abstract.hazards.arithmetic import nan_result
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 from abstract.operators.reduction import reduced_axes
 
 if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -48,7 +48,7 @@ def _uneven_mean(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
         return NONE
     axes = reduced_axes(run.params, x.ndim)
     count = prod(x.shape[a] for a in axes)
-    total = np.add.reduce(x, axis=axes, keepdims=bool(run.params.get("keepdims", 1)))
+    total = x.sum(axis=axes, keepdims=bool(run.params.get("keepdims", 1)))
     return ALL if not count else each(np.asarray(total % count != 0))
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from abstract.hazards.arithmetic import nan_result
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -268,15 +268,18 @@ def _long_condition(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if len(run.params.get("condition", ())) > length else NONE
 
 
-def _stray_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    """A position outside of the sequence; where something is inserted, its end counts as inside."""
-    del y
-    sequence: Any = run.inputs[0]
-    position = run.optional(len(run.inputs) - 1)
-    if position is None or len(run.inputs) < 2 or not isinstance(sequence, list):
-        return NONE
-    at, extra = int(np.asarray(position).item()), len(run.inputs) - 2
-    return NONE if -len(sequence) <= at < len(sequence) + extra else ALL
+def _stray_position(place: int, beyond: int) -> Callable[[Run, tuple[Array, ...]], tuple[Mask, ...]]:
+    """A position (operand ``place``) outside of the sequence; ``beyond`` more are inside where one is inserted."""
+
+    def detect(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+        del y
+        sequence: Any = run.inputs[0]
+        position = run.optional(place)
+        if position is None or not isinstance(sequence, list):
+            return NONE
+        return NONE if -len(sequence) <= int(position.item()) < len(sequence) + beyond else ALL
+
+    return detect
 
 
 def _stray_length(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -362,7 +365,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "text; the first or, by attribute, the last from version 12 on", Treatment.PROPERTIES,
         _extreme_tie, since=1, until=12, words="select_last_index|occurrence"),
     Hazard(
-        "arg-tie-defined", ("ArgMax", "ArgMin"), "equal extrema from version 12 on: the first, or the last by attribute",
+        "arg-tie-defined", ("ArgMax", "ArgMin"), "the same from version 12 on: the first, or the last by attribute",
         Says.DEFINED, "text: select_last_index", Treatment.COMPARE, since=12, words="select_last_index"),
     Hazard(
         "arg-nan", ("ArgMax", "ArgMin"), "NaN in the line", Says.SILENT, "text", Treatment.AVOID, _extreme_nan,
@@ -396,8 +399,13 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "condition", Treatment.AVOID, _long_condition, since=9, words="longer|greater than", stops=True,
         shape=True),
     Hazard(
-        "sequence-position", ("SequenceAt", "SequenceErase", "SequenceInsert"), "a position outside of the sequence",
-        Says.ERROR, "position", Treatment.AVOID, _stray_position, since=11, words="error", stops=True, shape=True),
+        "sequence-position", ("SequenceAt", "SequenceErase"), "a position outside of the sequence",
+        Says.ERROR, "position", Treatment.AVOID, _stray_position(1, 0), since=11, stops=True, shape=True,
+        words="error"),
+    Hazard(
+        "insert-position", ("SequenceInsert",), "a position outside of the sequence and not behind its last element",
+        Says.ERROR, "position", Treatment.AVOID, _stray_position(2, 1), since=11, stops=True, shape=True,
+        words="error"),
     Hazard(
         "reverse-sequence-length", ("ReverseSequence",), "a length of 0 or beyond the time axis",
         Says.SILENT, "sequence_lens", Treatment.AVOID, _stray_length, since=10, words="greater than|at least 1|error",

@@ -9,11 +9,11 @@ import numpy as np
 
 from abstract.hazards.arithmetic import nan_result
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
-from abstract.operator import Array, Run
 from abstract.operators.window import SAME, Window, patches, per_axis, window
 
 if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
+    from abstract.operator import Array, Run
 
 __all__ = ["HAZARDS"]
 
@@ -158,7 +158,7 @@ def _grid(run: Run) -> Array:
 def _stray_grid(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """Positions that are not finite, or so far out that float loses whole steps."""
     del y
-    return each(~(np.abs(_grid(run)) < _FAR).all(axis=-1))
+    return each(np.asarray(~(np.abs(_grid(run)) < _FAR).all(axis=-1)))
 
 
 def _grid_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -167,11 +167,8 @@ def _grid_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     if run.params.get("mode") != b"nearest":
         return NONE
     grid, sizes = _grid(run), np.array(run[0].shape[:1:-1], np.float64)
-    if run.params.get("align_corners", 0):
-        at = (grid + 1) / 2 * (sizes - 1)
-    else:
-        at = ((grid + 1) * sizes - 1) / 2
-    return each((np.abs(at - np.floor(at) - 0.5) < _TIE * np.maximum(np.abs(at), 1)).any(axis=-1))
+    at = (grid + 1) / 2 * (sizes - 1) if run.params.get("align_corners", 0) else ((grid + 1) * sizes - 1) / 2
+    return each(np.asarray((np.abs(at - np.floor(at) - 0.5) < _TIE * np.maximum(np.abs(at), 1)).any(axis=-1)))
 
 
 def _single_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -205,7 +202,7 @@ HAZARDS: tuple[Hazard, ...] = (
         "max-pool-nan", ("GlobalMaxPool", "MaxPool"), "NaN in a window: passed on or passed over",
         Says.SILENT, "text", Treatment.AVOID, nan_result, words=r"(?-i:\bNaN\b)"),
     Hazard(
-        "max-pool-index-tie", ("MaxPool",), "the greatest element of a window is there twice, and its place is asked for",
+        "max-pool-index-tie", ("MaxPool",), "a window has its greatest element twice, and its place is asked for",
         Says.SILENT, "Indices", Treatment.AVOID, _index_tie, since=8, words="tie|first occurrence"),
     Hazard(
         "max-unpool-duplicate", ("MaxUnpool",), "two values for one place", Says.SILENT, "text", Treatment.AVOID,
@@ -220,19 +217,24 @@ HAZARDS: tuple[Hazard, ...] = (
         "same-padding", ("Conv", "MaxPool"), "SAME_UPPER puts the odd padding at the end, SAME_LOWER at the start",
         Says.DEFINED, "auto_pad", Treatment.COMPARE, since=11, words="SAME_LOWER"),
     Hazard(
-        "padding-times-infinity", ("Conv", "ConvTranspose"), "a weight that is not finite meets padding: 0 * inf, or nothing",
+        "padding-times-infinity", ("Conv", "ConvTranspose"), "a weight that is not finite meets padding: 0 * inf",
         Says.SILENT, "text", Treatment.AVOID, _endless_weight, words="infinit|nan"),
     Hazard(
         "deconvolution-odd-padding", ("ConvTranspose",),
-        "output_shape leaves an odd padding, whose side hangs on auto_pad: texts and backends differ",
-        Says.IMPLEMENTATION, "output_shape, auto_pad", Treatment.AVOID, _odd_padding, words="output_shape"),
+        "output_shape leaves an odd padding: version 1 puts it on the other side than the later ones",
+        Says.IMPLEMENTATION, "text: total_padding", Treatment.AVOID, _odd_padding, until=11,
+        words="auto_pads != SAME_UPPER"),
+    Hazard(
+        "deconvolution-odd-padding-defined", ("ConvTranspose",),
+        "the same from version 11 on: at the end with SAME_UPPER, else at the start",
+        Says.DEFINED, "text: total_padding", Treatment.COMPARE, since=11, words="auto_pads == SAME_UPPER"),
     Hazard(
         "resize-tie", ("Resize",),
         "a coordinate next to the step between two elements (nearest): the bound spans what may be read",
         Says.IMPLEMENTATION, "nearest_mode", Treatment.COMPARE, since=11, words="nearest_mode|round_prefer"),
     Hazard(
         "resize-fractional", ("Resize",),
-        "a scale whose product with the size is not whole: given and derived scale differ; the bound says nothing there",
+        "a scale whose product with the size is not whole: given and derived scale differ; nothing is judged",
         Says.IMPLEMENTATION, "text, scales", Treatment.COMPARE, since=11, words="floor"),
     Hazard(
         "resize-single-corner", ("Resize",), "align_corners onto an axis of one element: division by 0",

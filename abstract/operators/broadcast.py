@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "binary", "broadcast_shape", "unless_undefined"]
+__all__ = ["OPERATORS", "binary", "broadcast_shape"]
 
 Binary = Callable[[Array, Array, Run], Array]
 
@@ -140,32 +140,15 @@ def _divide(a: Array, b: Array, run: Run) -> Array:
     return quotient
 
 
-def _no_quotient(run: Run) -> Array | None:
-    """Where integers have no quotient, or none of their type: by 0, and the least number by -1 (H2.2, H2.3)."""
-    a, b, dtype = run[0], run[1], run.dtypes[0]
-    if a.dtype.kind == "f" or dtype is None:
-        return None
-    nowhere = b == 0
-    if dtype.minimum < 0:
-        nowhere = nowhere | ((b == -1) & (a == dtype.minimum))
-    return nowhere if nowhere.any() else None
-
-
-def unless_undefined(bound: Bound, y: Array, undefined: Array | None) -> Bound:
-    """A bound in the shape of the output, inf where the specification leaves the result open."""
-    return spread(bound if undefined is None else np.where(undefined, np.inf, bound), y)
-
-
 def _quotient_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """(Ea + |a/b| Eb) / (|b| - Eb) while the divisor stays off 0; integers may be off by one more."""
-    nowhere = _no_quotient(run)
     if is_exact(e[0]) and is_exact(e[1]):
-        return (unless_undefined(0.0, y[0], nowhere),)
+        return (0.0,)
     size = np.abs(run[1]).astype(np.float64)
     bound = np.where(size > e[1], (e[0] + np.abs(y[0]) * e[1]) / (size - e[1]), np.inf)
     if y[0].dtype.kind != "f":
         bound = np.where(bound > 0, bound + 1, 0.0)
-    return (unless_undefined(bound, y[0], nowhere),)
+    return (spread(bound, y[0]),)
 
 
 def _modulo(a: Array, b: Array, run: Run) -> Array:
@@ -182,7 +165,7 @@ def _modulo_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     a, b, r = run[0], run[1], np.abs(y[0])
     if y[0].dtype.kind != "f":
         exact = is_exact(e[0]) and is_exact(e[1])
-        return (unless_undefined(0.0, y[0], _no_quotient(run)) if exact else np.inf,)
+        return (0.0 if exact else np.inf,)
     steps = np.abs(a / b)
     near = e[0] + np.abs(a) * (2 * rounding_unit(run.dtypes[0])) + (steps + 1) * e[1]
     period = np.abs(b)
@@ -261,7 +244,7 @@ def propose_modulo(s: Scope) -> Call:
 def _modulo_defined(run: Run) -> bool:
     a, b = run[0], run[1]
     if a.dtype.kind != "f":
-        return _no_quotient(run) is None
+        return True
     steps = a / b
     return apart(steps - np.rint(steps), np.maximum(np.abs(steps), 1))
 
@@ -353,7 +336,7 @@ OPERATORS: tuple[Operator, ...] = (
     binary("Add", lambda a, b, _: a + b, _sum_error, weight=2.0),
     binary("Sub", lambda a, b, _: a - b, _sum_error),
     binary("Mul", lambda a, b, _: a * b, _product_error, weight=2.0),
-    binary("Div", _divide, _quotient_error, right=_OFF_ZERO, defined=lambda run: _no_quotient(run) is None),
+    binary("Div", _divide, _quotient_error, right=_OFF_ZERO),
     Operator("Pow", propose_power, broadcast, lambda run: (_power(run[0], run[1], run),),
              widened(_power_error, extra("Pow") or (lambda _, __: 0.0)), accuracy=granted("Pow")),
     Operator("Mod", propose_modulo, broadcast, lambda run: (_modulo(run[0], run[1], run),), _modulo_error,

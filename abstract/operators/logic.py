@@ -9,7 +9,7 @@ import numpy as np
 from abstract.dtypes import Kind
 from abstract.error import is_exact, tainted
 from abstract.operator import Array, Bound, Domain, Operator, Run
-from abstract.operators.broadcast import binary, unless_undefined
+from abstract.operators.broadcast import binary
 from abstract.operators.elementwise import NUMBER, WHOLE, apart
 
 if TYPE_CHECKING:
@@ -65,20 +65,8 @@ def bits(name: str, function: Callable[[Array, Array], Array]) -> Operator:
     return binary(name, lambda a, b, _: function(a, b), _bits_error, kinds=WHOLE, weight=0.5)
 
 
-def _too_far(run: Run) -> Array | None:
-    """Where a shift is by as many bits as the type has or more: nothing is said of it below opset 28 (H2.17)."""
-    dtype = run.dtypes[0]
-    far = (run[1] < 0) | (run[1] >= (dtype.bits if dtype is not None else 0))
-    return far if far.any() else None
-
-
-def _shift_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    (bound,) = _bits_error(run, y, e)
-    return (unless_undefined(bound, y[0], _too_far(run)),)
-
-
 def _shift(a: Array, b: Array, run: Run) -> Array:
-    """Shift by fewer bits than the type has, or to nothing (opset 28 says so; H2.17, H2.18)."""
+    """Shift by fewer bits than the type has, or to nothing or a sign (opset 28 says so; hazard shift-beyond-width)."""
     if run.params["direction"] == b"LEFT":
         result: Array = np.left_shift(a, b)
         return result
@@ -97,7 +85,6 @@ OPERATORS: tuple[Operator, ...] = (
     bits("BitwiseAnd", np.bitwise_and),
     bits("BitwiseOr", np.bitwise_or),
     bits("BitwiseXor", np.bitwise_xor),
-    binary("BitShift", _shift, _shift_error, kinds=WHOLE, right=Domain(0, 7), weight=0.5,
-           defined=lambda run: _too_far(run) is None,
+    binary("BitShift", _shift, _bits_error, kinds=WHOLE, right=Domain(0, 7), weight=0.5,
            attributes=lambda s, _: {"direction": s.pick((b"LEFT", b"RIGHT"))}),
 )  # fmt: skip

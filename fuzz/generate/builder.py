@@ -10,6 +10,7 @@ import numpy as np
 from abstract.constraints import Constraint, Constraints, Infeasible
 from abstract.dims import Dim, Expr, Symbol, product
 from abstract.graph import Graph, Node, Origin, Recipe, Value
+from abstract.hazards.detection import avoided
 from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
@@ -66,6 +67,18 @@ def _move_free(store: Constraints, constraint: Constraint) -> dict[Symbol, int] 
     from abstract.solver import move_free  # z3 takes longer to import than a hundred cases to make
 
     return move_free(store, constraint)
+
+
+def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Array, ...]:
+    """What a call computes; Infeasible where it is not defined, or the specification leaves it open."""
+    open_ = avoided(row.name, sign.since, run, None)
+    if open_ or (row.defined is not None and not row.defined(run)):
+        raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
+    arrays = tuple(map(np.asarray, row.evaluate(run)))
+    open_ = avoided(row.name, sign.since, run, arrays)
+    if open_:
+        raise Infeasible(f"{row.name}: {open_}")
+    return arrays
 
 
 class Builder:
@@ -167,9 +180,7 @@ class Builder:
                 self._refit(value)
         typing.params = concrete(typing.params, self.graph.store.value)
         run = Run(typing.params, tuple(None if v is None else v.array for v in operands), dtypes, outputs, _ARITHMETIC)
-        if row.defined is not None and not row.defined(run):
-            raise Infeasible(f"{name} is not defined there")
-        arrays = row.evaluate(run)
+        arrays = _evaluated(row, sign, run)
         exact = all(v is None or v.exact for v in operands)
         results = []
         for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):

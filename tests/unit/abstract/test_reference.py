@@ -247,7 +247,7 @@ class TestUndefined:
         bound = np.broadcast_to(run(made, feeds)["y"].bound, len(a))
         assert np.isinf(bound).tolist() == open_
         assert np.all(bound[~np.array(open_)] == 0)
-        with pytest.raises(Undefined, match=rf"{operator} is not defined there"):
+        with pytest.raises(Undefined, match=rf"{operator}: (integer|least-integer)-"):
             run(made, feeds, strict=True)
 
     def test_shifts_out_of_the_type(self, model, run):
@@ -346,7 +346,10 @@ class TestFallback:
             [("y", "int64", [])],
             {"v0": np.array(0)},
         )
-        assert run(made, {"top": 5})["y"].value.tolist() == 0 + 1 + 2 + 3
+        y = run(made, {"top": 5})["y"]
+        assert y.value.tolist() == 0 + 1 + 2 + 3
+        # The text's pseudocode ignores the body's condition and never ends (hazard loop-without-end).
+        assert not y.shaped
 
     def test_sequences(self, model, run):
         nodes = [
