@@ -191,7 +191,7 @@ class _Machine:
             except NotCovered:
                 pass
             except _BROKEN as problem:
-                if not watch.found:
+                if isinstance(problem, Undefined) or not watch.found:
                     raise
                 raise watch.stopped(str(problem)) from problem
         return self._fallback(step, values)

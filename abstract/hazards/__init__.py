@@ -6,7 +6,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from abstract.hazards import arithmetic, control, conversion, movement, reductions, selection, windows
+from abstract.hazards import arithmetic, control, conversion, movement, ordering, reductions, selection, windows
 from abstract.hazards.hazard import Hazard, Says, Treatment
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ __all__ = ["BY_ID", "HAZARDS", "Hazard", "Says", "Treatment", "hazards_of"]
 
 HAZARDS: tuple[Hazard, ...] = tuple(
     row
-    for group in (conversion, arithmetic, selection, movement, windows, reductions, control)
+    for group in (conversion, arithmetic, selection, ordering, movement, windows, reductions, control)
     for row in group.HAZARDS
 )
 BY_ID: Mapping[str, Hazard] = MappingProxyType({row.id: row for row in HAZARDS})

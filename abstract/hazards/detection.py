@@ -93,15 +93,15 @@ class Watch:
 
     def before(self, run: Run) -> Run:
         """Ask for what may stop an implementation; the operands with which the other elements can be computed."""
+        repaired = run
         for row in self._rows:
             if not row.stops or row.detect is None:
                 continue
             masks = row.detect(run, ())
             if masks:
                 self._found.append((row, masks))
-                if row.repair is not None:
-                    run = row.repair(run)
-        return run
+                repaired = repaired if row.repair is None else row.repair(repaired)
+        return repaired
 
     def after(self, run: Run, y: tuple[Array, ...]) -> None:
         """Ask for all others, given the outputs."""
