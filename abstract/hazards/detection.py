@@ -116,8 +116,10 @@ class Watch:
         """Note where integer outputs were wrapped into their type."""
         for position, (before, after, dtype) in enumerate(zip(raw, y, dtypes, strict=False)):
             if after is not before and dtype.is_integer:
-                masks = (*(False,) * position, np.asarray(before) != after)
-                self._found.append((NARROW_OVERFLOW if dtype.bits < 32 else WIDE_OVERFLOW, masks))
+                lost = np.asarray(before) != after
+                if lost.any():
+                    row = NARROW_OVERFLOW if dtype.bits < 32 else WIDE_OVERFLOW
+                    self._found.append((row, (*(False,) * position, lost)))
 
     @property
     def avoided(self) -> str:
