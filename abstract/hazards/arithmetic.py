@@ -202,7 +202,7 @@ HAZARDS: tuple[Hazard, ...] = (
         "clip-crossed-defined", ("Clip",), "the same from version 13 on: everything becomes the upper bound",
         Says.DEFINED, "text", Treatment.COMPARE, since=13, words="greater than"),
     Hazard(
-        "inverse-outside-domain", ("Asin", "Acos", "Atanh"), "an operand beyond -1 or 1 (of Atanh, also at them)",
+        "inverse-outside-domain", ("Acos", "Asin", "Atanh"), "an operand beyond -1 or 1 (of Atanh, also at them)",
         Says.SILENT, "text", Treatment.AVOID, _outside(-1 - 2**-40, 1 + 2**-40), since=7, words="nan|domain"),
     Hazard(
         "atanh-pole", ("Atanh",), "an operand of -1 or 1", Says.SILENT, "text", Treatment.AVOID, _outside(-1, 1),
