@@ -76,13 +76,17 @@ def _die_with_driver() -> None:
 
 
 def _start(fields: Mapping[str, Any], send: Callable[[Frame], None]) -> _Service | None:
+    options = dict(fields["options"])
+    fault = options.pop("fault", None)
     try:
         backend: Backend = _module(fields["module"]).BACKEND
+        if fault is not None:
+            backend = _module("backends.faults.backend").Faulty(backend, fault)
     except Exception as problem:  # noqa: BLE001 - whatever a foreign package raises on import is the answer
         send(Frame("failed", {"message": _say(problem)}))
         return None
     send(Frame("ready", {"version": _version(fields["distributions"])}))
-    return _Service(backend, fields["options"], send)
+    return _Service(backend, options, send)
 
 
 def _module(location: str) -> ModuleType:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.faults.table import FAULTS
 from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError
 
@@ -41,7 +42,7 @@ class Target:
         canonical: the target's text with its options sorted; two texts that mean the same have the same.
         backend: the registry's name of the backend.
         version: the version that will run; empty where a local build does not say one.
-        options: the backend's own options.
+        options: the backend's own options, and ``fault`` where one is to be planted in it.
         device: where it runs.
         entry: the registry's row.
         python: the interpreter that the worker runs on.
@@ -121,12 +122,25 @@ def _pairs(text: str, options: str | None) -> dict[str, str]:
 
 def _check_options(entry: Entry, options: Mapping[str, str]) -> None:
     for key, value in options.items():
+        if key == "fault":
+            _check_fault(entry, value)
+            continue
         option = entry.option(key)
         if option is None:
-            known = [*(option.name for option in entry.options), "python", "env.NAME"]
+            known = [*(option.name for option in entry.options), "fault", "python", "env.NAME"]
             raise TargetError(f"{entry.name} has no option {key!r}: it has {', '.join(known)}")
         if not option.allows(value):
             raise TargetError(f"{entry.name}:{key}={value}: {key} is {option.allowed}")
+
+
+def _check_fault(entry: Entry, name: str) -> None:
+    """Every backend can have one of the faults that `fuzz selftest` plants."""
+    if name not in FAULTS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, FAULTS, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise TargetError(f"{entry.name}:fault={name}: unknown fault{hint}; `fuzz selftest --list` shows them")
 
 
 def _version(entry: Entry, python: str | None) -> str:
