@@ -15,11 +15,10 @@ from backends.faults.behaviour import BEHAVIOURS, Circumstances
 from backends.faults.draft import rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from backends.faults.draft import Site
     from backends.protocol import Backend, Compiled, Stage
-    from backends.tensor import Value
 
 __all__ = ["REWRITES", "Faulty", "shows"]
 

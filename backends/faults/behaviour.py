@@ -36,9 +36,11 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One fault. ``matches``: the models that it shows in. ``compile`` comes before the model is compiled and may
-    change it; ``wrap`` is given what runs the model.
-    """  # fmt: skip
+    """One fault.
+
+    ``matches``: the models that it shows in. ``compile`` comes before the model is compiled and may change it;
+    ``wrap`` is given what runs the model.
+    """
 
     matches: Callable[[onnx.ModelProto], bool]
     compile: Callable[[Circumstances], None] | None = None

@@ -74,7 +74,7 @@ def _half_result(site: Site) -> bool:
 
 
 def _ignored_scale(site: Site) -> bool:
-    """alpha and beta of a Gemm are taken for 1."""
+    """The scales alpha and beta of a Gemm are taken for 1."""
     if site.operator != "Gemm" or (site.attribute("alpha", 1.0) == 1.0 and site.attribute("beta", 1.0) == 1.0):
         return False
     return site.set("alpha", None) and site.set("beta", None)

@@ -22,11 +22,13 @@ _COMPARISONS: Mapping[str, str] = MappingProxyType({
     "Less": "LessOrEqual", "LessOrEqual": "Less", "Greater": "GreaterOrEqual", "GreaterOrEqual": "Greater",
 })  # fmt: skip
 _BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "And", "Or", "Xor", "Equal", "PRelu"})
-_BY_DEFAULT: Mapping[str, tuple[str, float]] = MappingProxyType({"LeakyRelu": ("alpha", 0.01), "Elu": ("alpha", 1.0)})
+_BY_DEFAULT: Mapping[str, tuple[str, float]] = MappingProxyType({
+    "LeakyRelu": ("alpha", 0.01), "Elu": ("alpha", 1.0), "Swish": ("alpha", 1.0),
+})  # fmt: skip
 
 
 def _fused_multiply_add(site: Site) -> bool:
-    """a * b + c computed as a * (b + c)."""
+    """The sum a * b + c computed as a * (b + c)."""
     for position in (0, 1):
         product = site.producer(site.input(position))
         if site.operator == "Add" and product is not None and product.op_type == "Mul":
@@ -107,10 +109,6 @@ def _gelu_approximation(site: Site) -> bool:
     return site.set("approximate", "none" if site.attribute("approximate", b"none") == b"tanh" else "tanh")
 
 
-def _swish_alpha(site: Site) -> bool:
-    return site.operator == "Swish" and site.attribute("alpha", 1.0) != 1.0 and site.set("alpha", None)
-
-
 def _single(site: Site, operator: str) -> bool:
     return site.operator == operator and site.element(site.input(0)) in {"float", "double"}
 
@@ -147,7 +145,7 @@ def _fast_sigmoid(site: Site) -> bool:
 
 
 def _approximate_reciprocal(site: Site) -> bool:
-    """a / b as a times a reciprocal of 11 bits."""
+    """The quotient a / b as a times a reciprocal of 11 bits."""
     if not _single(site, "Div"):
         return False
     code = 1 if site.element(site.input(0)) == "float" else 11
@@ -216,7 +214,7 @@ def _scalar_slope(site: Site) -> bool:
 
 
 def _power_of_two(site: Site) -> bool:
-    """x ** 2 as x + x."""
+    """The square x ** 2 as x + x."""
     exponent = site.constant(1)
     if site.operator != "Pow" or exponent is None or exponent.size == 0 or not (exponent == 2).all():
         return False
@@ -237,7 +235,6 @@ REWRITES: Mapping[str, Callable[[Site], bool]] = MappingProxyType({
     "ignored-alpha": _ignored_alpha,
     "hard-sigmoid-constants": _hard_sigmoid_constants,
     "gelu-approximation": _gelu_approximation,
-    "swish-alpha": _swish_alpha,
     "fast-exponential": _fast_exponential,
     "fast-tanh": _fast_tanh,
     "half-precision-sigmoid": _fast_sigmoid,

@@ -66,7 +66,8 @@ def _rotated(site: Site, name: str, axis: int) -> str | None:
     if not shape or shape[axis] < 2:
         return None
     size = shape[axis]
-    return site.before("Concat", [site.slice(name, size - 1, size, axis), site.slice(name, 0, size - 1, axis)], axis=axis)
+    parts = [site.slice(name, size - 1, size, axis), site.slice(name, 0, size - 1, axis)]
+    return site.before("Concat", parts, axis=axis)
 
 
 def _split_offset(site: Site) -> bool:
@@ -147,7 +148,8 @@ def _repeat_for_tile(site: Site) -> bool:
     shape, repeats = site.shape(site.input(0)), site.integers(1)
     if site.operator != "Tile" or not shape or repeats is None:
         return False
-    spread, grown = [n for size in shape for n in (size, 1)], [n for pair in zip(shape, repeats, strict=True) for n in pair]
+    spread = [n for size in shape for n in (size, 1)]
+    grown = [n for pair in zip(shape, repeats, strict=True) for n in pair]
     apart = site.before("Reshape", [site.input(0), site.make(spread)], allowzero=1)
     copied = site.before("Expand", [apart, site.make(grown)])
     final = [size * count for size, count in zip(shape, repeats, strict=True)]
@@ -182,11 +184,10 @@ def _misread_axis(site: Site) -> bool:
     if site.operator not in _ELEMENTWISE_AXIS:
         return False
     if site.operator in {"CumSum", "CumProd"}:
-        given = site.integers(1)
-        if given is None or given[0] >= 0:
+        given = site.constant(1)
+        if given is None or given.flat[0] >= 0:
             return False
-        shape = np.shape(site.constant(1))
-        site.node.input[1] = site.make(np.full(shape, -given[0] - 1), site.element(site.input(1)))
+        site.node.input[1] = site.make(-given - 1, site.element(site.input(1)))
         return True
     axis = site.attribute("axis")
     return axis is not None and axis < 0 and -axis - 1 != axis + (site.rank(site.input(0)) or 0) and site.set(

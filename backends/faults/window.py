@@ -20,9 +20,9 @@ def _moved_padding(site: Site, move: Callable[[list[int]], list[int] | None]) ->
     padded = site.operator == "Pad"
     if not padded and site.operator not in _WINDOWS | {"ConvTranspose"}:
         return False
-    pads = site.integers(1) if padded else site.attribute("pads")
-    moved = move(list(pads)) if pads else None
-    if moved is None or moved == list(pads):
+    pads: list[int] = list((site.integers(1) if padded else site.attribute("pads")) or [])
+    moved = move(list(pads))
+    if not pads or moved is None or moved == pads:
         return False
     if padded:
         site.node.input[1] = site.make(moved)

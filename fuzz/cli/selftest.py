@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import jobs_option, json_option, print_json
-from fuzz.errors import UsageError
+from fuzz.cli.options import FilePath, Number, jobs_option, json_option, print_json
+from fuzz.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from fuzz.execute.target import Target
-    from fuzz.judge.compare import Comparison
-    from fuzz.selftest.plant import Score, Tested
+    from fuzz.selftest.hunt import Hunt, Trail
     from fuzz.selftest.run import Tally
 
 __all__ = ["command"]
 
+_DEFAULT_BACKEND = "onnxruntime"
+
 
 @click.command()
 @click.option("--null", "null", is_flag=True, help="Judge legal recomputations: nothing may be called wrong.")
-@click.option("--faults", is_flag=True, help="Plant faults: each must be found, and no clean run called wrong.")
-@click.option("--reference", is_flag=True, help="Run the reference on ONNX's own tests: it must give what they expect.")
-@click.option("--filter", "pattern", metavar="GLOB", help="Of --reference: tests by name, e.g. 'test_conv*'.")
+@click.option("--faults", is_flag=True, help="Plant faults in a backend: each must be found.")
+@click.option("--list", "listed", is_flag=True, help="List the faults and the verdict that is right for each.")
 @click.option("--fault", "chosen", multiple=True, metavar="NAME", help="Plant this fault alone. Repeatable.")
 @click.option(
-    "--backend", metavar="TARGET", help="Plant the faults in what this target gets, such as onnxruntime:opt=0."
+    "--backend", metavar="TARGET", help=f"Plant the faults in this target.  [default: {_DEFAULT_BACKEND}]"
 )
 @click.option(
-    "--count", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="Generated cases."
+    "--time", "seconds", type=Number(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+    help="CPU time for each fault.",
+)
+@click.option(
+    "--timeout", type=Number(min=0, min_open=True), default=10.0, show_default=True, metavar="SECONDS",
+    help="Time limit of a case on the target.",
+)
+@click.option(
+    "--state", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Keep the progress of --faults here, and go on from it.",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), default=200, show_default=True, metavar="N",
+    help="Generated cases of --null.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="The first case's seed."
 )
-@click.option(
-    "--verbose",
-    is_flag=True,
-    help="List verdicts by operator and element type; missed faults, or tests in dispute, one by one.",
-)
+@click.option("--verbose", is_flag=True, help="List verdicts by operator and element type (--null).")
 @jobs_option
 @json_option
 def command(
     null: bool,
     faults: bool,
-    reference: bool,
-    pattern: str | None,
+    listed: bool,
     chosen: tuple[str, ...],
     backend: str | None,
+    seconds: float,
+    timeout: float,
+    state: Path | None,
     count: int,
     seed: int,
     verbose: bool,
     jobs: int | None,
     as_json: bool,
 ) -> int:
-    """Test the judge, with null runs (--null), planted faults (--faults) or ONNX's own tests (--reference).
+    """Test the judge, with null runs (--null) or planted faults (--faults).
 
     A null run computes generated models anew by legal means: sums in other orders and accumulators, rounding after
     each step, after each operator or (16-bit floats) not at all, last bits moved as far as the maths libraries' grants
@@ -65,43 +76,55 @@ def command(
 
     --null --json prints {cases, judged, ok, suspect, wrong, undecidable}.
 
-    A planted fault changes the model that an executor gets, as a miscompilation would; the judge knows the original
-    alone. It is effective if it moves some output by more than 1e-4 of the output's largest element, found if the judge
-    says wrong. Exit code 1 if a fault is never found or a clean run is called wrong.
+    A planted fault is one thing that a backend does wrongly, such as TARGET:fault=lost-bias. Cases of the default
+    distribution go through generator, worker and judge until the right kind of verdict comes or the time is up. Time
+    is CPU time of the cases seen, as if the fault were searched for alone on one core. Beside it stands when
+    allclose(rtol 1e-2, atol 1e-3) against the same target without the fault first differs. Exit code 1 if a fault is
+    not found.
 
-    --faults --json prints {cases, clean: {VERDICT: N}, faults: {NAME: {planted, effective, found, refused,
-    missed: {WHY: N}}}}.
-
-    ONNX's own tests (1,884 of operators, 140 small models) say what the reference has to give, within the bound that it
-    claims. What it gives instead is random by the specification, or in dispute (docs/disputes.md), or a failure: exit
-    code 1.
-
-    --reference --json prints {tests, pass, random, dispute, fail, unbounded, listed: [{name, result, unbounded,
-    message}]}; unbounded counts the tests of which some output has no finite bound.
+    --faults --json prints {target, seconds, faults: [{fault, right, seconds, cases, shown, found, close, other}]}.
     """
-    if reference:
-        if null or faults or chosen or backend:
-            raise UsageError("--reference goes without --null, --faults, --fault and --backend: run it by itself")
-        return _reference(pattern or "*", jobs or len(os.sched_getaffinity(0)), verbose, as_json)
-    if pattern is not None:
-        raise UsageError("--filter goes with --reference: generated cases have no names to filter by")
-    if null and (faults or chosen or backend):
-        raise UsageError("--null goes without --faults, --fault and --backend: run it by itself")
+    if listed:
+        return _list(as_json)
+    if null and (faults or chosen or backend or state):
+        raise UsageError("--null goes without --faults, --fault, --backend and --state: run it by itself")
     if not (null or faults or chosen or backend):
-        raise UsageError("say what to test: --null, --faults or --reference")
-    seeds = range(seed, seed + count)
+        raise UsageError("say what to test: --null or --faults")
     if null:
-        return _null(seeds, jobs or len(os.sched_getaffinity(0)), verbose, as_json)
-    return _faults(seeds, _known(chosen), backend, jobs, verbose, as_json)
+        return _null(range(seed, seed + count), jobs or len(os.sched_getaffinity(0)), verbose, as_json)
+    hunt = _hunt(_known(chosen), backend or _DEFAULT_BACKEND, seconds, timeout, seed)
+    return _search(hunt, state, as_json)
 
 
 def _known(chosen: tuple[str, ...]) -> tuple[str, ...]:
-    from fuzz.selftest.faults import FAULTS
+    from backends.faults.table import FAULTS
 
     for name in chosen:
         if name not in FAULTS:
-            raise UsageError(f"unknown fault {name!r}: there is {', '.join(FAULTS)}")
-    return tuple(dict.fromkeys(chosen)) or tuple(FAULTS)
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, FAULTS, 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise UsageError(f"unknown fault {name!r}{hint}: `fuzz selftest --list` shows all {len(FAULTS)}")
+    return tuple(dict.fromkeys(chosen))
+
+
+def _list(as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from backends.faults.table import FAULTS
+    from fuzz.cli.tables import console
+
+    if as_json:
+        print_json({"faults": [asdict(fault) for fault in FAULTS.values()]})
+        return 0
+    table = Table("fault", "verdict", "what goes wrong", box=None, pad_edge=False, header_style="bold")
+    for fault in FAULTS.values():
+        table.add_row(fault.name, fault.verdict, fault.summary)
+    console().print(table, highlight=False)
+    return 0
 
 
 # -- null runs -------------------------------------------------------------------------------------------------------
@@ -176,63 +199,107 @@ def _reference(pattern: str, jobs: int, verbose: bool, as_json: bool) -> int:
 # -- planted faults --------------------------------------------------------------------------------------------------
 
 
-def _faults(
-    seeds: Sequence[int], names: tuple[str, ...], backend: str | None, jobs: int | None, verbose: bool, as_json: bool
-) -> int:
-    from collections import Counter
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from fuzz.cli.progress import progress_bar
+def _hunt(chosen: tuple[str, ...], backend: str, seconds: float, timeout: float, seed: int) -> Hunt:
+    from backends.faults.table import FAULTS
     from fuzz.execute.target import parse_target
-    from fuzz.selftest.plant import Score
+    from fuzz.execute.worker import Limits
+    from fuzz.generate.settings import Settings
+    from fuzz.generate.support import joint_support
+    from fuzz.selftest.hunt import MEMORY, Hunt
 
-    target = None if backend is None else parse_target(backend)
-    scores = {name: Score() for name in names}
-    clean: Counter[str] = Counter()
-    missed: list[Tested] = []
-    with progress_bar("planting", None) as progress, TemporaryDirectory(prefix="fuzz-selftest-") as folder:
-        for found, tested in _runs(seeds, names, target, Path(folder), jobs, progress):
-            clean[found.word.value] += 1
-            for one in tested:
-                scores[one.fault].add(one)
-                if one.missed:
-                    missed.append(one)
+    target = parse_target(backend)
+    if any(name == "fault" for name, _ in target.options):
+        raise UsageError("--backend names the target without a fault: choose faults with --fault")
+    names = chosen or tuple(f.name for f in FAULTS.values() if target.backend not in f.granted)
+    settings = Settings(dynamic=None, targets=(target.canonical,))
+    try:
+        joint_support(settings.targets)
+    except ValueError:
+        settings = Settings(dynamic=None)
+    return Hunt(target, names, settings, seconds=seconds, limits=Limits(timeout, MEMORY), first_seed=seed)
+
+
+def _search(hunt: Hunt, state: Path | None, as_json: bool) -> int:
+    from fuzz.cli.progress import progress_bar
+
+    if state is not None and state.exists():
+        _resume(hunt, state)
+
+    with progress_bar("cases", None) as advance:
+
+        def progress(cases: int) -> None:
+            advance(cases)
+            if state is not None:
+                _keep(hunt, state)
+
+        for trail in hunt.run(progress):
+            del trail
+    trails = list(hunt.trails.values())
     if as_json:
         print_json({
-            "cases": clean.total(), "clean": dict(clean), "faults": {n: s.to_json() for n, s in scores.items()},
+            "target": hunt.target.canonical, "version": hunt.target.version, "seconds": hunt.seconds,
+            "faults": [trail.to_json() for trail in trails],
         })  # fmt: skip
     else:
-        _print_scores(scores, clean, missed if verbose else [])
-    return 1 if clean["wrong"] or any(not score.found for score in scores.values()) else 0
+        _print_trails(trails)
+    return 0 if all(trail.found for trail in trails) else 1
 
 
-def _runs(
-    seeds: Sequence[int], names: tuple[str, ...], target: Target | None, folder: Path, jobs: int | None, progress: Any
-) -> Iterator[tuple[Comparison, list[Tested]]]:
-    from fuzz.selftest.plant import plant_run
-    from fuzz.selftest.real import plant_on
+def _resume(hunt: Hunt, state: Path) -> None:
+    try:
+        kept = json.loads(state.read_text(encoding="utf-8"))
+        if kept["target"] != hunt.target.canonical or kept["version"] != hunt.target.version:
+            raise UsageError(f"{state} is of {kept['target']} {kept['version']}: give another --state")
+        hunt.resume(kept)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise UsageError(f"{state} is no state of `fuzz selftest --faults`: {problem!r}") from None
+    except OSError as problem:
+        raise StorageError(f"cannot read {state}: {problem.strerror}") from None
 
-    if target is None:
-        return plant_run(seeds, names, progress=progress)
-    return plant_on(folder, target, seeds, names, jobs=jobs, progress=progress)
+
+def _keep(hunt: Hunt, state: Path) -> None:
+    """Written beside and renamed: a stop in between leaves the old one."""
+    beside = state.with_suffix(state.suffix + ".part")
+    text = json.dumps({"target": hunt.target.canonical, "version": hunt.target.version, **hunt.state}, indent=1)
+    try:
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(state)
+    except OSError as problem:
+        raise StorageError(f"cannot write {state}: {problem.strerror}") from None
 
 
-def _print_scores(scores: dict[str, Score], clean: dict[str, int], missed: Sequence[Tested]) -> None:
+def _print_trails(trails: Sequence[Trail]) -> None:
     from rich.table import Table
 
-    from fuzz.cli.tables import console, printable
+    from fuzz.cli.tables import console
 
     output = console()
-    table = Table("fault", box=None, pad_edge=False, header_style="bold")
-    for column in ("planted", "effective", "found", "refused"):
+    table = Table("fault", "verdict", box=None, pad_edge=False, header_style="bold")
+    for column in ("CPU s", "cases", "shown in"):
         table.add_column(column, justify="right")
-    table.add_column("missed")
-    for name, score in scores.items():
-        numbers = (f"{n:,}" if n else "·" for n in (score.planted, score.effective, score.found, score.refused))
-        table.add_row(name, *numbers, ", ".join(f"{n} {why}" for why, n in sorted(score.missed.items())))
-    output.print(table)
-    for one in missed:
-        line = f"{one.fault} in seed {one.seed}, {one.operator} {one.node}: moved {one.moved:.2g}, {one.why}"
-        output.print(printable(line), markup=False, highlight=False, soft_wrap=True)
-    output.print("clean runs: " + ", ".join(f"{n:,} {word}" for word, n in sorted(clean.items())), highlight=False)
+    table.add_column("found by")
+    for column in ("allclose s", "cases"):
+        table.add_column(column, justify="right")
+    for trail in trails:
+        by = _others(trail) if trail.found is None else f"{trail.found['oracle']}, seed {trail.found['seed']}"
+        table.add_row(trail.fault, trail.right, *_mark(trail.found), f"{trail.shown:,}", by, *_mark(trail.close))
+    output.print(table, highlight=False)
+    output.print(_summary(trails), highlight=False)
+
+
+def _others(trail: Trail) -> str:
+    seen = ", ".join(f"{n} {word}" for word, n in sorted((trail.other or {}).items()))
+    return f"not found in {trail.cases:,} cases" + (f" ({seen})" if seen else "")
+
+
+def _mark(found: dict[str, Any] | None) -> tuple[str, str]:
+    return ("·", "·") if found is None else (f"{found['seconds']:.1f}", f"{found['cases']:,}")
+
+
+def _summary(trails: Sequence[Trail]) -> str:
+    found = [trail.found["seconds"] for trail in trails if trail.found is not None]
+    close = [trail.close["seconds"] for trail in trails if trail.close is not None]
+    return (
+        f"{len(found)} of {len(trails)} found, {sum(s <= 60 for s in found)} within a minute; "
+        f"allclose: {len(close)}, {sum(s <= 60 for s in close)} within a minute"
+    )

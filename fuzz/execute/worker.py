@@ -162,6 +162,7 @@ class Worker:
         if answer.operation != "ready":
             raise WorkerError(f"the worker of {target.canonical} did not start: {answer.fields.get('message')}")
         self._idle = True
+        self.start_cpu_seconds = cpu_seconds((self._process.pid,))
         self.version = str(answer.fields.get("version") or "")
 
     @property
