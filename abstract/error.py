@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType
 
 __all__ = ["SHAPELESS", "ErrorRule", "accumulator", "bent", "contraction", "exact_zero", "folded", "held_loss",
-           "is_exact", "lipschitz", "maximum", "monotone", "moved", "products", "rounding_unit", "spread", "step_unit",
-           "summation", "tainted", "underflow", "unknown", "widened", "within_range"]  # fmt: skip
+           "is_exact", "lipschitz", "maximum", "monotone", "moved", "own_unit", "products", "rounding_unit", "spread",
+           "step_unit", "summation", "tainted", "underflow", "unknown", "widened", "within_range"]  # fmt: skip
 
 ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
 
@@ -36,16 +36,24 @@ def is_exact(bound: Bound) -> bool:
     return isinstance(bound, float) and bound == 0.0
 
 
-def rounding_unit(dtype: DType | None) -> float:
-    """The unit roundoff for a type; twice that for double, since the reference rounds there as well."""
-    if dtype is None or not dtype.is_float:
-        return 0.0
-    return 2 * dtype.unit if dtype.name == "double" else dtype.unit
+def own_unit(dtype: DType, *, extended: bool) -> float:
+    """The unit roundoff for a type, and what the reference itself rounds: as much in double, if it computes in double.
+
+    In extended precision a rounding is 2**-11 of one in double, a function twice that; four times as much is granted.
+    """
+    if dtype.name != "double":
+        return dtype.unit
+    return dtype.unit * (1 + 2.0**-9 if extended else 2.0)
+
+
+def rounding_unit(run: Run, dtype: DType | None) -> float:
+    """The unit roundoff for a type, the reference's own rounding included."""
+    return own_unit(dtype, extended=run.extended) if dtype is not None and dtype.is_float else 0.0
 
 
 def step_unit(run: Run, dtype: DType | None) -> float:
     """The unit roundoff of a step inside of an operator whose operands have a type."""
-    return rounding_unit(None if dtype is None else run.contract.step(dtype))
+    return rounding_unit(run, None if dtype is None else run.contract.step(dtype))
 
 
 def accumulator(run: Run, dtype: DType | None) -> DType | None:
@@ -81,7 +89,7 @@ def summation(run: Run, n: int, dtype: DType | None) -> float:
     """
     if dtype is None or n <= 0:
         return 0.0
-    return rounding_unit(accumulator(run, dtype)) * (n + 1)
+    return rounding_unit(run, accumulator(run, dtype)) * (n + 1)
 
 
 def folded(run: Run, dtype: DType | None, *positions: int) -> float:

@@ -155,7 +155,7 @@ def _captured(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _declared(value: Any, dtype: DType | None) -> Any:
-    if isinstance(value, np.ndarray) and dtype is not None and value.dtype == dtype.carrier:
+    if isinstance(value, np.ndarray) and dtype is not None and value.dtype in (dtype.carrier, np.longdouble):
         return value.astype(dtype.numpy)
     return value
 

@@ -100,7 +100,8 @@ class Run:
     """One execution of an operator as its rules see it: parameters, data inputs (None if absent), declared types.
 
     ``contract`` says what a legal computation may do; ``constants`` are the positions of operands that are the same in
-    every run, into which a compiler may fold others.
+    every run, into which a compiler may fold others. ``extended`` says that operands of type double come in a carrier
+    with a longer significand, so that what the reference itself rounds does not count.
     """
 
     params: Params
@@ -110,6 +111,7 @@ class Run:
     arithmetic: Arithmetic
     contract: Contract = PERMISSIVE
     constants: frozenset[int] = frozenset()
+    extended: bool = False
 
     def __getitem__(self, position: int) -> Array:
         """The data input at a position. Raises ValueError where it is absent."""

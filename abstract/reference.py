@@ -18,7 +18,9 @@ from abstract.bounded import Bounded
 from abstract.constraints import Constraints, Infeasible
 from abstract.contract import PERMISSIVE, Contract
 from abstract.dims import product
-from abstract.error import is_exact, rounding_unit
+from abstract.dtypes import BY_NAME
+from abstract.error import is_exact, own_unit
+from abstract.extended import AVAILABLE, admits, narrowed, outward, widened
 from abstract.fallback import Unrunnable, run_node
 from abstract.hazards.detection import Trace, Watch, site
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType
 
 __all__ = ["Bounded", "Float64", "TooLarge", "Undefined", "finish", "interpret", "wrapped"]
-
 
 
 class TooLarge(Exception):
@@ -55,6 +56,8 @@ class Float64:
         result: Array = np.matmul(a, b)
         return result
 
+
+_DOUBLE = BY_NAME["double"]
 
 _SUBNORMALS = frozenset({"float", "double", "bfloat16"})
 """Types whose subnormals a backend may read as zero: conversions from and to float16 do not."""
@@ -92,14 +95,16 @@ def _least(row: Operator, dtype: DType, contract: Contract) -> float:
     return 8 * dtype.unit * dtype.smallest_normal
 
 
-def finish(row: Operator, y: Array, dtype: DType, bound: Bound, contract: Contract = PERMISSIVE) -> Bound:
+def finish(
+    row: Operator, y: Array, dtype: DType, bound: Bound, contract: Contract = PERMISSIVE, *, extended: bool = False
+) -> Bound:
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
         return _unwrapped(y, dtype, bound)
     carried = bound
     if not row.exact:
         grant = in_type(row.accuracy, dtype, contract)
-        unit = rounding_unit(dtype)
+        unit = own_unit(dtype, extended=extended)
         # Relative to the value that is rounded, which may be as large as |y| + bound.
         relative = 2 * grant.ulps * unit
         bound = bound * (1 + relative) + np.abs(y) * relative + (grant.units * unit + _least(row, dtype, contract))
@@ -129,9 +134,9 @@ def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
     return bound if inside.all() else np.where(inside, bound, np.inf)
 
 
-def interpret(
+def interpret(  # noqa: PLR0913 - each has a default that most callers keep
     program: Program, inputs: Mapping[str, Content], *, arithmetic: Arithmetic | None = None, limit: int = 2**28,
-    contract: Contract = PERMISSIVE, strict: bool = False, trace: Trace | None = None,
+    contract: Contract = PERMISSIVE, strict: bool = False, trace: Trace | None = None, extended: bool = False,
 ) -> dict[str, Bounded]:  # fmt: skip
     """Every value of the model, by name, on these inputs (carrier types; lists for sequences).
 
@@ -139,12 +144,14 @@ def interpret(
     ``contract`` says what a legal computation may do: the bounds are those of that contract.
     ``strict`` asks for Undefined where an operator's row says that it is not defined on its values, as the generator
     does when it places a node; otherwise the bounds say so. ``trace`` is told which hazards arise.
+    ``extended`` computes what is double in a longer type, where the machine has one (``abstract/extended.py``): values
+    of type double come back in that type, with sharper bounds.
 
     Raises Hazardous where a node cannot be computed at all, since the specification leaves it open.
     """
-    machine = _Machine(program, arithmetic or Float64(), limit, contract, strict, trace)
+    machine = _Machine(program, arithmetic or Float64(), limit, contract, strict, trace, extended=extended)
     values = {
-        name: Bounded(content, machine.stored(content, program.dtypes.get(name)), program.dtypes.get(name))
+        name: machine.given(content, program.dtypes.get(name))
         for source in (program.constants, inputs)
         for name, content in source.items()
     }
@@ -155,10 +162,16 @@ def interpret(
     return values
 
 
+def _plain(value: Any) -> Array:
+    """A parameter's value as double, for Python's own numbers are no longer than that."""
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype == np.longdouble else array
+
+
 class _Machine:
     def __init__(
         self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
-        strict: bool = False, trace: Trace | None = None,
+        strict: bool = False, trace: Trace | None = None, *, extended: bool = False,
     ) -> None:  # fmt: skip
         self.program = program
         self.arithmetic = arithmetic
@@ -167,8 +180,17 @@ class _Machine:
         declared = set(program.dtypes.values())
         self.held = {wide: own for wide, own in contract.held.items() if wide in declared}
         self.constants = set(program.constants)
+        self.extended = extended and AVAILABLE and _DOUBLE in declared and _DOUBLE not in self.held
         self.strict = strict
         self.trace = trace
+
+    def given(self, content: Content, dtype: DType | None) -> Bounded:
+        """An input or a constant."""
+        return Bounded(self.carried(content, dtype), self.stored(content, dtype), dtype)
+
+    def carried(self, content: Content, dtype: DType | None) -> Content:
+        """A value in the type that carries it from node to node."""
+        return widened(content) if self.extended and dtype is _DOUBLE else content
 
     def stored(self, content: Content, dtype: DType | None) -> Bound:
         """What an input or constant loses where its type is held in a narrower one, or subnormals are read as zero."""
@@ -205,15 +227,20 @@ class _Machine:
         if step.late:
             late = {key: values[name] for key, name in step.late.items()}
             certain = certain and all(is_exact(v.bound) for v in late.values())
-            params = {**params, **{k: parameter(k, np.asarray(v.value)) for k, v in late.items()}}
+            params = {**params, **{k: parameter(k, _plain(v.value)) for k, v in late.items()}}
         if any(o is not None and not isinstance(o.value, np.ndarray) for o in operands):
             raise NotCovered(row.name)
         arrays: tuple[Any, ...] = tuple(None if o is None else o.value for o in operands)
+        errors: tuple[Bound, ...] = tuple(0.0 if o is None else o.bound for o in operands)
         dtypes = tuple(None if o is None else o.dtype for o in operands)
         outputs: tuple[Any, ...] = step.output_dtypes
+        extended = self.extended and any(d is _DOUBLE for d in dtypes)
         constants = self._constants(step)
-        run = watch.before(Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants))
-        self._check_size(step, row, params, arrays, dtypes)
+        run = watch.before(Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants, extended))
+        elements = self._check_size(step, row, params, arrays, dtypes)
+        if extended and not admits(row.name, elements):
+            pairs = [(x, e) if x is None else narrowed(x, e) for x, e in zip(run.inputs, errors, strict=True)]
+            run, errors = replace(run, inputs=tuple(x for x, _ in pairs), extended=False), tuple(e for _, e in pairs)
         if self.strict and row.defined is not None and not row.defined(run):
             raise Undefined(f"{row.name} is not defined there")
         raw = row.evaluate(run)
@@ -231,8 +258,8 @@ class _Machine:
                 dtypes=tuple(None if d is None else self.held.get(d, d) for d in dtypes),
                 output_dtypes=tuple(self.held.get(d, d) for d in outputs),
             )
-        bounds = row.error(run, y, tuple(0.0 if o is None else o.bound for o in operands))
-        return (self._bounded(row, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
+        bounds = row.error(run, y, errors)
+        return (self._bounded(row, run, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
 
     def _constants(self, step: Step) -> frozenset[int]:
         """The positions of the operands that a compiler knows; where it knows all, it knows the results as well."""
@@ -241,11 +268,18 @@ class _Machine:
             self.constants.update(step.outputs)
         return known
 
-    def _bounded(self, row: Operator, y: Array, dtype: DType, bound: Bound, certain: bool) -> Bounded:
+    def _bounded(
+        self, row: Operator, run: Run, y: Array, dtype: DType, bound: Bound, certain: bool
+    ) -> Bounded:
         own = self.held.get(dtype, dtype)
         if not certain or (isinstance(bound, float) and isnan(bound)):
             return Bounded(y, np.inf, dtype, shaped=False)
-        return Bounded(y, self._settle(y, own, finish(row, y, own, bound, self.contract)), dtype)
+        bound = self._settle(y, own, finish(row, y, own, bound, self.contract, extended=run.extended))
+        if not self.extended:
+            return Bounded(y, bound, dtype)
+        if dtype is not _DOUBLE:
+            y, bound = narrowed(y, bound)
+        return Bounded(self.carried(y, dtype), outward(bound), dtype)
 
     def _settle(self, y: Array, dtype: DType, bound: Bound) -> Bound:
         """NaN means unknown; so does an integer outside the type that it is held in."""
@@ -260,20 +294,34 @@ class _Machine:
 
     def _check_size(
         self, step: Step, row: Operator, params: Mapping[str, Any], arrays: tuple[Any, ...], dtypes: tuple[Any, ...]
-    ) -> None:
-        """What the shape rule says of the outputs, before they are made: broadcasting and padding can blow up too."""
+    ) -> int:
+        """How many elements operands and outputs have, as the shape rule says before the outputs are made.
+
+        Broadcasting and padding can blow up too: TooLarge beyond the limit.
+        """
         shapes = tuple(None if a is None else a.shape for a in arrays)
         typing = Typing(params, shapes, dtypes, len(step.outputs), Constraints())
         try:
             sizes = row.shape(typing)
         except Infeasible as broken:
             raise ValueError(f"{row.name}: the node does not fit its inputs ({broken})") from broken
+        elements = sum(a.size for a in arrays if a is not None) if self.extended else 0
         for shape in sizes:
             count = product(shape)
-            if isinstance(count, int) and count > self.limit:
-                raise TooLarge(f"{row.name} would make a tensor of {count} elements")
+            if isinstance(count, int):
+                if count > self.limit:
+                    raise TooLarge(f"{row.name} would make a tensor of {count} elements")
+                elements += count
+        return elements
 
     def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
+        results = self._unruled(step, values)
+        return map(self._widened, results) if self.extended else results
+
+    def _widened(self, made: Bounded) -> Bounded:
+        return replace(made, value=self.carried(made.value, made.dtype))
+
+    def _unruled(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
         watch = Watch(step, self.trace)
         if not watch:
             return run_node(self.program.model, step, values, self.held)

@@ -31,7 +31,7 @@ def _case(seed: int, nodes: int) -> Case:
 
 
 def _run(case: Case) -> None:
-    interpret(case[1], case[2])
+    interpret(case[1], case[2], extended=True)
 
 
 def _parse(case: Case) -> None:

@@ -100,11 +100,11 @@ def _sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     """
     total: Bound = sum(e[1:], e[0])
     if len(e) == 2 and run.constants:
-        unit = 2 * rounding_unit(run.dtypes[0])
+        unit = 2 * rounding_unit(run, run.dtypes[0])
         total = total + sum(np.abs(run[i]) * unit for i in run.constants) if unit else total
     if len(e) > 2:
-        size = _size(run)
-        total = within_range(size * (rounding_unit(run.dtypes[0]) * (len(e) + 1)) + total, size + total, run.dtypes[0])
+        size, dtype = _size(run), run.dtypes[0]
+        total = within_range(size * (rounding_unit(run, dtype) * (len(e) + 1)) + total, size + total, dtype)
     return (spread(total, y[0]),)
 
 
@@ -167,7 +167,7 @@ def _modulo_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
         exact = is_exact(e[0]) and is_exact(e[1])
         return (0.0 if exact else np.inf,)
     steps = np.abs(a / b)
-    near = e[0] + np.abs(a) * (2 * rounding_unit(run.dtypes[0])) + (steps + 1) * e[1]
+    near = e[0] + np.abs(a) * (2 * rounding_unit(run, run.dtypes[0])) + (steps + 1) * e[1]
     period = np.abs(b)
     inside = (r - near > 0) & (r + near < period)
     if run.params.get("fmod", 0):
@@ -199,7 +199,7 @@ def _power_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
         return (0.0 if whole and is_exact(e[0]) and is_exact(e[1]) else np.inf,)
     exponent = e[1]
     if run.dtypes[1] is not run.dtypes[0] and p.dtype.kind == "f":
-        exponent = exponent + np.abs(p) * (2 * max(rounding_unit(d) for d in run.dtypes))
+        exponent = exponent + np.abs(p) * (2 * max(rounding_unit(run, d) for d in run.dtypes))
     if is_exact(e[0]) and is_exact(exponent):
         return (0.0,)
     p = p.astype(x.dtype, copy=False)

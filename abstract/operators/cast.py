@@ -114,7 +114,7 @@ def _rounded(run: Run, target: DType, y: Array, bound: Bound) -> Bound:
     if narrow and source is not None and source.maximum <= target.maximum:
         return bound
     if not is_exact(bound):
-        return bound + (np.abs(y) + bound) * rounding_unit(target) + 4 * target.smallest_normal
+        return bound + (np.abs(y) + bound) * rounding_unit(run, target) + 4 * target.smallest_normal
     loss = np.abs(y - y.astype(target.numpy).astype(y.dtype))
     return loss if loss.any() else 0.0
 

@@ -186,7 +186,7 @@ def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
     if not whole and abs(steps - round(steps)) <= lost:
         return (SHAPELESS,)
-    return (largest * rounding_unit(kind) * (y[0].size + 1),)
+    return (largest * rounding_unit(run, kind) * (y[0].size + 1),)
 
 
 OPERATORS: tuple[Operator, ...] = (

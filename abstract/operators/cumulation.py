@@ -81,7 +81,7 @@ def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if is_exact(e[0]) and not dtype.is_float:
         return (within_range(0.0, high, dtype),)
     grown = _accumulated(run, size, np.multiply)
-    bound = grown * (1 + np.expm1(rounding_unit(dtype) * (count + 1)) + 1e-15) - np.abs(y[0])
+    bound = grown * (1 + np.expm1(rounding_unit(run, dtype) * (count + 1)) + 1e-15) - np.abs(y[0])
     return (within_range(bound + high * (count * dtype.smallest_normal), high, dtype),)
 
 

@@ -131,7 +131,7 @@ def gemm_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     Each scaling rounds once more: alpha's the products, beta's C.
     """
     dtype = run.dtypes[0]
-    unit = rounding_unit(dtype)
+    unit = rounding_unit(run, dtype)
     if unit == 0.0 and all(map(is_exact, e)):
         return (0.0,)
     alpha, beta = abs(run.params.get("alpha", 1.0)), abs(run.params.get("beta", 1.0))
@@ -150,7 +150,7 @@ _matmul_error = contraction(_multiply, lambda run: run[0].shape[-1])
 
 def matmul_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """A contraction's; nothing for exact integers."""
-    if all(map(is_exact, e)) and rounding_unit(run.dtypes[0]) == 0.0:
+    if all(map(is_exact, e)) and rounding_unit(run, run.dtypes[0]) == 0.0:
         return (0.0,)
     return _matmul_error(run, y, e)
 

@@ -23,7 +23,7 @@ def _comparison_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> t
     if is_exact(e[0]) and is_exact(e[1]):
         return (0.0,)
     reach = e[0] + e[1]
-    gap = np.abs(run[0].astype(np.float64) - run[1].astype(np.float64))
+    gap = np.abs(np.subtract(run[0], run[1], dtype=np.result_type(run[0], run[1], np.float64)))
     return (tainted(y[0], ~(gap > reach) & (reach > 0)),)
 
 

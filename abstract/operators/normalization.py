@@ -134,7 +134,7 @@ def _stash(run: Run) -> DType:
 
 def _affine_error(run: Run, scaled: Array, error: Array, scale: Any, bias: Any, bounds: tuple[Any, Any]) -> Bound:
     """The error of scaled * scale + bias: products of errors, a rounding a step, whichever way it is folded."""
-    unit = max(rounding_unit(d) for d in (_stage(run), *run.dtypes))
+    unit = max(rounding_unit(run, d) for d in (_stage(run), *run.dtypes))
     size = np.abs(scale)
     total: Bound = error * (size + bounds[0]) * (1 + 4 * unit) + np.abs(scaled) * (bounds[0] + size * (4 * unit))
     return total if bias is None else total + bounds[1] + np.abs(bias) * (2 * unit)
@@ -358,7 +358,7 @@ def batch_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     """Products of (x - mean), 1/sqrt(var + epsilon) and the scale, each with its error; or folded to x s' + b'."""
     x = run[0]
     scale, bias, mean, variance = (_per_channel(run[i], x.ndim) for i in range(1, 5))
-    unit = max(map(rounding_unit, run.dtypes))  # each step in the type of its own operand
+    unit = max(rounding_unit(run, d) for d in run.dtypes)  # each step in the type of its own operand
     epsilon = _epsilon(run)
     inverse = 1 / np.sqrt(variance + epsilon)
     slope = np.abs(scale) * inverse

@@ -117,7 +117,8 @@ def top_k_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
         nan = _nan(x, axis)
         return (tainted(y[0], nan), tainted(y[1], unclear & ((y[0] == 0) | nan)))
     order, _ = _order(run)
-    low, high = (_read(x + d, order, axis).astype(np.float64) for d in (-np.asarray(e[0]), np.asarray(e[0])))
+    wide = np.result_type(x, np.float64)
+    low, high = (_read(x + d, order, axis).astype(wide) for d in (-np.asarray(e[0]), np.asarray(e[0])))
     sign = 1.0 if run.params.get("largest", 1) else -1.0
     low, high = (low, high) if sign > 0 else (-high, -low)
     inf = np.full((*low.shape[:-1], 1), np.inf)
@@ -177,7 +178,8 @@ def arg_error(sign: int) -> Callable[..., tuple[Bound, ...]]:
                 return (0.0,)
             touched = unclear & ((np.take_along_axis(x, at, axis) == 0) | _nan(x, axis))
         else:
-            high, low = sign * x.astype(np.float64) + e[0], sign * x.astype(np.float64) - e[0]
+            signed = sign * x.astype(np.result_type(x, np.float64))
+            high, low = signed + e[0], signed - e[0]
             floor = np.take_along_axis(low, at, axis)
             np.put_along_axis(high, at, -np.inf, axis)
             touched = ~(high.max(axis=axis, keepdims=True) < floor)

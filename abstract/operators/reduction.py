@@ -324,7 +324,7 @@ def product_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     if exact and not dtype.is_float:
         return (within_range(0.0, high, dtype),)
     grown = result if exact else r.fold(np.multiply, most)
-    rounding = rounding_unit(dtype) * r.count if r.count > 1 else 0.0
+    rounding = rounding_unit(run, dtype) * r.count if r.count > 1 else 0.0
     bound = grown * (1 + np.expm1(rounding) + r.count * 1e-16) - result
     low = r.fold(np.multiply, np.where(size > 0, np.minimum(size, 1), 1))
     if low.size and float(low.min()) < dtype.smallest_normal:

@@ -257,7 +257,7 @@ def _blend_error(run: Run, axes: Sequence[_Axis], e: Bound) -> Bound:
 
     Where the coordinate may cross a source position, the neighbours beyond get a weight of that size as well.
     """
-    unit = rounding_unit(run.dtypes[0])
+    unit = rounding_unit(run, run.dtypes[0])
     steep, rounding = 1.0, 2 * unit
     if run.params.get("mode") == b"cubic":
         a = run.params.get("cubic_coeff_a", -0.75)

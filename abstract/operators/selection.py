@@ -284,7 +284,7 @@ def scatter_error(locate: Callable[[Run], tuple[Array, ...]]) -> Callable[..., t
         size = _placed(index, np.abs(data) + first, np.abs(updates) + second, reduction)
         meeting = _placed(index, np.zeros(data.shape), np.ones(updates.shape), b"add")
         # Summed where they are stored, so in the type itself; what nothing meets stays as it is.
-        factor = np.where(meeting > 0, meeting + 1, 0) * rounding_unit(run.dtypes[0])
+        factor = np.where(meeting > 0, meeting + 1, 0) * rounding_unit(run, run.dtypes[0])
         if reduction == b"mul":
             return (size * (1 + np.expm1(factor) + 1e-15) - np.abs(y[0]),)
         return (size * factor + _placed(index, first, second, reduction),)

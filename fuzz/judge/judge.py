@@ -99,7 +99,7 @@ def reference_values(
     for name, value in inputs.items():
         content, own = _content(value), program.dtypes.get(name)
         carried[name] = to_carrier(content, own) if isinstance(content, np.ndarray) and own else content
-    return interpret(program, carried, limit=limit, contract=contract(target))
+    return interpret(program, carried, limit=limit, contract=contract(target), extended=True)
 
 
 def judge(

@@ -61,7 +61,7 @@ METHODS: tuple[Method, ...] = (
 """Both accumulators of 16-bit floats are here, every order, every rounding; see ``Method``."""
 
 _EXACT = Ordered(ORDERS["pairwise"])
-_BFLOAT16 = BY_NAME["bfloat16"]
+_BFLOAT16, _DOUBLE = BY_NAME["bfloat16"], BY_NAME["double"]
 _WIDER: Mapping[int, np.dtype[Any]] = MappingProxyType(
     {2: np.dtype(np.float32), 4: np.dtype(np.float64), 8: np.dtype(np.float64)}
 )
@@ -146,8 +146,9 @@ class _Machine:
         )
 
     def _disturbed(self, row: Operator, run: Run, results: tuple[Array, ...], noise: _Noise) -> tuple[Array, ...]:
-        """Float results moved inside their operator's grant, measured from its value in float64 on these operands."""
-        exact = row.evaluate(replace(run, inputs=tuple(_carrier(x) for x in run.inputs), arithmetic=_EXACT))
+        """Float results moved inside their operator's grant, measured from its exact value on these operands."""
+        inputs = tuple(map(_carrier, run.inputs, run.dtypes))
+        exact = row.evaluate(replace(run, inputs=inputs, arithmetic=_EXACT))
         return tuple(
             noise.moved(row, np.asarray(y), np.asarray(z), dtype) if dtype.is_float else y
             for y, z, dtype in zip(results, exact, run.output_dtypes, strict=False)
@@ -180,8 +181,11 @@ def _widened(x: Array | None) -> Array | None:
     return x.astype(_WIDER[x.dtype.itemsize])
 
 
-def _carrier(x: Array | None) -> Array | None:
-    return x.astype(np.float64) if x is not None and _is_float(x) else x
+def _carrier(x: Array | None, dtype: DType | None) -> Array | None:
+    """Wide enough that what is computed from it is exact next to the type's own rounding."""
+    if x is None or not _is_float(x):
+        return x
+    return x.astype(np.longdouble if dtype is _DOUBLE else np.float64)
 
 
 def _is_float(x: Array) -> bool:

@@ -83,7 +83,7 @@ def null_case(seed: int, settings: Settings = NULL_SETTINGS, methods: Sequence[M
     tally = Tally(cases=1)
     for number, data_set in enumerate(made.data_sets):
         inputs = carried(program, data_set.inputs)
-        reference = interpret(program, inputs)
+        reference = interpret(program, inputs, extended=True)
         for method in methods:
             _judge(tally, seed, number, method, recompute(program, inputs, method, seed), reference)
     return tally
