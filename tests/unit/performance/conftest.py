@@ -66,6 +66,11 @@ def chain(nodes: int, size: str | int = "n"):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+@pytest.fixture(name="chain")
+def chain_fixture():
+    return chain
+
+
 @pytest.fixture
 def case(tmp_path):
     """The one case of a root: a chain of Relus on 64 elements."""

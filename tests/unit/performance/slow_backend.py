@@ -32,6 +32,7 @@ RUNS = {
     "quadratic": lambda n: burn(PER_ELEMENT * n + 1e-12 * n * n),
     "tiny": lambda _: None,
     "refuses": refuse,
+    "hang": lambda _: time.sleep(1000),
 }
 COMPILES = {
     "linear": lambda n: burn(PER_NODE * n),
