@@ -162,7 +162,8 @@ def _row(verdict: Verdict, found: Divergence | None) -> dict[str, Any]:
     comparison = found.comparison if found is not None and found.comparison is not None else verdict
     kind = next((word for word in ("element type", "shape") if comparison.message.startswith(word)), "value")
     return {
-        "seed": int(verdict.case), "target": verdict.target, "verdict": verdict.verdict,
+        "seed": int(verdict.case), "target": verdict.target,
+        "verdict": Word.FLAKY.value if place == "gone" else verdict.verdict,
         "operator": found.operator if found is not None else "",
         "dtype": found.dtypes[0] if found is not None and found.dtypes else "",
         "kind": kind, "place": place, "node": found.node if found is not None else "",

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from fuzz.judge.divergence import Divergence, Exposed
     from fuzz.judge.verdict import Verdict
 
-__all__ = ["EXPLAINED", "Explainer"]
+__all__ = ["EXPLAINED", "GONE", "Explainer"]
 
 EXPLAINED = frozenset({Word.WRONG, Word.SUSPECT})
 """The verdicts of which a node can be named."""
+
+GONE = "run again in a new process, the answer is right: another case may have broken the process it ran in"
+"""What is said of a flaky answer."""
 
 _MEMORY = 8 << 30  # bytes of address space of the process that parses
 _CUTS = 64  # cut-off models that are tried at most
@@ -105,22 +108,39 @@ class Explainer:
         return self._smaller(run, exposed, found)
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
-        """The verdicts, those of which a node can be told with it."""
+        """The verdicts, those of which a node can be told with it; what a new process does not repeat is flaky."""
         for verdict in verdicts:
             found = self.explain(cases[verdict.case], verdict) if verdict.case in cases else None
-            yield verdict if found is None else replace(verdict, node=str(found))
+            if found is None:
+                yield verdict
+            elif found.gone:
+                message = f"{GONE}; {verdict.message}" if verdict.message else GONE
+                yield replace(verdict, verdict=Word.FLAKY.value, node=None, message=message)
+            else:
+                yield replace(verdict, node=str(found))
 
     def _smaller(self, run: _Run, exposed: Exposed, found: Divergence) -> Divergence:
         """Where a fault needs a node's context, or lies elsewhere: the smallest piece that is wrong knows better."""
         if found.alone is not False and not found.hidden:
             return found
+        whole = self._apart(_whole, run.case.model_path.read_bytes())
+        again = None if whole is None else self._fresh(run, whole)
+        if again is not None and again.hidden:
+            return replace(again, gone=True)
         for piece in (self._apart(_cuts, exposed) or ())[:_CUTS]:
             smaller = self._piece(run, piece)
             if smaller is not None and not smaller.hidden:
-                return replace(smaller, hidden=found.hidden, alone=found.alone)
-        whole = self._apart(_whole, run.case.model_path.read_bytes()) if found.hidden else None
-        again = None if whole is None else self._piece(run, whole)
-        return replace(found, gone=True) if again is not None and again.hidden else found
+                smaller = self._fresh(run, piece)
+                if smaller is not None and not smaller.hidden:
+                    return replace(smaller, hidden=found.hidden, alone=found.alone)
+        return found
+
+    def _fresh(self, run: _Run, piece: Exposed) -> Divergence | None:
+        """The same in a new worker: a model may corrupt what the process does with those after it."""
+        worker = self._workers.pop(run.target.canonical, None)
+        if worker is not None:
+            worker.close()
+        return self._piece(run, piece)
 
     def _piece(self, run: _Run, piece: Exposed) -> Divergence | None:
         """What a piece of the model does on the same inputs, None where it does not run."""
