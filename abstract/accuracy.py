@@ -96,6 +96,18 @@ def _power(run: Run, y: Array) -> Bound:
     return np.where(np.isfinite(spread), spread, 0.0) * _unit(run)
 
 
+def _coefficients(count: int, double: Extra) -> Extra:
+    """``count`` attributes rounded to a half-width type before use, as OpenVINO and TVM do; ``double`` otherwise."""
+
+    def extra(run: Run, y: Array) -> Bound:
+        dtype = run.dtypes[0]
+        if dtype is None or dtype.bits > 16:
+            return double(run, y)
+        return np.abs(y) * (count * dtype.unit)
+
+    return extra
+
+
 def _in_double(factor: float, absolute: float = 0.0) -> Extra:
     """``factor * |y| + absolute`` in double alone, where a backend is worse than in float."""
 
@@ -145,8 +157,10 @@ _EXTRA: dict[str, Extra] = {
     "Cos": _in_double(0.0, 8 * _U),
     "Atanh": _in_double(2 * 260 * _U),  # XLA 130 ulp
     "Mish": _in_double(0.0, 74 * _U),  # 37 u
-    "Selu": _in_double(2 * _FLOAT32),
-    "LeakyRelu": _in_double(_FLOAT32),
+    "Selu": _coefficients(2, _in_double(2 * _FLOAT32)),
+    "LeakyRelu": _coefficients(1, _in_double(_FLOAT32)),
+    "Elu": _coefficients(1, _in_double(0.0)),
+    "Celu": _coefficients(1, _in_double(0.0)),
     "HardSigmoid": _in_double(_FLOAT32, _FLOAT32),
     "HardSwish": _slope,
 }

@@ -37,6 +37,14 @@ def test_coefficients_in_float_count_in_double_alone(name):
     assert np.all(np.asarray(more(run("float", [2.0], approximate=b"tanh"), y)) == 0)
 
 
+@pytest.mark.parametrize(("name", "count"), [("LeakyRelu", 1), ("Selu", 2), ("Elu", 1), ("Celu", 1)])
+def test_attributes_may_be_rounded_to_half_widths(name, count):
+    y = np.array([-0.15])
+    for kind in ("float16", "bfloat16"):
+        assert extra(name)(run(kind, [-0.5]), y)[0] == 0.15 * count * dtype(kind).unit
+    assert np.all(np.asarray(extra(name)(run("float", [-0.5]), y)) == 0)
+
+
 def test_the_power_errs_with_its_logarithm_in_half_widths():
     more = extra("Pow")
     assert more(run("float", [8.0], [3.0]), np.array([512.0])) == 0
