@@ -27,7 +27,7 @@ from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Ru
 from abstract.program import Program, Step, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from abstract.bounded import Content
     from abstract.dtypes import DType
@@ -220,7 +220,7 @@ class _Machine:
 
     def _covered(
         self, step: Step, row: Operator, values: Mapping[str, Bounded], watch: Watch
-    ) -> Iterator[Bounded]:
+    ) -> Iterable[Bounded]:
         operands = [None if name is None else values[name] for name in step.inputs]
         params = step.params
         certain = all(o is None or o.shaped for o in operands)
@@ -259,7 +259,10 @@ class _Machine:
                 output_dtypes=tuple(self.held.get(d, d) for d in outputs),
             )
         bounds = row.error(run, y, errors)
-        return (self._bounded(row, run, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False))
+        results = [self._bounded(row, run, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False)]
+        if self.trace is not None:
+            self.trace.overflow(step.outputs, bounds, results)
+        return results
 
     def _constants(self, step: Step) -> frozenset[int]:
         """The positions of the operands that a compiler knows; where it knows all, it knows the results as well."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from abstract.bounded import Bounded
     from abstract.dtypes import DType
     from abstract.hazards.hazard import Hazard, Mask
-    from abstract.operator import Arithmetic, Array
+    from abstract.operator import Arithmetic, Array, Bound
     from abstract.program import Program, Step
 
 __all__ = ["Arising", "Hazardous", "Trace", "Watch", "avoided", "reaching", "site"]
@@ -67,6 +67,14 @@ class Trace:
     arisings: list[Arising] = field(default_factory=list)
     masked: dict[str, dict[str, Array]] = field(default_factory=dict)
     overflown: dict[str, Array] = field(default_factory=dict)
+
+    def overflow(self, names: Sequence[str], rules: Sequence[Bound], results: Sequence[Bounded]) -> None:
+        """Note the elements whose bound the rules knew and the range of their type did not allow."""
+        for name, before, result in zip(names, rules, results, strict=False):
+            if result.shaped and isinstance(result.bound, np.ndarray):
+                lost = np.isinf(result.bound) & np.isfinite(before)
+                if lost.any():
+                    self.overflown[name] = lost
 
 
 Found = tuple["Hazard", "tuple[Mask, ...]"]

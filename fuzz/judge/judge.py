@@ -14,17 +14,20 @@ import onnx.shape_inference
 from abstract.contract import PERMISSIVE, Contract
 from abstract.dtypes import BY_NAME
 from abstract.fallback import Unrunnable
+from abstract.hazards.detection import Trace, reaching
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import Bounded, TooLarge, interpret
 from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.judge.compare import Comparison, compare, worst
+from fuzz.judge.hazards import excuse, told
 from fuzz.judge.verdict import Verdict, Word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from abstract.hazards.detection import Arising
     from abstract.operator import Array
     from fuzz.execute.execution import Execution
 
@@ -89,17 +92,17 @@ def base_name(target: str) -> str:
 
 
 def reference_values(
-    program: Program, inputs: Mapping[str, Value], target: str = "", limit: int = 2**26
+    program: Program, inputs: Mapping[str, Value], target: str = "", limit: int = 2**26, trace: Trace | None = None
 ) -> dict[str, Bounded]:
     """Every value of the model on these inputs, with the bounds that a target's numerics contract gives.
 
-    Raises what the reference cannot do.
+    ``trace`` is told which hazards arise. Raises what the reference cannot do.
     """
     carried: dict[str, Any] = {}
     for name, value in inputs.items():
         content, own = _content(value), program.dtypes.get(name)
         carried[name] = to_carrier(content, own) if isinstance(content, np.ndarray) and own else content
-    return interpret(program, carried, limit=limit, contract=contract(target), extended=True)
+    return interpret(program, carried, limit=limit, contract=contract(target), extended=True, trace=trace)
 
 
 def judge(
@@ -108,20 +111,32 @@ def judge(
 ) -> list[Verdict]:  # fmt: skip
     """One verdict for each execution of a case."""
     ran = [e for e in executions if e.outcome is Outcome.OK]
-    verdicts = {id(e): _outcome(case, model, e) for e in executions if e.outcome is not Outcome.OK}
+    judge_ = _Judge(case, model, folder, samples, oracle)
+    verdicts = {id(e): _outcome(case, model, e, judge_) for e in executions if e.outcome is not Outcome.OK}
     if ran:
-        verdicts.update(_Judge(case, model, folder, samples, oracle).all(ran))
+        verdicts.update(judge_.all(ran))
     return [verdicts[id(e)] for e in executions]
 
 
-def _outcome(case: str, model: bytes, execution: Execution) -> Verdict:
-    """What did not run is judged by its outcome; a refusal needs a witness that the model is valid."""
+_EXCUSABLE = frozenset({Word.REJECTED, Word.CRASH, Word.TIMEOUT})
+"""What a hazard may bring about that stops implementations."""
+
+
+def _outcome(case: str, model: bytes, execution: Execution, judge_: _Judge) -> Verdict:
+    """What did not run is judged by its outcome; a refusal needs a witness that the model is valid.
+
+    Where the specification leaves open what happens (an integer divided by zero, an index out of range), it is no
+    finding that a backend refuses, traps or does not come back.
+    """
     word, message = Word(execution.outcome.value), execution.message
     if word is Word.REJECTED:
         problem = _invalid(model)
         if problem:
             word, message = Word.UNSUPPORTED, f"the model is invalid, so it may be refused: {problem}"
     data_set = len(execution.outputs)
+    if word in _EXCUSABLE:
+        reason = excuse(judge_.hazards(data_set, execution.target), message)
+        word, message = (Word.UNDECIDABLE, reason) if reason else (word, message)
     return Verdict(case, execution.target, data_set, word.value, message=message)
 
 
@@ -152,6 +167,7 @@ class _Judge:
         self.problem = ""
         self.failed = False
         self._references: dict[tuple[int, Contract], list[Bounded] | None] = {}
+        self._hazards: dict[tuple[int, Contract], list[Arising]] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
             self.names = self.program.outputs
@@ -165,12 +181,20 @@ class _Judge:
             return None
         key = (number, contract(target))
         if key not in self._references:
-            self._references[key] = self._interpreted(self.samples[number], target)
+            trace = Trace()
+            self._references[key] = self._interpreted(self.samples[number], target, trace)
+            self._hazards[key] = trace.arisings
         return self._references[key]
 
-    def _interpreted(self, sample: Sample, target: str) -> list[Bounded] | None:
+    def hazards(self, number: int, target: str, output: str | None = None) -> list[Arising]:
+        """What arose on a data set, or of that what one output depends on."""
+        self.reference(number, target)
+        arisings = self._hazards.get((number, contract(target)), [])
+        return arisings if output is None or not arisings else reaching(self.program, arisings, output)
+
+    def _interpreted(self, sample: Sample, target: str, trace: Trace) -> list[Bounded] | None:
         try:
-            values = reference_values(self.program, sample.inputs, target)
+            values = reference_values(self.program, sample.inputs, target, trace=trace)
             return [values[name] for name in self.names]
         except _LIMITS as error:
             self.problem = f"the reference cannot run the model: {_line(error)}"
@@ -222,10 +246,21 @@ class _Judge:
             return self.unknown(actual, opinion)
         if self.oracle.name == "allclose":
             return compare(actual, self.tolerated(known[position]))
-        found = compare(actual, known[position])
+        found = self.named(compare(actual, known[position]), number, position, target)
         if found.word in (Word.WRONG, Word.SUSPECT) and opinion is not None:
             return _second(found, compare(actual, _opinion(opinion)))
         return found
+
+    def named(self, found: Comparison, number: int, position: int, target: str) -> Comparison:
+        """With the hazards in the message that an output depends on which is not simply right."""
+        if found.word is Word.OK:
+            return found
+        hazards = told(self.hazards(number, target, self.names[position]))
+        if not hazards:
+            return found
+        if found.word is not Word.UNDECIDABLE:
+            hazards = f"it also depends, elsewhere, on what the specification leaves open: {hazards}"
+        return replace(found, message=f"{found.message}: {hazards}" if found.message else hazards)
 
     def unknown(self, actual: Value, opinion: Value) -> Comparison:
         """Without a reference value: the outputs that came with the case decide, if there are any."""
