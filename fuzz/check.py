@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ from fuzz.errors import CaseError, UsageError
 from fuzz.execute.run import execute
 from fuzz.execute.worker import Limits as WorkerLimits
 from fuzz.explain import Explainer
-from fuzz.judge.run import judge_alone
+from fuzz.judge.hazards import ModelHazards
+from fuzz.judge.run import judge_alone, samples_of
+from fuzz.pool import process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 from fuzz.values import encode_value
@@ -25,16 +28,17 @@ from fuzz.values import encode_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backends.tensor import Tensor
+    from backends.tensor import Tensor, Value
     from fuzz.execute.target import Target
     from fuzz.judge.judge import Oracle
     from fuzz.judge.verdict import Verdict
     from fuzz.signature import Port
 
-__all__ = ["Limits", "case_of", "check_model"]
+__all__ = ["Limits", "case_of", "check_model", "hazards_of_model"]
 
 _OPEN_DIM = 2  # the size of a dim that the model leaves open, where inputs are made up
 _LARGEST_INPUT = 1 << 28  # elements
+_MEMORY = 8 << 30  # bytes of address space of a process that parses the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,27 @@ def check_model(
         verdicts = judge_alone(scratch, case, oracle)
     with Explainer(targets, WorkerLimits(limits.timeout, limits.memory << 20)) as explainer:
         return list(explainer.with_nodes({case.id: case}, verdicts))
+
+
+def hazards_of_model(model: Path, inputs: Path | None) -> ModelHazards:
+    """What the specification leaves open for a model on its inputs (as `check_model` takes them, and raises).
+
+    The model is read in a process of its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="fuzz-check-") as temporary:
+        case = case_of(model, inputs, Path(temporary))
+        samples = [dict(sample.inputs) for sample in samples_of(case)]
+        with process_pool(1, memory=_MEMORY) as pool:
+            try:
+                return pool.submit(_hazards, model, samples).result()
+            except BrokenProcessPool:
+                return ModelHazards((), "reading the model ended the process that did it")
+
+
+def _hazards(model: Path, samples: Sequence[dict[str, Value]]) -> ModelHazards:
+    from fuzz.judge.undecidable import model_hazards
+
+    return model_hazards(model.read_bytes(), str(model.parent), samples)
 
 
 def case_of(model: Path, inputs: Path | None, scratch: Path) -> Case:

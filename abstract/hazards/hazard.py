@@ -92,7 +92,9 @@ class Hazard:
 
     def versions(self) -> str:
         """The versions as the documentation writes them: ``7+``, ``10-12``."""
-        return f"{self.since}+" if self.until is None else f"{self.since}-{self.until - 1}"
+        if self.until is None:
+            return f"{self.since}+"
+        return str(self.since) if self.until == self.since + 1 else f"{self.since}-{self.until - 1}"
 
     def to_json(self) -> dict[str, Any]:
         """What ``fuzz hazards --json`` prints of a row."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fuzz.cli.diff import oracle_from, oracle_options
-from fuzz.cli.options import FilePath, Number, json_option, print_json
+from fuzz.cli.options import FilePath, Number, echo, json_option, print_json
 
 __all__ = ["command"]
 
@@ -19,8 +19,7 @@ __all__ = ["command"]
     "backends",
     metavar="TARGET",
     multiple=True,
-    required=True,
-    help="Where to run it, such as tvm or onnxruntime:opt=0. Repeat it for several.",
+    help="Where to run it, such as tvm or onnxruntime:opt=0. Repeat it for several.  [default: only show hazards]",
 )
 @click.option(
     "--inputs",
@@ -50,22 +49,37 @@ def command(
     Where a target is wrong, the model runs there once more with every intermediate value exposed, which shows the
     first node at which it parts from the reference.
 
+    What the specification leaves open for the model on its inputs is shown first, also without any target: what
+    depends on it is not judged (see `fuzz hazards`).
+
     \b
+    fuzz check model.onnx
     fuzz check model.onnx --backend tvm --backend openvino
     fuzz check model.onnx --inputs test_data_set_0 --backend onnxruntime
 
     --json prints {model, verdicts: [{target, verdict, data_set, output, index, expected, actual, bound,
-    bound_ratio, node, message, oracle}]}. Exit code 1 means findings.
+    bound_ratio, node, message, oracle}], hazards: [{data_set, hazard, node, operator, output, elements}],
+    problem}. Exit code 1 means findings.
     """
-    from fuzz.check import Limits, check_model
-    from fuzz.cli.tables import console, print_findings, verdict_json
+    from fuzz.check import Limits, check_model, hazards_of_model
+    from fuzz.cli.tables import console, hazard_json, print_findings, print_hazards, verdict_json
     from fuzz.execute.target import parse_targets
     from fuzz.judge.verdict import FINDINGS
 
     targets = parse_targets(backends)
-    verdicts = check_model(model, inputs, targets, oracle_from(oracle, rtol, atol), Limits(timeout, memory))
+    chosen = oracle_from(oracle, rtol, atol)
+    hazards = hazards_of_model(model, inputs)
+    verdicts = check_model(model, inputs, targets, chosen, Limits(timeout, memory)) if targets else []
     if as_json:
-        print_json({"model": str(model), "verdicts": [verdict_json(verdict) for verdict in verdicts]})
+        print_json({
+            "model": str(model),
+            "verdicts": [verdict_json(verdict) for verdict in verdicts],
+            "hazards": [hazard_json(number, arising) for number, arising in hazards.arisings],
+            "problem": hazards.problem,
+        })  # fmt: skip
     else:
+        print_hazards(console(), hazards, remedy="see --json")
+        if not targets and not hazards.arisings and not hazards.problem:
+            echo("no hazards")
         print_findings(console(), verdicts, remedy="see --json")
     return 1 if any(verdict.verdict in FINDINGS for verdict in verdicts) else 0

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",
     "backends": "Show the targets: what is installed, what each can do.",
+    "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs and planted faults.",
 }

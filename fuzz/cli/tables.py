@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from abstract.hazards.detection import Arising
+    from fuzz.judge.hazards import ModelHazards
     from fuzz.judge.verdict import Verdict
 
-__all__ = ["console", "print_findings", "printable", "verdict_json", "verdict_table"]
+__all__ = ["console", "hazard_json", "print_findings", "print_hazards", "printable", "verdict_json", "verdict_table"]
 
 _SHOWN = 20
 _PLAIN_WIDTH = 140  # where no terminal says how wide it is
@@ -90,6 +92,24 @@ def _number(value: float | str | None) -> str:
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:,.0f} times" if 10 <= ratio < 1e9 else f"{ratio:.3g} times"
+
+
+def print_hazards(to: Console, hazards: ModelHazards, *, remedy: str) -> None:
+    """The first hazards of a model, a line each, and why the reference could not go on, if it could not."""
+    for number, arising in hazards.arisings[:_SHOWN]:
+        line = f"hazard: {arising}, data set {number}"
+        to.print(printable(line)[:300], markup=False, highlight=False, soft_wrap=True)
+    if len(hazards.arisings) > _SHOWN:
+        to.print(f"... and {len(hazards.arisings) - _SHOWN:,} more hazards: {remedy}", markup=False)
+    if hazards.problem:
+        to.print(printable(hazards.problem), markup=False, highlight=False, soft_wrap=True)
+
+
+def hazard_json(number: int, arising: Arising) -> dict[str, Any]:
+    """A hazard that arose on a data set as `--json` gives it."""
+    from dataclasses import asdict
+
+    return {"data_set": number, **asdict(arising)}
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,9 +10,17 @@ if TYPE_CHECKING:
 
     from abstract.hazards.detection import Arising
 
-__all__ = ["excuse", "told"]
+__all__ = ["ModelHazards", "excuse", "told"]
 
 _NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHazards:
+    """The hazards of a model by data set; ``problem`` says why the reference could not go on, if it could not."""
+
+    arisings: tuple[tuple[int, Arising], ...]
+    problem: str = ""
 
 
 def told(arisings: Sequence[Arising]) -> str:

@@ -23,6 +23,7 @@ from abstract.fallback import Unrunnable
 from abstract.hazards.detection import Trace
 from abstract.program import parse
 from abstract.reference import TooLarge
+from fuzz.judge.hazards import ModelHazards
 from fuzz.judge.judge import reference_values
 
 if TYPE_CHECKING:
@@ -34,17 +35,9 @@ if TYPE_CHECKING:
     from abstract.program import Program, Step
     from backends.tensor import Value
 
-__all__ = ["OVERFLOW", "STRADDLED", "UNKNOWN", "ModelHazards", "Share", "model_hazards", "undecidable_share"]
+__all__ = ["OVERFLOW", "STRADDLED", "UNKNOWN", "Share", "model_hazards", "undecidable_share"]
 
 STRADDLED, OVERFLOW, UNKNOWN = "straddled", "overflow", "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelHazards:
-    """The hazards of a model by data set; ``problem`` says why the reference could not go on, if it could not."""
-
-    arisings: tuple[tuple[int, Arising], ...]
-    problem: str = ""
 
 
 def model_hazards(model: bytes, folder: str, samples: Sequence[Mapping[str, Value]]) -> ModelHazards:
