@@ -45,7 +45,8 @@ up again.
 
 *May stop* marks what an implementation may refuse, trap on or never come back from: a crash, a refusal or a timeout
 there is undecidable, not a finding. *Seen* marks what the reference detects as it runs a model. `fuzz check MODEL`
-shows the hazards of one model on its inputs. Hazards inside of the bodies of Loop, Scan, If and functions are not detected.
+shows the hazards of one model on its inputs. Hazards inside of the bodies of Loop, Scan, If and functions are not
+detected.
 """
 
 _COLUMNS = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fuzz.cli.diff import oracle_from, oracle_options
-from fuzz.cli.options import FilePath, Number, echo, json_option, print_json
+from fuzz.cli.options import FilePath, Number, json_option, print_json
 
 __all__ = ["command"]
 
@@ -80,6 +80,6 @@ def command(
     else:
         print_hazards(console(), hazards, remedy="see --json")
         if not targets and not hazards.arisings and not hazards.problem:
-            echo("no hazards")
+            click.echo("no hazards")
         print_findings(console(), verdicts, remedy="see --json")
     return 1 if any(verdict.verdict in FINDINGS for verdict in verdicts) else 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import echo, json_option, print_json
+from fuzz.cli.options import json_option, print_json
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(operators: tuple[str, ...], markdown: bool, as_json: bool) -> int:
     elif markdown:
         from abstract.hazards.page import page
 
-        echo(page().rstrip("\n"))
+        click.echo(page().rstrip("\n"))
     else:
         _print(rows)
     return 0
@@ -56,7 +56,7 @@ def command(operators: tuple[str, ...], markdown: bool, as_json: bool) -> int:
 def _print(rows: Sequence[Hazard]) -> None:
     for row in rows:
         stops = "; may refuse or stop" if row.stops else ""
-        echo(f"{row.id}: {row.treatment.value}{stops}")
-        echo(f"    {', '.join(row.operators)}, version {row.versions()}: {row.condition}")
-        echo(f"    {row.says.value} ({row.place})")
-    echo(f"{len(rows)} hazards")
+        click.echo(f"{row.id}: {row.treatment.value}{stops}")
+        click.echo(f"    {', '.join(row.operators)}, version {row.versions()}: {row.condition}")
+        click.echo(f"    {row.says.value} ({row.place})")
+    click.echo(f"{len(rows)} hazards")

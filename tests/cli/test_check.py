@@ -57,7 +57,6 @@ def test_external_data_beside_the_model_is_read(fuzz, add_case):
     ("arguments", "words"),
     [
         (("nowhere.onnx", "--backend", "onnxruntime"), ("no model file nowhere.onnx",)),
-        (("mine.onnx",), ("--backend",)),
         (("mine.onnx", "--backend", "nothing"), ("nothing", "onnxruntime")),
         (("mine.onnx", "--backend", "onnxruntime", "--inputs", "nowhere"), ("nowhere", "input_0.pb")),
         (("mine.onnx", "--backend", "onnxruntime", "--inputs", "."), ("input_0.pb",)),
