@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
+from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Unsupported, Words, heard
 from backends.tensor import EXTENDED, ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
@@ -73,6 +74,9 @@ class OnnxRuntime:
 
 
 class _Session:
+    # Session.run reads arrays where they lie and copies those that are not contiguous; so no `shifted`.
+    layouts = (Layout.OFFSET, Layout.STRIDED, Layout.TRANSPOSED)
+
     def __init__(self, session: Any) -> None:
         self._session = session
         arguments = session.get_inputs()
@@ -84,20 +88,72 @@ class _Session:
         self._raw = any(kind.startswith("tensor(") and kind not in _DIRECT for kind in types)
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
-        if not self._required <= len(inputs) <= len(self._inputs):
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
         if self._raw:
             return self._run_raw(inputs)
-        feed = {name: _argument(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        feed = {name: _argument(value) for name, value in self._named(inputs)}
         with heard(WORDS):
             results = self._session.run(self._outputs, feed)
         return [_value(result) for result in results]
 
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        if self._raw:
+            raise Unsupported("values of types that numpy lacks are copied into memory of ONNX Runtime's own")
+        feed = {name: _arranged(value, layout) for name, value in self._named(inputs)}
+        with heard(WORDS):
+            results = self._session.run(self._outputs, feed)
+        return [_value(result) for result in results]
+
+    def bind(self, like: Sequence[Value]) -> _Binding:
+        return _Binding(self._session, self._outputs, like, self._named)
+
+    def _named(self, inputs: Sequence[Value]) -> list[tuple[str, Value]]:
+        if not self._required <= len(inputs) <= len(self._inputs):
+            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
+        return list(zip(self._inputs, inputs, strict=False))
+
     def _run_raw(self, inputs: Sequence[Value]) -> list[Value]:
-        feed = {name: _handle(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        feed = {name: _handle(value) for name, value in self._named(inputs)}
         with heard(WORDS):
             results = self._session.run_with_ort_values(self._outputs, feed)
         return [_read(result) for result in results]
+
+
+class _Binding:
+    """An IOBinding whose outputs are handles of ours, bound once."""
+
+    def __init__(
+        self, session: Any, names: Sequence[str], like: Sequence[Value],
+        named: Callable[[Sequence[Value]], list[tuple[str, Value]]],
+    ) -> None:  # fmt: skip
+        self._session = session
+        self._named = named
+        self._handles = [_buffer(value) for value in like]
+        self._binding = session.io_binding()
+        with heard(WORDS):
+            for name, handle in zip(names, self._handles, strict=True):
+                self._binding.bind_ortvalue_output(name, handle)
+
+    def run(self, inputs: Sequence[Value], fill: int | None) -> list[Value]:
+        feed = [(name, _handle(value)) for name, value in self._named(inputs)]
+        if fill is not None:
+            for handle in self._handles:
+                ctypes.memset(handle.data_ptr(), fill, handle.tensor_size_in_bytes())
+        with heard(WORDS):
+            self._binding.clear_binding_inputs()
+            for name, handle in feed:
+                self._binding.bind_ortvalue_input(name, handle)
+            self._session.run_with_iobinding(self._binding)
+        return [_read(handle) for handle in self._handles]
+
+
+def _buffer(value: Value) -> Any:
+    if not isinstance(value, Tensor) or value.element_type == "string":
+        raise Unsupported("only outputs of numbers can be bound to buffers")
+    return _handle(value)
+
+
+def _arranged(value: Value, layout: Layout) -> Any:
+    return arranged(to_numpy(value), layout) if isinstance(value, Tensor) else _argument(value)
 
 
 def _argument(value: Value) -> Any:

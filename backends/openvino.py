@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import numpy as np
 import openvino
 
 from backends.external import read_model
+from backends.layout import Layout, arranged, placed
 from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
-from backends.tensor import Tensor, Value, byte_size, from_numpy, to_numpy
+from backends.tensor import EXTENDED, Tensor, Value, byte_size, from_numpy, to_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,39 +66,107 @@ class OpenVino:
             settings["INFERENCE_PRECISION_HINT"] = precision
         with heard(WORDS):
             compiled = core.compile_model(read, options.get("device", "cpu").upper(), settings)
-            return _Request(compiled.create_infer_request(), len(compiled.inputs), len(compiled.outputs))
+            return _Request(compiled)
 
 
 class _Request:
-    def __init__(self, request: Any, inputs: int, outputs: int) -> None:
-        self._request = request
-        self._inputs = inputs
-        self._outputs = outputs
+    # A tensor may share memory that is contiguous, and copies any other array.
+    layouts = tuple(Layout)
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+        self._inputs = len(compiled.inputs)
+        self._outputs = len(compiled.outputs)
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
+        return self._infer([_argument(value) for value in self._taken(inputs)])
+
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        return self._infer([_arranged(value, layout) for value in self._taken(inputs)])
+
+    def bind(self, like: Sequence[Value]) -> _Binding:
+        with heard(WORDS):
+            request = self._compiled.create_infer_request()
+        return _Binding(request, like, self._taken)
+
+    def _taken(self, inputs: Sequence[Value]) -> Sequence[Value]:
         if len(inputs) < self._inputs:
             raise InvalidCase(f"the model has {self._inputs} inputs, the data set {len(inputs)}")
-        arguments = [_argument(value) for value in inputs[: self._inputs]]
+        return inputs[: self._inputs]
+
+    def _infer(self, arguments: Sequence[Any]) -> list[Value]:
         with heard(WORDS):
             self._request.infer(arguments)
             results = [self._request.get_output_tensor(index) for index in range(self._outputs)]
         return [_value(result) for result in results]
 
 
+class _Binding:
+    """A request of its own whose output tensors are set once."""
+
+    def __init__(
+        self, request: Any, like: Sequence[Value], taken: Callable[[Sequence[Value]], Sequence[Value]]
+    ) -> None:
+        self._request = request
+        self._taken = taken
+        if any(not isinstance(value, Tensor) or value.element_type == "string" for value in like):
+            raise Unsupported("only outputs of numbers can be bound to buffers")
+        self._tensors = [_argument(value) for value in like]
+        with heard(WORDS):
+            for index, tensor in enumerate(self._tensors):
+                self._request.set_output_tensor(index, tensor)
+
+    def run(self, inputs: Sequence[Value], fill: int | None) -> list[Value]:
+        arguments = [_argument(value) for value in self._taken(inputs)]
+        if fill is not None:
+            for tensor in self._tensors:
+                ctypes.memset(tensor.data.ctypes.data, fill, tensor.byte_size)
+        with heard(WORDS):
+            self._request.infer(arguments)
+        return [_value(tensor) for tensor in self._tensors]
+
+
 _NAMES = {getattr(openvino.Type, theirs): ours for ours, theirs in _TYPES.items() if hasattr(openvino.Type, theirs)}
 
 
 def _argument(value: Value) -> Any:
+    """A tensor of OpenVINO's that shares memory of ours."""
+    tensor = _tensor(value)
+    if tensor.element_type == "string":
+        return openvino.Tensor(to_numpy(tensor))
+    kind = _kind(tensor)
+    data = np.frombuffer(bytearray(tensor.data), dtype=np.uint8)
+    with heard(WORDS):
+        return openvino.Tensor(data, list(tensor.shape), kind)
+
+
+def _arranged(value: Value, layout: Layout) -> Any:
+    tensor = _tensor(value)
+    if tensor.element_type == "string":
+        return _argument(value)
+    kind, array = _kind(tensor), to_numpy(tensor)
+    if layout is Layout.OFFSET:
+        data = placed(tensor.data, array.dtype.itemsize)
+        with heard(WORDS):
+            return openvino.Tensor(data, list(tensor.shape), kind)
+    if tensor.element_type in EXTENDED:
+        raise Unsupported(f"{tensor.element_type} arrays are handed over as bytes in a row")
+    with heard(WORDS):
+        return openvino.Tensor(arranged(array, layout), shared_memory=False)
+
+
+def _tensor(value: Value) -> Tensor:
     if not isinstance(value, Tensor):
         raise Unsupported("sequences and optionals are no inputs of an OpenVINO model")
-    if value.element_type == "string":
-        return openvino.Tensor(to_numpy(value))
-    kind = getattr(openvino.Type, _TYPES.get(value.element_type, ""), None)
+    return value
+
+
+def _kind(tensor: Tensor) -> Any:
+    kind = getattr(openvino.Type, _TYPES.get(tensor.element_type, ""), None)
     if kind is None:
-        raise Unsupported(f"OpenVINO has no element type {value.element_type}")
-    data = np.frombuffer(bytearray(value.data), dtype=np.uint8)
-    with heard(WORDS):
-        return openvino.Tensor(data, list(value.shape), kind)
+        raise Unsupported(f"OpenVINO has no element type {tensor.element_type}")
+    return kind
 
 
 def _value(result: Any) -> Value:

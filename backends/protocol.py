@@ -6,11 +6,12 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from backends.layout import Layout
     from backends.tensor import Value
 
 
@@ -107,6 +108,37 @@ class Compiled(Protocol):
 
         Raises `Unsupported`, `Rejected` or `OutOfMemory`.
         """
+        ...
+
+
+@runtime_checkable
+class Arranged(Protocol):
+    """What a `Compiled` may be as well: a model that takes its inputs from memory that lies in other ways."""
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts that the backend's interface takes by its own documentation."""
+        ...
+
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        """As `run`, with the inputs in that layout."""
+        ...
+
+
+class Binding(Protocol):
+    """Output buffers that stay bound from run to run."""
+
+    def run(self, inputs: Sequence[Value], fill: int | None) -> list[Value]:
+        """As `Compiled.run`, once every byte of the buffers has the value `fill`; None leaves what is there."""
+        ...
+
+
+@runtime_checkable
+class Bindable(Protocol):
+    """What a `Compiled` may be as well: a model that writes into buffers which the caller keeps."""
+
+    def bind(self, like: Sequence[Value]) -> Binding:
+        """Bind buffers for outputs of these types and shapes. Raises `Unsupported` for what cannot be bound."""
         ...
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from onnx.reference import ReferenceEvaluator
 
 from backends.external import read_model
+from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
 
@@ -46,6 +47,9 @@ class Reference:
 
 
 class _Evaluator:
+    # It computes on numpy's arrays as they are; numpy takes them in any layout.
+    layouts = tuple(Layout)
+
     def __init__(self, evaluator: Any, graph: Any) -> None:
         self._evaluator = evaluator
         defaults = {tensor.name for tensor in graph.initializer}
@@ -55,18 +59,24 @@ class _Evaluator:
         self._inputs = [*required, *(name for name in ports if name in defaults)]
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
+        return self._run(inputs, None)
+
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        return self._run(inputs, layout)
+
+    def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
         if not self._required <= len(inputs) <= len(self._inputs):
             raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
-        feed = {name: _argument(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        feed = {name: _argument(value, layout) for name, value in zip(self._inputs, inputs, strict=False)}
         with heard(WORDS), np.errstate(all="ignore"):
             results = self._evaluator.run(None, feed)
         return [_value(result) for result in results]
 
 
-def _argument(value: Value) -> Any:
+def _argument(value: Value, layout: Layout | None) -> Any:
     if isinstance(value, Tensor):
-        return to_numpy(value)
-    return value if value is None else [_argument(item) for item in value]
+        return to_numpy(value) if layout is None else arranged(to_numpy(value), layout)
+    return value if value is None else [_argument(item, layout) for item in value]
 
 
 def _value(result: Any) -> Value:

@@ -13,11 +13,12 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.runtime import ShapeTuple as Shape
 
 from backends.external import read_model
+from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 WORDS = Words(
     unsupported=(
@@ -66,31 +67,85 @@ class Tvm:
 
 
 class _Program:
+    # Arrays are copied into memory of TVM's own: it refuses to share any that is not aligned to 64 bytes.
+    layouts = tuple(Layout)
+
     def __init__(self, machine: Any, parameters: int, outputs: int) -> None:
         self._machine = machine
         self._parameters = parameters
         self._outputs = outputs
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
+        return [_value(item) for item in self.results(inputs)]
+
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        return [_value(item) for item in self.results(inputs, layout)]
+
+    def bind(self, like: Sequence[Value]) -> _Pool:
+        del like
+        return _Pool(self)
+
+    def results(self, inputs: Sequence[Value], layout: Layout | None = None) -> list[Any]:
+        """The virtual machine's own objects, one for each output."""
         if len(inputs) < self._parameters:
             raise InvalidCase(f"the model has {self._parameters} inputs, the data set {len(inputs)}")
         # What goes on behind the parameters are values for inputs that have a default, which TVM makes constants.
-        arguments = [_argument(value) for value in inputs[: self._parameters]]
+        arguments = [_argument(value, layout) for value in inputs[: self._parameters]]
         with heard(WORDS):
             result = self._machine["main"](*arguments)
         results = [result] if self._outputs == 1 else list(result)
         if len(results) != self._outputs:
             raise Rejected(f"the program returns {len(results)} values, the model has {self._outputs} outputs")
-        return [_value(item) for item in results]
+        return results
 
 
-def _argument(value: Value) -> Any:
+class _Pool:
+    """The virtual machine allocates outputs itself, from a pool: what one run returns, the next run gets again.
+
+    So the tensors of a run are filled and given back before the run that counts; not those that are the program's own
+    constants, which it returns as they are.
+    """
+
+    def __init__(self, program: _Program) -> None:
+        self._program = program
+
+    def run(self, inputs: Sequence[Value], fill: int | None) -> list[Value]:
+        if fill is not None:
+            self._poison(inputs, fill)
+        return self._program.run(inputs)
+
+    def _poison(self, inputs: Sequence[Value], fill: int) -> None:
+        one, two = (list(_tensors(self._program.results(inputs))) for _ in range(2))
+        lasting = {tensor.data_ptr() for tensor in one} & {tensor.data_ptr() for tensor in two}
+        for tensor in (*one, *two):
+            if tensor.data_ptr() not in lasting:
+                _fill(tensor, fill)
+
+
+def _tensors(results: Sequence[Any]) -> Iterator[Any]:
+    for result in results:
+        if isinstance(result, tvm.runtime.Tensor):
+            yield result
+        elif not isinstance(result, (Shape, int, float, type(None))):
+            yield from _tensors(result)
+
+
+def _fill(tensor: Any, fill: int) -> None:
+    value = _value(tensor)
+    if isinstance(value, Tensor):
+        poison = Tensor(value.element_type, value.shape, bytes([fill]) * len(value.data))
+        with heard(WORDS):
+            tensor.copyfrom(to_numpy(poison))
+
+
+def _argument(value: Value, layout: Layout | None = None) -> Any:
     if not isinstance(value, Tensor):
         raise Unsupported("sequences and optionals are no arguments of a Relax function here")
     if value.element_type in _NOT_PASSED:
         raise Unsupported(f"{value.element_type} tensors cannot be made of arrays")
+    array = to_numpy(value)
     with heard(WORDS):
-        return tvm.runtime.tensor(to_numpy(value))
+        return tvm.runtime.tensor(array if layout is None else arranged(array, layout))
 
 
 def _value(result: Any) -> Value:

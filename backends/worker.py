@@ -25,6 +25,7 @@ from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import BackendError, InvalidCase, Outcome, OutOfMemory, Rejected, Stage, Unsupported
 from backends.tensor import TensorError
 from backends.timing import time_model
+from backends.vary import vary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -181,7 +182,9 @@ def _execute(job: Job) -> None:
         job.outputs(compiled.run(inputs if isinstance(inputs, list) else []))
 
 
-_OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType({"execute": _execute, "time": time_model})
+_OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType(
+    {"execute": _execute, "time": time_model, "vary": vary}
+)
 """What a worker can be asked to do with a model, by the operation of the request's frame."""
 
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "check": "Run and judge one model of your own.",
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",
+    "stable": "Run cases in ways that must not matter: threads, layouts, reused buffers.",
     "backends": "Show the targets: what is installed, what each can do.",
     "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",

@@ -196,7 +196,7 @@ class Worker:
                     case "report":
                         heard.reports.append(frame)
                     case "lap":
-                        self._begin(self._limits.seconds)
+                        self._rewind(self._limits.seconds)
                     case unknown:
                         raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")  # noqa: TRY301
             return self._finished(frame, heard)
@@ -230,6 +230,11 @@ class Worker:
     # --- the channel, watched ---------------------------------------------------------------------------------------
 
     def _begin(self, seconds: float) -> None:
+        self._rewind(seconds)
+        os.ftruncate(self._printed, 0)
+
+    def _rewind(self, seconds: float) -> None:
+        """Let the time limit begin anew; what was printed is kept, it may be the last words already."""
         self._seconds = seconds
         self._started = self._watched = self._tree_seen = time.monotonic()
         self._tree: tuple[int, ...] = (self._process.pid,)
@@ -237,7 +242,6 @@ class Worker:
         self._cpu_last: float | None = None
         self._cpu_seen = self._progress_seen = 0.0
         self._resident = 0
-        os.ftruncate(self._printed, 0)
 
     def _send(self, parts: Sequence[bytes]) -> None:
         for part in parts:

@@ -1,0 +1,79 @@
+"""What a crash looks like, in words that stay the same from case to case."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from backends.protocol import Outcome
+
+if TYPE_CHECKING:
+    from backends.protocol import Stage
+
+__all__ = ["crash_signature"]
+
+_FRAMES = 3
+_LINES = 2
+_LENGTH = 160
+
+# The interpreter's own dump of a thread: `  File "/path/name.py", line 12 in function`.
+_PYTHON_FRAME = re.compile(r'^\s*File "(?P<path>[^"]*)", line \d+ in (?P<name>.+)$')
+# What compilers print of a native stack: `3: tvm::runtime::Op(...)`, `#4 0x7f.. in Op (...) at /path`.
+_NATIVE_FRAME = re.compile(
+    r"^\s*(?:#\d+|\d+:)\s+(?:0x[0-9a-f]+\s+(?:in\s+)?)?(?:\S*/)?(?P<name>[^\s(][^(\[]*?)\s*(?:[(\[+].*)?$"
+)
+_NOISE = re.compile(
+    r"^(?:Fatal Python error|Current thread|Thread 0x|Extension modules:|\s*File \"|Stack\b|!+$|\*+$|[-=~]+$"
+    r"|\s*<no Python frame>|\s*$)"
+)
+_FATAL = re.compile(r"^Fatal Python error: (?P<what>.+)$", re.MULTILINE)
+_CHANGES = (
+    (re.compile(r"0x[0-9a-fA-F]+"), "ADDRESS"),
+    (re.compile(r"(?:[A-Za-z]:)?(?:/[\w.+@~-]+)+/?"), "PATH"),
+    (re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`"), "NAME"),
+    (re.compile(r"\b\w*\d\w*\b"), "N"),
+    (re.compile(r"\s+"), " "),
+)
+_SIGNAL = re.compile(r"\bSIG[A-Z]+\b|status \d+")
+
+
+def crash_signature(outcome: Outcome, stage: Stage | None, message: str, stderr: str) -> str:
+    """What became of a run: for a crash its signal, stage and place, without all that changes from case to case.
+
+    The place is the innermost frames that the worker printed while it died, native ones before Python's; where there
+    are none, the last lines that it printed. Addresses, paths, quoted names and whatever holds a digit are replaced.
+    Of any other outcome it is the message.
+    """
+    if outcome is not Outcome.CRASH:
+        return message
+    signal = _SIGNAL.search(message)
+    what = signal[0] if signal else normalised(message)
+    at = f" at {stage.value}" if stage is not None else ""
+    place = _place(stderr)
+    return f"{what}{at}: {place}" if place else f"{what}{at}"
+
+
+def normalised(text: str) -> str:
+    """A line without addresses, paths, quoted names and numbers."""
+    for pattern, word in _CHANGES:
+        text = pattern.sub(word, text)
+    return text.strip()[:_LENGTH]
+
+
+def _place(stderr: str) -> str:
+    lines = stderr.splitlines()
+    native = [normalised(match["name"]) for line in lines if (match := _NATIVE_FRAME.match(line))]
+    python = [
+        f"{_file(match['path'])} {match['name'].strip()}" for line in lines if (match := _PYTHON_FRAME.match(line))
+    ]
+    words = [normalised(line) for line in lines if not _NOISE.match(line) and not _NATIVE_FRAME.match(line)]
+    parts = [" | ".join(words[-_LINES:])] if words else []
+    if frames := (native or python)[:_FRAMES]:
+        parts.append(" < ".join(frames))
+    elif not words and (fatal := _FATAL.search(stderr)):
+        parts.append(fatal["what"])
+    return "; ".join(parts)
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2]
