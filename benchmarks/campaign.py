@@ -2,6 +2,7 @@
 
 python benchmarks/campaign.py run      generate, execute, judge and explain, a chunk after the other; resumable
 python benchmarks/campaign.py judge    judge and explain again what was executed (the judge has changed)
+python benchmarks/campaign.py explain  explain again what a node alone does not explain
 python benchmarks/campaign.py report   docs/campaigns/oracle.{json,md} from the chunks and from known.json
 
 Distinct wrong answers are those that differ in their signature: the target, the operator at which the answer parts from
@@ -30,11 +31,11 @@ from figure import machine
 from fuzz.case import find_cases
 from fuzz.execute.target import parse_targets
 from fuzz.execute.worker import Limits
-from fuzz.explain import Explainer
+from fuzz.explain import EXPLAINED, Explainer
 from fuzz.judge.compare import Comparison
 from fuzz.judge.judge import Oracle
 from fuzz.judge.run import judge_root
-from fuzz.judge.verdict import Word
+from fuzz.judge.verdict import REFERENCE, Word
 from fuzz.store import Store
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ SERIES = (
 def main() -> int:
     """Do what is asked; exit status 1 where a wrong answer has no explanation, or is our fault."""
     parser = argparse.ArgumentParser(description="Many cases on real compilers, every wrong answer explained.")
-    parser.add_argument("step", choices=["run", "judge", "report"])
+    parser.add_argument("step", choices=["run", "judge", "explain", "report"])
     parser.add_argument("--place", default="build/campaign", metavar="DIR", help="of the roots (default: %(default)s)")
     parser.add_argument("--new", action="store_true", help="judge: only what has not been judged")
     parser.add_argument("--series", choices=[s.name for s in SERIES], help="one part alone")
@@ -95,6 +96,10 @@ def main() -> int:
         return report([_read(root) for _, root, _, _ in chunks if (root / "chunk.json").exists()], docs)
     for number, (series, root, seed, opset) in enumerate(chunks):
         done = root / "chunk.json"
+        if options.step == "explain":
+            if done.exists():
+                explain(root)
+            continue
         if options.step == "judge" and not _executed(series, root):
             continue
         if (options.step == "judge" and not options.new) or not done.exists():
@@ -128,6 +133,22 @@ def chunk(series: Series, root: Path, seed: int, opset: int, *, execute: bool) -
         "wrong": sorted(rows, key=lambda row: (row["seed"], row["target"])),
         "others": [[*key, count] for key, count in sorted(others.items())],
     }
+
+
+def explain(root: Path) -> None:
+    """Explain again the rows of a chunk that need a node's context; the others stay."""
+    part = _read(root)
+    again = {(row["seed"], row["target"]) for row in part["wrong"] if row["place"] not in {"alone", "gone"}}
+    if not again:
+        return
+    with Store.open(root) as store:
+        verdicts = [v for v in store.verdicts() if (int(v.case), v.target) in again and v.oracle == REFERENCE]
+    cases = {case.id: case for case in find_cases(root)}
+    targets = parse_targets(tuple(sorted({v.target for v in verdicts})))
+    with Explainer(targets, Limits(60.0, 4 << 30)) as explainer:
+        rows = [_row(v, explainer.explain(cases[v.case], v)) for v in verdicts if Word(v.verdict) in EXPLAINED]
+    kept = [row for row in part["wrong"] if (row["seed"], row["target"]) not in again]
+    _write(root / "chunk.json", {**part, "wrong": sorted([*kept, *rows], key=lambda r: (r["seed"], r["target"]))})
 
 
 def _executed(series: Series, root: Path) -> bool:
