@@ -19,9 +19,11 @@ class Bounded:
     """A tensor in its carrier type (or a list: a sequence; None: an absent optional), its bound, its element type.
 
     ``shaped`` is False where not even the shape is sure: it hangs on values that err. The bound is inf there.
+    ``parts`` are the bounds of a sequence's elements, where they are known; its own bound is 0.0 or inf.
     """
 
     value: Content
     bound: Bound
     dtype: DType | None
     shaped: bool = True
+    parts: tuple[Bound, ...] | None = None

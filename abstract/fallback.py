@@ -1,9 +1,10 @@
 """Nodes without rules: run by ONNX's own reference operators, their bound found by perturbation.
 
-Covers what the operator table does not: control flow, sequences, optionals, strings, quantisation, functions. The
-node is evaluated in its declared types. Its bound is coarse: how far the outputs move when inexact inputs move inside
-their intervals, plus the relative error that ONNX's own backend tests allow (1e-3; more in narrow types), since
-nothing is known of how the operator computes.
+Covers what neither the operator table nor ``abstract/body.py`` does: sequences, optionals, strings, quantisation,
+recurrent and training operators, opsets below 13. The node is evaluated in its declared types. Its bound is coarse: how
+far the outputs move when inexact inputs move inside their intervals, plus the relative error that ONNX's own backend
+tests allow (1e-3; more in narrow types), since nothing is known of how the operator computes. What moves elements in
+and out of sequences moves their bounds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import onnx
 
 from abstract.bounded import Bounded
 from abstract.dtypes import DTYPES, DType
+from abstract.effort import limited
 from abstract.error import is_exact
 from abstract.program import Step, to_carrier
 
@@ -37,6 +39,12 @@ Dropout is here in its training mode; what it does in inference has a row.
 _QUANTISING = frozenset({"DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"})
 """Operators that round to integers: next to a tie, x / scale and x * (1 / scale) come out one apart."""
 
+_MOVING: Mapping[str, int | None] = MappingProxyType({
+    "ConcatFromSequence": None, "Identity": None, "Optional": None, "OptionalGetElement": None, "SequenceAt": 1,
+    "SequenceConstruct": None, "SequenceErase": 1, "SequenceInsert": 2, "SplitToSequence": 1,
+})  # fmt: skip
+"""Operators that move elements, and which of their inputs says where to."""
+
 _AS_DECLARED: Mapping[DType, DType] = MappingProxyType({})
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-6
 _TRIALS = 3
@@ -55,38 +63,28 @@ def run_node(
     ``held`` names the types that a target may hold in narrower ones: the bound is that of the narrower type.
     Raises Unrunnable where ONNX's reference cannot run the node.
     """
-    from onnx.reference import ReferenceEvaluator
-
-    from abstract.corrections import CORRECTED
-
     node = step.node
     names = [n for n in dict.fromkeys((*node.input, *_captured(node))) if n in values]
-    single = onnx.ModelProto(ir_version=model.ir_version)
-    single.opset_import.extend(model.opset_import)
-    single.functions.extend(model.functions)
-    single.graph.name = "node"
-    single.graph.node.append(node)
-    single.graph.input.extend(onnx.ValueInfoProto(name=n) for n in names)
-    kept = [n for n in node.output if n]
-    single.graph.output.extend(onnx.ValueInfoProto(name=n) for n in kept)
     feeds = {n: _declared(values[n].value, values[n].dtype) for n in names}
-
-    def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(zip(kept, session.run(None, dict(inputs)), strict=True))
-
     try:
-        session = ReferenceEvaluator(single, new_ops=list(CORRECTED))
-        results = run(feeds)
+        single = _Single(model, node, names)
+        with limited():
+            results = single.run(feeds)
     except Exception as error:
         raise Unrunnable(f"{node.op_type}: {type(error).__name__}: {error}") from error
     inexact = [n for n in names if not is_exact(values[n].bound)]
+    if node.op_type in _MOVING and not node.domain:
+        yield from _moved(single, step, values, results)
+        return
     shaped = all(_movable(values[n]) for n in inexact)
     open_ = _is_random(node, model.functions) or not shaped
     reaches = {} if open_ else {n: np.asarray(values[n].bound) for n in inexact}
     if not open_ and _has_body(node, model.functions):
         # What rounds inside of a body is unknown to us, but not how far roundings of its inputs carry.
         reaches |= {n: _roundings(values[n]) for n in names if n not in reaches and _movable(values[n])}
-    moved = [run(feed) for feed in _perturbed(feeds, values, reaches)]
+    moved = _trials(single, _perturbed(feeds, values, reaches))
+    if moved is None:
+        open_, shaped, moved = True, False, []
     for position, name in enumerate(node.output):
         if not name:
             yield Bounded(None, 0.0, None)
@@ -101,6 +99,78 @@ def run_node(
         if dtype.is_integer and node.op_type in _QUANTISING and not node.domain:
             bound = np.maximum(bound, 1.0)
         yield Bounded(array, bound, dtype, shaped and all(np.shape(m[name]) == array.shape for m in moved))
+
+
+class _Single:
+    """A model of one node, on ONNX's reference evaluator."""
+
+    def __init__(self, model: onnx.ModelProto, node: onnx.NodeProto, names: Sequence[str]) -> None:
+        from onnx.reference import ReferenceEvaluator
+
+        from abstract.corrections import CORRECTED
+
+        single = onnx.ModelProto(ir_version=model.ir_version)
+        single.opset_import.extend(model.opset_import)
+        single.functions.extend(model.functions)
+        single.graph.name = "node"
+        single.graph.node.append(node)
+        single.graph.input.extend(onnx.ValueInfoProto(name=n) for n in names)
+        self.kept = [n for n in node.output if n]
+        single.graph.output.extend(onnx.ValueInfoProto(name=n) for n in self.kept)
+        self.session = ReferenceEvaluator(single, new_ops=list(CORRECTED))
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs that have names."""
+        return dict(zip(self.kept, self.session.run(None, dict(inputs)), strict=True))
+
+
+def _trials(single: _Single, feeds: Iterable[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The outputs on moved inputs; None where the operator breaks down on some of them, or they take too long."""
+    try:
+        with limited():
+            return [single.run(feed) for feed in feeds]
+    except Exception:  # noqa: BLE001 - on what lies inside of the interval the operator may not be defined
+        return None
+
+
+def _moved(
+    single: _Single, step: Step, values: Mapping[str, Bounded], results: Mapping[str, Any]
+) -> Iterator[Bounded]:
+    """What moves elements moves their bounds: the operator once more, on them."""
+    place = _MOVING[step.node.op_type]
+    where = step.node.input[place] if place is not None and place < len(step.node.input) else ""
+    operands = {n: values[n] for n in step.node.input if n and n != where}
+    certain = all(v.shaped for v in operands.values()) and (not where or is_exact(values[where].bound))
+    if not certain or all(is_exact(v.bound) for v in operands.values()):
+        bounds: Mapping[str, Any] = {}
+    else:
+        place_feed = {where: values[where].value} if where else {}
+        bounds = single.run({n: _bounds(v) for n, v in operands.items()} | place_feed)
+    for position, name in enumerate(step.node.output):
+        result = results[name]
+        dtype = step.output_dtypes[position] or _dtype_of(result)
+        bound = bounds.get(name, 0.0 if certain else np.inf)
+        if isinstance(result, list):
+            parts = tuple(bound) if isinstance(bound, list) else (bound,) * len(result)
+            exact = not any(np.any(part) for part in parts)
+            yield Bounded(result, 0.0 if exact else np.inf, dtype, certain, parts)
+            continue
+        array = result if result is None or dtype is None else to_carrier(np.asarray(result), dtype)
+        yield Bounded(array, bound, dtype, certain)
+
+
+def _bounds(value: Bounded) -> Any:
+    """The bounds of a value's elements, in its own form; a tensor that errs is rounded to its type besides."""
+    if isinstance(value.value, list):
+        parts = value.parts or (value.bound,) * len(value.value)
+        pairs = zip(parts, value.value, strict=True)
+        return [np.broadcast_to(np.asarray(bound, np.float64), np.shape(part)) for bound, part in pairs]
+    if value.value is None or is_exact(value.bound):
+        return None if value.value is None else np.zeros(value.value.shape)
+    lost: Bound = 0.0
+    if value.dtype is not None and value.dtype.is_float:
+        lost = np.abs(value.value) * value.dtype.unit + value.dtype.smallest_normal
+    return np.broadcast_to(np.asarray(value.bound, np.float64) + lost, value.value.shape)
 
 
 def _has_body(node: onnx.NodeProto, functions: Iterable[onnx.FunctionProto]) -> bool:

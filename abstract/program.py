@@ -1,12 +1,14 @@
 """A parsed ONNX model as the reference runs it: steps over names, with parameters set apart from data.
 
 Reading works on any model, ours or a stranger's. What a step's operator row does not cover, and nodes that have no
-row (control flow, sequences, ...), are kept as ONNX nodes for the fallback in ``abstract/reference.py``.
+row, are kept as ONNX nodes: those that stand for others (control flow, functions) for ``abstract/body.py``, the others
+for ``abstract/fallback.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from abstract.schema import Signature, signature
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Program", "Step", "attribute", "parameter", "parse", "to_carrier"]
+__all__ = ["Program", "Step", "attribute", "parameter", "parse", "parse_body", "to_carrier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole model: inputs that must be fed, initial values in carrier types, steps in order, output names."""
+    """A model or a body in it: inputs that must be fed, initial values in carrier types, steps in order, output names.
+
+    ``model`` holds the opsets and functions that the steps mean; ``folder`` is where its external data lies.
+    """
 
     model: onnx.ModelProto
     inputs: tuple[str, ...]
@@ -56,6 +61,7 @@ class Program:
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
     dtypes: Mapping[str, DType]
+    folder: str = ""
 
 
 def to_carrier(array: Array, dtype: DType) -> Array:
@@ -81,10 +87,12 @@ def attribute(proto: onnx.AttributeProto) -> Any:
 
 
 def _constant(node: onnx.NodeProto, folder: str) -> tuple[Array, DType] | None:
-    """The value of a Constant node, or None where it is a sparse tensor."""
+    """The value of a Constant node, or None where it is of no kind that we know."""
     (proto,) = node.attribute
     if proto.name == "value":
         return _initializer(proto.t, folder)
+    if proto.name == "sparse_value":
+        return _dense(proto.sparse_tensor, folder)
     value = onnx.helper.get_attribute_value(proto)
     code = {"value_float": 1, "value_floats": 1, "value_int": 7, "value_ints": 7, "value_string": 8,
             "value_strings": 8}.get(proto.name)  # fmt: skip
@@ -100,6 +108,20 @@ def _constant(node: onnx.NodeProto, folder: str) -> tuple[Array, DType] | None:
 def _initializer(tensor: onnx.TensorProto, folder: str) -> tuple[Array, DType]:
     dtype = BY_CODE[tensor.data_type]
     return to_carrier(onnx.numpy_helper.to_array(tensor, base_dir=folder), dtype), dtype
+
+
+def _dense(sparse: onnx.SparseTensorProto, folder: str) -> tuple[Array, DType]:
+    """A sparse tensor in full (onnx.proto3, SparseTensorProto): values at linear or n-dimensional indices, else 0."""
+    values, own = _initializer(sparse.values, folder)
+    at = onnx.numpy_helper.to_array(sparse.indices, base_dir=folder)
+    dense = np.zeros(tuple(sparse.dims), own.carrier)
+    if own.name == "string":
+        dense[...] = ""
+    if at.ndim == 1:
+        dense.reshape(-1)[at] = values
+    else:
+        dense[tuple(at.T)] = values
+    return dense, own
 
 
 def output_dtypes(
@@ -118,8 +140,37 @@ def output_dtypes(
     return tuple(result)
 
 
+_SINCE: Mapping[str, int] = MappingProxyType({
+    name: opset
+    for opset, names in {
+        1: "ArgMax ArgMin AveragePool Conv ConvTranspose DepthToSpace GlobalAveragePool GlobalMaxPool Identity LRN "
+           "MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
+           "ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softplus Softsign SpaceToDepth Squeeze Transpose "
+           "Unsqueeze",
+        5: "Reshape",
+        6: "Abs Cast Ceil Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log Neg Reciprocal Relu Selu "
+           "Sigmoid Sqrt Tanh Tile",
+        7: "Acos Add And Asin Atan Cos Div Equal Gemm Greater Less Mul Or PRelu Pow Sin Sub Tan Xor",
+        8: "Expand Max Mean Min Sum",
+        9: "Acosh Asinh Atanh ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Sign Sinh Where",
+        10: "IsInf Mod ThresholdedRelu TopK",
+        11: "BitShift Clip Concat CumSum Flatten Gather GatherElements GatherND Pad Range Resize Round ScatterElements "
+            "ScatterND Split",
+        12: "Celu GreaterOrEqual LessOrEqual",
+    }.items()
+    for name in names.split()
+})  # fmt: skip
+"""The opset from which an operator means what its row says, where that is below 13 (ONNX, Changelog.md).
+
+What changed since is an attribute that became an input of the same name, or a type or an attribute that was added.
+Below these the text differs: other broadcasting (Add below 7), other defaults (Concat below 4), attributes that other
+inputs replaced (Clip and Pad below 11), an axis that flattens (Softmax below 13).
+"""
+
+
 class _Parser:
     def __init__(self, model: onnx.ModelProto, folder: str) -> None:
+        self.model = model
         self.folder = folder
         self.opsets = {o.domain or "": o.version for o in model.opset_import}
         if "ai.onnx" in self.opsets:
@@ -128,7 +179,7 @@ class _Parser:
         self.dtypes: dict[str, DType] = {}
         self.functions = {(f.domain, f.name) for f in model.functions}
         # An initializer that is an input as well is a default that the caller may override: not a constant.
-        self.open = {i.name for i in model.graph.input}
+        self.open: set[str] = set()
 
     def step(self, node: onnx.NodeProto) -> Step | None:
         if node.op_type == "Constant" and not node.domain:
@@ -138,9 +189,7 @@ class _Parser:
                 return None
         opset = self.opsets.get(node.domain, 1)
         sign = self._signature(node, opset)
-        row = TABLE.get(node.op_type) if not node.domain and opset >= 13 else None
-        if sign is None or (row is not None and sign.since < 1):
-            row = None
+        row = TABLE.get(node.op_type) if not node.domain and opset >= _SINCE.get(node.op_type, 13) else None
         if sign is None or row is None:
             return self._opaque(node, sign, opset)
         return self._covered(node, row, sign, opset)
@@ -199,14 +248,31 @@ def parse(model: onnx.ModelProto, folder: str = "") -> Program:
 
     Raises ValueError or onnx.checker.ValidationError where a tensor in it is broken.
     """
-    parser = _Parser(model, folder)
-    for tensor in model.graph.initializer:
-        parser.constants[tensor.name], parser.dtypes[tensor.name] = _initializer(tensor, folder)
-    inputs = tuple(i.name for i in model.graph.input)
-    for info in model.graph.input:
+    return _parsed(_Parser(model, folder), model.graph)
+
+
+def parse_body(outer: Program, graph: onnx.GraphProto, dtypes: Mapping[str, DType]) -> Program:
+    """Read a subgraph of a program. ``dtypes`` are those of the values that it reads from outside and of its inputs.
+
+    Raises what ``parse`` raises.
+    """
+    parser = _Parser(outer.model, outer.folder)
+    parser.dtypes.update(dtypes)
+    return _parsed(parser, graph)
+
+
+def _parsed(parser: _Parser, graph: onnx.GraphProto) -> Program:
+    for tensor in graph.initializer:
+        parser.constants[tensor.name], parser.dtypes[tensor.name] = _initializer(tensor, parser.folder)
+    for sparse in graph.sparse_initializer:
+        name = sparse.values.name
+        parser.constants[name], parser.dtypes[name] = _dense(sparse, parser.folder)
+    inputs = tuple(i.name for i in graph.input)
+    parser.open.update(inputs)
+    for info in graph.input:
         code = info.type.tensor_type.elem_type
         if code in BY_CODE:
             parser.dtypes[info.name] = BY_CODE[code]
-    steps = [step for node in model.graph.node if (step := parser.step(node)) is not None]
-    outputs = tuple(o.name for o in model.graph.output)
-    return Program(model, inputs, parser.constants, tuple(steps), outputs, parser.dtypes)
+    steps = [step for node in graph.node if (step := parser.step(node)) is not None]
+    outputs = tuple(o.name for o in graph.output)
+    return Program(parser.model, inputs, parser.constants, tuple(steps), outputs, parser.dtypes, parser.folder)

@@ -7,6 +7,7 @@ of some correct implementation; a bound of inf says that nothing can be said of 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.accuracy import in_type
+from abstract.body import TooLarge, Work, has_body, run_body
 from abstract.bounded import Bounded
 from abstract.constraints import Constraints, Infeasible
 from abstract.contract import PERMISSIVE, Contract
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType
 
 __all__ = ["Bounded", "Float64", "TooLarge", "Undefined", "finish", "interpret", "wrapped"]
-
-
-class TooLarge(Exception):
-    """A tensor of the model has more elements than the caller allows."""
 
 
 class Undefined(ValueError):
@@ -168,6 +166,12 @@ def _plain(value: Any) -> Array:
     return array.astype(np.float64) if array.dtype == np.longdouble else array
 
 
+def _held(contract: Contract, program: Program) -> dict[DType, DType]:
+    """The types of a program that a contract lets a target hold in narrower ones."""
+    declared = set(program.dtypes.values())
+    return {wide: own for wide, own in contract.held.items() if wide in declared}
+
+
 class _Machine:
     def __init__(
         self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
@@ -177,12 +181,12 @@ class _Machine:
         self.arithmetic = arithmetic
         self.limit = limit
         self.contract = contract
-        declared = set(program.dtypes.values())
-        self.held = {wide: own for wide, own in contract.held.items() if wide in declared}
+        self.held = _held(contract, program)
         self.constants = set(program.constants)
-        self.extended = extended and AVAILABLE and _DOUBLE in declared and _DOUBLE not in self.held
+        self.extended = extended and AVAILABLE and _DOUBLE in set(program.dtypes.values()) and _DOUBLE not in self.held
         self.strict = strict
         self.trace = trace
+        self.work = Work()
 
     def given(self, content: Content, dtype: DType | None) -> Bounded:
         """An input or a constant."""
@@ -327,12 +331,12 @@ class _Machine:
     def _unruled(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
         watch = Watch(step, self.trace)
         if not watch:
-            return run_node(self.program.model, step, values, self.held)
+            return self._rowless(step, values)
         run = site(step, values, self.arithmetic)
         watch.before(run)
         try:
-            results = list(run_node(self.program.model, step, values, self.held))
-        except Unrunnable as problem:
+            results = list(self._rowless(step, values))
+        except (Unrunnable, *_BROKEN) as problem:
             if not watch.found:
                 raise
             raise watch.stopped(str(problem)) from problem
@@ -340,3 +344,24 @@ class _Machine:
         y: tuple[Any, ...] = tuple(result.value for result in results)
         watch.after(replace(run, output_dtypes=dtypes), y)
         return watch.settled(results)
+
+    def _rowless(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
+        if has_body(self.program, step.node):
+            return run_body(self.program, step, values, self._inside)
+        return run_node(self.program.model, step, values, self.held)
+
+    def _inside(self, body: Program, values: dict[str, Bounded]) -> Mapping[str, Bounded]:
+        """A body's values, interpreted as the model's are."""
+        machine = copy(self)
+        machine.program = body
+        machine.held = _held(self.contract, body)
+        machine.constants = self.constants | set(body.constants)
+        for name, content in body.constants.items():
+            own = body.dtypes.get(name)
+            values.setdefault(name, machine.given(content, own))
+        for step in body.steps:
+            for name, result in zip(step.outputs, machine.run(step, values), strict=False):
+                self.work.spend(result)
+                if name:
+                    values[name] = result
+        return values

@@ -114,8 +114,10 @@ def _rounded(run: Run, target: DType, y: Array, bound: Bound) -> Bound:
     if narrow and source is not None and source.maximum <= target.maximum:
         return bound
     if not is_exact(bound):
-        return bound + (np.abs(y) + bound) * rounding_unit(run, target) + 4 * target.smallest_normal
-    loss = np.abs(y - y.astype(target.numpy).astype(y.dtype))
+        lost = (np.abs(y) + bound) * rounding_unit(run, target) + 4 * target.smallest_normal
+        return bound + np.where(np.isinf(y), 0.0, lost)
+    rounded = y.astype(target.numpy).astype(y.dtype)
+    loss = np.where(rounded == y, 0.0, np.abs(y - rounded))
     return loss if loss.any() else 0.0
 
 

@@ -304,7 +304,10 @@ def extremum_error(function: np.ufunc) -> Callable[..., tuple[Bound, ...]]:
             return (np.where(np.broadcast_to(r.widest(e[0]), y[0].shape) > 0, np.inf, 0.0),)
         above = r.fold(function, x + e[0])
         below = r.fold(function, x - e[0])
-        return (np.maximum(above - y[0], y[0] - below),)
+        # An infinity that no error moves differs from itself by nothing, though inf - inf is NaN.
+        up, down = (np.where(end == y[0], 0.0, np.abs(end - y[0])) for end in (above, below))
+        # What is wholly unknown may be NaN, whatever the others are.
+        return (np.maximum(up, down) + r.widest(e[0]) * 0.0,)
 
     return rule
 

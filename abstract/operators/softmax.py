@@ -63,7 +63,10 @@ def _worst(run: Run, error: Bound) -> Bound:
 
 
 def softmax_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """Relative: expm1 of the change in log, and (8 + n-term sum)(1 + |x - max|) u; tails may flush to 0."""
+    """Relative: expm1 of the change in log, and (8 + n-term sum)(1 + |x - max|) u; tails may flush to 0.
+
+    What is masked by -inf is 0, whatever the others are, as long as they are numbers.
+    """
     dtype = run.dtypes[0]
     if dtype is None:
         return (np.inf,)
@@ -71,7 +74,8 @@ def softmax_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     relative = (summation(run, run[0].shape[_axis(run)], dtype) + 8 * step_unit(run, dtype)) * (1 + shifted)
     if not is_exact(e[0]):
         relative = relative + np.expm1(_worst(run, e[0])) * (1 + relative)
-    return (y[0] * relative + 4 * underflow(run, dtype),)
+    masked = np.isneginf(run[0]) & (y[0] == 0) & np.isfinite(_worst(run, e[0]))
+    return (np.where(masked, 0.0, y[0] * relative + 4 * underflow(run, dtype)),)
 
 
 def log_softmax(run: Run) -> tuple[Array, ...]:

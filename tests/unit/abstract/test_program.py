@@ -129,13 +129,24 @@ class TestConstants:
         assert program.constants["c"].dtype == dtype(kind).carrier
         assert program.constants["c"].tolist() == value
 
-    def test_a_sparse_constant_is_left_to_onnx(self, model):
-        sparse = helper.make_sparse_tensor(
-            numpy_helper.from_array(np.array([1.0], np.float32), "v"), numpy_helper.from_array(np.array([2])), [3]
-        )
-        made = model([node("Constant", [], ["c"], sparse_value=sparse)], [], [("c", "float", [3])])
-        (step,) = parse(made).steps
-        assert step.row is None
+    @pytest.mark.parametrize(("indices", "dims"), [([2, 5], [6]), ([2, 5], [2, 3]), ([[0, 2], [1, 2]], [2, 3])])
+    def test_sparse_tensors_are_held_in_full(self, model, indices, dims):
+        values = numpy_helper.from_array(np.array([1.5, 2.5], np.float32), "s")
+        sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(np.array(indices)), dims)
+        made = model([node("Constant", [], ["c"], sparse_value=sparse)], [], [("c", "float", dims)])
+        made.graph.sparse_initializer.append(sparse)
+        program = parse(made)
+        dense = np.reshape([0, 0, 1.5, 0, 0, 2.5], dims).tolist()
+        assert program.steps == ()
+        for name in ("c", "s"):
+            assert program.constants[name].tolist() == dense
+            assert program.dtypes[name] is dtype("float")
+
+    def test_a_sparse_tensor_of_strings_is_empty_elsewhere(self, model):
+        values = helper.make_tensor("", onnx.TensorProto.STRING, [1], [b"x"])
+        sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(np.array([1])), [2])
+        made = model([node("Constant", [], ["c"], sparse_value=sparse)], [], [("c", "string", [2])])
+        assert parse(made).constants["c"].tolist() == ["", "x"]
 
     def test_a_constant_node_is_a_parameter_like_an_initializer(self, model):
         nodes = [node("Constant", [], ["s"], value_ints=[3, 2]), node("Reshape", ["x", "s"], ["y"])]
