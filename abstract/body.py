@@ -1,4 +1,4 @@
-"""Nodes that stand for others (If, Loop, Scan, the model's own functions), interpreted as the model itself is.
+"""Nodes that stand for others (If, Loop, Scan, Gradient, the model's own functions), interpreted as the model is.
 
 Each node of a body has its own rule and bound, whatever the depth, and a state that is carried from trip to trip
 carries its bound. Where a condition or a number of trips errs, not even the shape of what follows is sure.
@@ -17,6 +17,7 @@ import onnx
 
 from abstract.bounded import Bounded
 from abstract.dtypes import BY_CODE, DType, dtype
+from abstract.gradient import gradient
 from abstract.program import Program, Step, parse_body
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Work:
 
 def has_body(program: Program, node: onnx.NodeProto) -> bool:
     """Whether a node is one of those that ``run_body`` runs."""
-    return (not node.domain and node.op_type in _FLOW) or _function(program, node) is not None
+    return (node.domain, node.op_type) in _RUN or _function(program, node) is not None
 
 
 def run_body(program: Program, step: Step, values: Mapping[str, Bounded], inside: Inside) -> Iterator[Bounded]:
@@ -66,7 +67,7 @@ def run_body(program: Program, step: Step, values: Mapping[str, Bounded], inside
     if function is not None:
         results = _call(program, step, function, values, inside)
     else:
-        results = _FLOW[step.node.op_type](program, step, values, inside)
+        results = _RUN[step.node.domain, step.node.op_type](program, step, values, inside)
     return iter(results)
 
 
@@ -314,6 +315,8 @@ def _padded(x: Bounded, extent: int) -> Bounded:
     return replace(x, value=np.pad(value, more), bound=bound)
 
 
-_FLOW: Mapping[str, Callable[[Program, Step, Mapping[str, Bounded], Inside], list[Bounded]]] = MappingProxyType(
-    {"If": _if, "Loop": _loop, "Scan": _scan}
-)
+_RUN: Mapping[
+    tuple[str, str], Callable[[Program, Step, Mapping[str, Bounded], Inside], list[Bounded]]
+] = MappingProxyType({
+    ("", "If"): _if, ("", "Loop"): _loop, ("", "Scan"): _scan, ("ai.onnx.preview.training", "Gradient"): gradient,
+})  # fmt: skip

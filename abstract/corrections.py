@@ -1,7 +1,13 @@
-"""Where ONNX's own reference operators do not do what the specification says: each corrected, with its source."""
+"""Where ONNX's own reference operators do not do what the specification says: one table, each row with its source.
+
+These run what neither the operator table nor ``abstract/body.py`` covers, whatever the depth. What has a row there
+needs none here; docs/disputes.md lists those faults as well.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,21 +18,35 @@ from onnx.reference.ops.op_scatter_elements import ScatterElements
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CORRECTED"]
+    from abstract.operator import Array
+
+__all__ = ["CORRECTED", "CORRECTIONS", "Correction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One fault: what onnx 1.23 does in which versions of an operator, what the text says, where, and what does that.
+
+    ``implementation`` is called what the operator is called: that is how ONNX's evaluator finds it.
+    """
+
+    operator: str
+    versions: str
+    does: str
+    says: str
+    source: str
+    implementation: type[OpRun]
 
 
 class Loop(_Loop):
-    """An absent condition is true, and scan outputs of any rank are stacked on a new first axis.
+    """Reached inside of SequenceMap alone: elsewhere ``abstract/body.py`` runs loops.
 
-    ONNX, Operators.md, Loop: ``input ("", "") for (int i=0; ; ++i) { cond = ... // Note this value is ignored }``, and
-    "scan_outputs ... each the concatenation of the values of the specified output value along a new first axis".
-    onnx 1.23 takes an absent condition for false and stacks with ``vstack``, which adds no axis to rank 2 and more, and
-    two to scalars. Raises ValueError for scan outputs of no trip, whose shape the specification leaves open.
+    Raises ValueError for scan outputs of no trip, whose shape the specification leaves open.
     """
 
     def _run(
-        self, trips: Any, condition: Any, *state: Any, context: Mapping[str, Any] | None = None, body: Any = None,
-        attributes: Mapping[str, Any] | None = None, bindings: Any = None,
+        self, trips: Any = None, condition: Any = None, *state: Any, context: Mapping[str, Any] | None = None,
+        body: Any = None, attributes: Mapping[str, Any] | None = None, bindings: Any = None,
     ) -> tuple[Any, ...]:  # fmt: skip
         del body
         own: Any = self  # its body and what runs it are set by onnx at run time
@@ -47,12 +67,7 @@ class Loop(_Loop):
 
 
 class Optional(OpRun):
-    """The element itself, or None where there is none.
-
-    ONNX, Operators.md, Optional: "Constructs an optional-type value containing either an empty optional of a certain
-    type specified by the attribute, or a non-empty value containing the input element." onnx 1.23 gives a list of one
-    element, which is a sequence.
-    """
+    """The element itself, or None where there is none."""
 
     def _run(self, x: Any = None, **_type: Any) -> tuple[Any, ...]:
         return (x,)
@@ -62,11 +77,86 @@ class Optional(OpRun):
 
 
 class Scatter(ScatterElements):
-    """ScatterElements by its old name, which onnx 1.23 lacks.
-
-    ONNX, Changelog.md, Scatter-11: "This operator is deprecated. Please use ScatterElements, which provides the same
-    functionality."
-    """
+    """ScatterElements by its old name."""
 
 
-CORRECTED: tuple[type[OpRun], ...] = (Loop, Optional, Scatter)
+class _Competing(OpRun):
+    """An operator along an axis; below 13 on the whole input flattened to two axes before it (by default 1)."""
+
+    def compete(self, x: Array) -> Array:
+        """Its meaning along the last axis."""
+        raise NotImplementedError
+
+    def _run(self, x: Any, axis: int | None = None) -> tuple[Any, ...]:
+        opset = self.run_params["opsets"][""]
+        if opset >= 13:
+            moved = np.moveaxis(x, -1 if axis is None else axis, -1)
+            return (np.moveaxis(self.compete(moved), -1, -1 if axis is None else axis).astype(x.dtype),)
+        # The attribute's default is that of the newest schema: what the node itself says counts.
+        given = next((a.i for a in self.onnx_node.attribute if a.name == "axis"), 1)
+        rows = prod(x.shape[: given if given >= 0 else given + x.ndim])
+        flat = x.reshape(rows, x.size // rows if rows else 0)
+        return (self.compete(flat).reshape(x.shape).astype(x.dtype),)
+
+
+class Softmax(_Competing):
+    """Exponentials over their sum."""
+
+    def compete(self, x: Array) -> Array:
+        """Along the last axis."""
+        powers: Array = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+        result: Array = powers / powers.sum(axis=-1, keepdims=True)
+        return result
+
+
+class LogSoftmax(_Competing):
+    """The logarithm of that."""
+
+    def compete(self, x: Array) -> Array:
+        """Along the last axis."""
+        shifted: Array = x - x.max(axis=-1, keepdims=True, initial=-np.inf)
+        result: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        return result
+
+
+class Hardmax(_Competing):
+    """1 at the first of the greatest elements."""
+
+    def compete(self, x: Array) -> Array:
+        """Along the last axis."""
+        result = np.zeros_like(x)
+        if x.size:
+            np.put_along_axis(result, x.argmax(axis=-1)[..., None], 1, axis=-1)
+        return result
+
+
+def _flattening(operator: str, implementation: type[OpRun]) -> Correction:
+    return Correction(
+        operator, "1 to 12", "works along the one axis, by default the last, as from version 13 on",
+        'the input "will be coerced into a 2D tensor with dimensions [a_0 * ... * a_{k-1}, a_k * ... * a_{n-1}]", '
+        "k being the axis, by default 1",
+        f"Changelog.md, {operator}-11", implementation,
+    )  # fmt: skip
+
+
+CORRECTIONS: tuple[Correction, ...] = (
+    Correction(
+        "Loop", "1 and later",
+        "takes an absent condition for false; stacks scan outputs with vstack, which adds no axis to rank 2 and more, "
+        "and two to scalars",
+        'for ("", "") "for (int i=0; ; ++i)"; scan outputs are concatenated "along a new first axis"',
+        "Operators.md, Loop", Loop,
+    ),
+    Correction(
+        "Optional", "15", "gives a list that holds the element, which is a sequence",
+        'an empty optional, "or a non-empty value containing the input element"',
+        "Operators.md, Optional", Optional,
+    ),
+    Correction(
+        "Scatter", "9 to 11", "is missing", '"Please use ScatterElements, which provides the same functionality"',
+        "Changelog.md, Scatter-11", Scatter,
+    ),
+    _flattening("Softmax", Softmax), _flattening("LogSoftmax", LogSoftmax), _flattening("Hardmax", Hardmax),
+)  # fmt: skip
+
+CORRECTED: tuple[type[OpRun], ...] = tuple(row.implementation for row in CORRECTIONS)

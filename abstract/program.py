@@ -143,10 +143,12 @@ def output_dtypes(
 _SINCE: Mapping[str, int] = MappingProxyType({
     name: opset
     for opset, names in {
-        1: "ArgMax ArgMin AveragePool Conv ConvTranspose DepthToSpace GlobalAveragePool GlobalMaxPool Identity LRN "
-           "MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
-           "ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softplus Softsign SpaceToDepth Squeeze Transpose "
-           "Unsqueeze",
+        1: "ArgMax ArgMin AveragePool Conv ConvTranspose DepthToSpace Flatten Gather GlobalAveragePool GlobalMaxPool "
+           "Identity LRN MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
+           "ReduceMin ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softplus Softsign SpaceToDepth Squeeze "
+           "Transpose Unsqueeze",
+        2: "Split",
+        4: "Concat",
         5: "Reshape",
         6: "Abs Cast Ceil Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log Neg Reciprocal Relu Selu "
            "Sigmoid Sqrt Tanh Tile",
@@ -154,8 +156,7 @@ _SINCE: Mapping[str, int] = MappingProxyType({
         8: "Expand Max Mean Min Sum",
         9: "Acosh Asinh Atanh ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Sign Sinh Where",
         10: "IsInf Mod ThresholdedRelu TopK",
-        11: "BitShift Clip Concat CumSum Flatten Gather GatherElements GatherND Pad Range Resize Round ScatterElements "
-            "ScatterND Split",
+        11: "BitShift Clip CumSum GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
         12: "Celu GreaterOrEqual LessOrEqual",
     }.items()
     for name in names.split()

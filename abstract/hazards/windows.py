@@ -234,7 +234,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.IMPLEMENTATION, "nearest_mode", Treatment.COMPARE, since=11, words="nearest_mode|round_prefer"),
     Hazard(
         "resize-fractional", ("Resize",),
-        "a scale whose product with the size is not whole: given and derived scale differ; nothing is judged",
+        "a scale whose product with the size is not whole: given and derived scale differ: the bound spans both",
         Says.IMPLEMENTATION, "text, scales", Treatment.COMPARE, since=11, words="floor"),
     Hazard(
         "resize-single-corner", ("Resize",), "align_corners onto an axis of one element: division by 0",

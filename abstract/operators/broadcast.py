@@ -92,6 +92,11 @@ def binary(  # noqa: PLR0913 - the columns of a table
 # -- arithmetic ------------------------------------------------------------------------------------------
 
 
+def _finite(size: Array) -> Array:
+    """Magnitudes, without the infinite ones."""
+    return np.where(np.isinf(size), 0.0, size)
+
+
 def _sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """Errors add; beyond two operands the partial sums are rounded as well.
 
@@ -101,7 +106,7 @@ def _sum_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     total: Bound = sum(e[1:], e[0])
     if len(e) == 2 and run.constants:
         unit = 2 * rounding_unit(run, run.dtypes[0])
-        total = total + sum(np.abs(run[i]) * unit for i in run.constants) if unit else total
+        total = total + sum(_finite(np.abs(run[i])) * unit for i in run.constants) if unit else total
     if len(e) > 2:
         size, dtype = _size(run), run.dtypes[0]
         total = within_range(size * (rounding_unit(run, dtype) * (len(e) + 1)) + total, size + total, dtype)
