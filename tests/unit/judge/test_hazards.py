@@ -141,12 +141,12 @@ class TestShare:
 
     def test_what_has_no_rules_is_unknown(self, model):
         nodes = [
-            helper.make_node("Exp", ["x"], ["e"]),
-            helper.make_node("Cast", ["e"], ["t"], to=6),
-            helper.make_node("SequenceConstruct", ["e"], ["s"]),
-            helper.make_node("SequenceAt", ["s", "zero"], ["y"]),
+            helper.make_node("Exp", ["z"], ["e"]),
+            helper.make_node("Cast", ["e"], ["place"], to=7),
+            helper.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+            helper.make_node("SequenceAt", ["s", "place"], ["y"]),
         ]
         found = self.share(
-            model, nodes, [("x", "float", [2])], [("y", "float", [2])], {"zero": np.int64(0)}, x=np.float32([1, 2])
+            model, nodes, [("x", "float", [2])], [("y", "float", [2])], {"z": np.float32(0)}, x=np.float32([1, 2])
         )
         assert dict(found.causes) == {UNKNOWN: 2}
