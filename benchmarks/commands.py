@@ -143,10 +143,17 @@ def reach(scale: Scale) -> Iterator[Figure]:
 
 
 def conformance(scale: Scale) -> Iterator[Figure]:
-    """ONNX's own operator tests through exec and diff on ONNX Runtime: what it passes must not be called wrong."""
+    """ONNX's own tests on the reference; and through exec and diff on ONNX Runtime: what it passes is not wrong."""
     from corpus.onnx_tests import operator_tests
 
     pattern = "test_a*" if scale.quick else "*"
+    with clock() as spent:
+        found = fuzz("selftest", "--reference", "--filter", pattern)
+    words = ", ".join(f"{found[word]:,} {word}" for word in ("pass", "random", "dispute", "unbounded"))
+    yield Figure(
+        "ONNX's own tests that the reference fails", found["fail"], "", 0, cpu=spent.cpu,
+        detail=f"{found['tests']:,} tests: {words}",
+    )  # fmt: skip
     tests = {test.name: test for test in operator_tests(pattern)}
     folder = scale.folder()
     with clock() as spent:

@@ -93,6 +93,20 @@ def _no_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return NONE if run.optional(2) is not None else ALL
 
 
+def _other_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """An output of another extent than that which kernel, strides and pads give back."""
+    del y
+    due = run.optional(2)
+    kernel = run.params["kernel_shape"]
+    axes = len(kernel)
+    strides, pads = run.params.get("strides") or (1,) * axes, run.params.get("pads") or (0,) * 2 * axes
+    back = [
+        (n - 1) * s - (b + e) + k
+        for n, s, b, e, k in zip(run[0].shape[2:], strides, pads, pads[axes:], kernel, strict=False)
+    ]
+    return NONE if due is None or list(due[2:]) == back else ALL
+
+
 def _empty_plane(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     del y
     return ALL if 0 in run[0].shape[2:] else NONE
@@ -210,6 +224,11 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "max-unpool-size", ("MaxUnpool",), "no output shape given: several sizes fit",
         Says.IMPLEMENTATION, "text", Treatment.AVOID, _no_size, since=9, words="ambiguous", shape=True),
+    Hazard(
+        "max-unpool-indices", ("MaxUnpool",),
+        "an output shape that kernel, strides and pads do not give: indices count in it, or in the one that they do",
+        Says.IMPLEMENTATION, "I: the tensor considered as flattened", Treatment.AVOID, _other_size, since=9,
+        words="tensor as flattened 1-D"),
     Hazard(
         "pool-of-nothing", ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"), "a plane without elements",
         Says.SILENT, "text", Treatment.AVOID, _empty_plane, words="empty", stops=True),

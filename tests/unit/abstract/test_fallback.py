@@ -111,3 +111,13 @@ def test_models_that_draw_random_numbers_are_told():
 def test_the_steps_of_onnx_alone_are_counted():
     with limited(3):
         assert sum(i for i in range(100)) == 4950
+
+
+def test_indices_into_an_output_of_another_size_are_open():
+    """4 x 4 is what the kernel gives back; in 5 x 5 the same index is another place."""
+    body = """g (float[1,1,2,2] x, int64[1,1,2,2] i, int64[4] s) => (float[1,1,?,?] y) {
+        y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i, s)
+    }"""
+    feeds = {"x": [[[[5, 6], [7, 8]]]], "i": [[[[5, 7], [13, 15]]]]}
+    assert np.isfinite(run(body, s=[1, 1, 4, 4], **feeds)["y"].bound).all()
+    assert np.isinf(run(body, s=[1, 1, 5, 5], **feeds)["y"].bound).all()
