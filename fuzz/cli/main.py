@@ -26,11 +26,11 @@ COMMANDS: dict[str, str] = {
     "check": "Run and judge one model of your own.",
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",
-    "stable": "Run cases in ways that must not matter: threads, layouts, reused buffers.",
+    "stable": "Run cases in ways that must not matter: threads, layouts, memory.",
     "backends": "Show the targets: what is installed, what each can do.",
     "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
-    "selftest": "Test the judge: null runs and planted faults.",
+    "selftest": "Test the judge: null runs, planted faults, ONNX's tests.",
 }
 
 
