@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
-import onnx.checker
-import onnx.shape_inference
 
 from abstract.contract import PERMISSIVE, Contract
 from abstract.dtypes import BY_NAME
@@ -21,7 +19,9 @@ from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.judge.compare import Comparison, compare, worst
+from fuzz.judge.crash import crash_signature
 from fuzz.judge.hazards import excuse, told
+from fuzz.judge.refusal import refusal
 from fuzz.judge.verdict import Verdict, Word
 
 if TYPE_CHECKING:
@@ -128,30 +128,16 @@ def _outcome(case: str, model: bytes, execution: Execution, judge_: _Judge) -> V
     Where the specification leaves open what happens (an integer divided by zero, an index out of range), it is no
     finding that a backend refuses, traps or does not come back.
     """
-    word, message = Word(execution.outcome.value), execution.message
+    word, data_set = Word(execution.outcome.value), len(execution.outputs)
+    message = crash_signature(execution.outcome, execution.stage, execution.message, execution.stderr)
+    reason = excuse(judge_.hazards(data_set, execution.target), message) if word in _EXCUSABLE else ""
     if word is Word.REJECTED:
-        problem = _invalid(model)
-        if problem:
-            word, message = Word.UNSUPPORTED, f"the model is invalid, so it may be refused: {problem}"
-    data_set = len(execution.outputs)
-    if word in _EXCUSABLE:
-        reason = excuse(judge_.hazards(data_set, execution.target), message)
-        word, message = (Word.UNDECIDABLE, reason) if reason else (word, message)
+        asked = min(data_set, max(len(judge_.samples) - 1, 0))
+        runs = judge_.reference(asked, execution.target) is not None
+        word, message = refusal(model, execution, runs=runs, problem=judge_.problem)
+    if reason and word in _EXCUSABLE:
+        word, message = Word.UNDECIDABLE, reason
     return Verdict(case, execution.target, data_set, word.value, message=message)
-
-
-def _invalid(model: bytes) -> str:
-    """Why a backend may refuse a model; empty where there is no reason."""
-    try:
-        proto = onnx.ModelProto.FromString(model)
-        if not proto.graph.node or not proto.graph.output:
-            return "a graph without nodes or outputs computes nothing"
-        onnx.checker.check_model(onnx.shape_inference.infer_shapes(proto, data_prop=True), full_check=True)
-    except Exception as error:  # noqa: BLE001 - whatever the checker raises is its opinion
-        message = str(error).strip().split("\n", 1)[0][:200]
-        # The text of ONNX leaves the shape of an output open; only the checker asks for it.
-        return "" if "Field 'shape' of 'type' is required" in message else message
-    return ""
 
 
 # What the data of a model may bring about in a rule (an index out of range, shapes that do not fit), and nodes that

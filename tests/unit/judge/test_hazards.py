@@ -41,7 +41,8 @@ class TestCrashes:
     @pytest.mark.parametrize("outcome", [Outcome.CRASH, Outcome.REJECTED])
     def test_one_without_a_hazard_stays_a_finding(self, divided, sample, ended, outcome):
         found = verdict(divided, [sample(a=np.int32([6, 6]), b=np.int32([2, 3]))], [ended(outcome, "SIGFPE")])
-        assert (found.verdict, found.message) == (outcome.value, "SIGFPE")
+        assert found.verdict == outcome.value
+        assert found.message.startswith("SIGFPE")
 
     def test_the_data_set_that_crashed_decides(self, divided, sample, ended):
         samples = [sample(a=np.int32([6, 6]), b=np.int32([2, b])) for b in (0, 3)]

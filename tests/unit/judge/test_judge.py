@@ -11,7 +11,7 @@ from onnx import helper
 
 from abstract.contract import PERMISSIVE
 from abstract.dtypes import dtype
-from backends.protocol import Outcome
+from backends.protocol import Outcome, Stage
 from backends.registry import BACKENDS
 from backends.tensor import from_numpy
 from fuzz.judge.judge import Oracle, Sample, base_name, contract, judge
@@ -38,7 +38,7 @@ class TestOutcomes:
     def test_what_did_not_run_has_the_word_of_its_outcome(self, negated, ended, sample, outcome):
         (verdict,) = judge("case", negated, "", [sample(x=X)], [ended(outcome, "its own words", finished=1)])
         assert verdict.verdict == outcome.value
-        assert verdict.message == "its own words"
+        assert verdict.message.startswith("its own words")
         assert (verdict.case, verdict.target, verdict.data_set) == ("case", "toy", 1)
 
     def test_every_outcome_has_a_word(self):
@@ -56,6 +56,35 @@ class TestOutcomes:
         broken = model([node("Neg", ["x"], ["y"])], [("x", "float", [3])], [("y", "float", [4])])
         (verdict,) = judge("case", broken, "", [sample(x=X)], [ended(Outcome.REJECTED)])
         assert verdict.verdict == Word.UNSUPPORTED
+
+    def test_a_refusal_names_the_witnesses_that_the_model_is_valid(self, negated, ended, sample):
+        (verdict,) = judge("case", negated, "", [sample(x=X)], [ended(Outcome.REJECTED, "no Neg for you")])
+        assert verdict.message == (
+            "no Neg for you [the model is valid: onnx.checker accepts it, strict shape inference included; "
+            "our reference runs it]"
+        )
+
+    def test_a_refusal_of_data_that_the_reference_cannot_run_either_is_undecidable(self, model, ended, sample):
+        nodes = [node("Gather", ["x", "i"], ["y"])]
+        made = model(nodes, [("x", "float", [3]), ("i", "int64", [1])], [("y", "float", [1])])
+        unrunnable = [sample(x=X, i=np.int64([9]))]
+        while_running = ended(Outcome.REJECTED, "index out of range")
+        (verdict,) = judge("case", made, "", unrunnable, [while_running])
+        assert verdict.verdict == Word.UNDECIDABLE
+        assert "index out of range" in verdict.message
+        # What is refused before any data comes into play is refused for the model's sake.
+        mystery = model([node("StringNormalizer", ["x"], ["y"])], [("x", "string", [3])], [("y", "string", [3])])
+        refused = replace(while_running, stage=Stage.COMPILE)
+        (verdict,) = judge("case", mystery, "", [], [refused])
+        assert (verdict.verdict, "our reference was not asked" in verdict.message) == (Word.REJECTED, True)
+
+    def test_a_crash_is_told_by_its_signature(self, negated, ended, sample):
+        crashed = replace(
+            ended(Outcome.CRASH, "the worker died of SIGSEGV"),
+            stderr='Fatal Python error: Segmentation fault\n\n  File "/a/b/session.py", line 220 in run',
+        )
+        (verdict,) = judge("case", negated, "", [sample(x=X)], [crashed])
+        assert verdict.message == "SIGSEGV at run: session.py run"
 
     def test_refusing_bytes_that_are_no_model_is_none(self, ended):
         (verdict,) = judge("case", b"\xff\xff", "", [], [ended(Outcome.REJECTED)])
