@@ -5,6 +5,7 @@ What a stranger's model holds is parsed here and in workers, never in the driver
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ import onnx.numpy_helper
 
 from abstract.dtypes import BY_CODE
 from abstract.fallback import Unrunnable
+from abstract.hazards.detection import Trace
 from abstract.program import parse, to_carrier
 from abstract.reference import TooLarge, interpret
 from backends.tensor import Tensor, from_numpy, to_numpy
+from fuzz.judge.hazards import told
 from fuzz.judge.judge import reference_values
 from fuzz.judge.run import samples_of
 from fuzz.stability.difference import beyond
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from fuzz.case import Case
     from fuzz.stability.difference import Place
 
-__all__ = ["Material", "gather", "parted"]
+__all__ = ["Material", "gather", "left_open", "parted"]
 
 _INPUTS = 3  # `once` runs this many sets of inputs at least, where it finds them
 _LIMIT = 2**24  # elements of a tensor
@@ -89,6 +92,18 @@ def parted(
     except _LIMITS as problem:
         return None, f"the reference cannot run the model: {problem}".split("\n", 1)[0][:200]
     return beyond(expected, actual, known), ""
+
+
+def left_open(case: Case, target: str, number: int) -> str:
+    """Why whatever comes of a data set is legal (an index out of range, say); empty where nothing is known against it.
+
+    Such a node may read memory that is not its own, or trap.
+    """
+    program = parse(onnx.ModelProto.FromString(case.model_path.read_bytes()), str(case.folder))
+    trace = Trace()
+    with suppress(*_LIMITS):
+        reference_values(program, samples_of(case)[number].inputs, target, trace=trace)
+    return told([arising for arising in trace.arisings if arising.stops])
 
 
 def _random(model: onnx.ModelProto) -> str:

@@ -13,7 +13,7 @@ from fuzz.judge.crash import crash_signature
 from fuzz.judge.verdict import Verdict, Word
 from fuzz.stability.crew import has_poison, with_heap, with_threads
 from fuzz.stability.difference import first_difference
-from fuzz.stability.material import gather, parted
+from fuzz.stability.material import gather, left_open, parted
 from fuzz.stability.message import compare_attempts, read_subject, seen_in
 from fuzz.stability.way import HEAP_BYTES, ROUNDS, THREADS, WAYS
 
@@ -227,6 +227,8 @@ class _Study:
         first, tried, seen = grave[0], 1, 1
         if first.observation.outcome in _TOLD_ELSEWHERE:
             return self.told(way, first, first.word, first.message)
+        if reason := self.excuse(first.observation):
+            return self.told(way, first, Word.UNDECIDABLE, f"the specification leaves open what happens here: {reason}")
         while tried < ROUNDS and seen < 2:
             tried += 1
             again = self.repeated(way, first.observation.variant)
@@ -242,6 +244,12 @@ class _Study:
         count = f"{first.observation.variant}: in {seen} of {tried} rounds"
         message = f"{count}; {first.message}" if first.message else count
         return self.told(way, first, first.word if seen > 1 else Word.FLAKY, message)
+
+    def excuse(self, seen: Observation) -> str:
+        """Why an observation is no fault of the target; mutants are kept from all that could excuse one."""
+        if seen.data_set >= len(self.subject.data_sets):
+            return ""
+        return self.apart.call(left_open, self.subject.case, self.target.canonical, seen.data_set)
 
     def mild(self, way: Way, unlike: Sequence[Observation]) -> Verdict:
         """Nothing to report: all the same, near enough, undecidable, or not to be had here."""
