@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import FilePath, Number, json_option, print_json, root_option
+from fuzz.cli.options import FilePath, Number, echo, json_option, print_json, root_option
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
 
     from fuzz.case import Case
     from fuzz.performance.comparison import Comparison
     from fuzz.performance.measurement import Measurement, Plan
 
 __all__ = ["command"]
+
+_SUMMARISED = 10  # findings of a root whose distributions are shown
 
 
 @click.command()
@@ -35,6 +39,8 @@ __all__ = ["command"]
               help="Difference of the medians from which on it counts.")  # fmt: skip
 @click.option("--inputs", type=FilePath(path_type=Path), metavar="DIR",
               help="Of MODEL: folder with input_0.pb, ...  [default: those beside it, else made up]")  # fmt: skip
+@click.option("--html", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write a page with the distributions of both sides.")  # fmt: skip
 @click.option("--timeout", type=Number(min=0, min_open=True), default=60.0, show_default=True, metavar="S",
               help="Seconds for one compilation or run, and for all samples of one comparison.")  # fmt: skip
 @click.option("--memory", type=click.IntRange(min=1), default=4096, show_default=True, metavar="MB",
@@ -51,6 +57,7 @@ def command(
     min_ratio: float,
     min_ms: float,
     inputs: Path | None,
+    html: Path | None,
     timeout: float,
     memory: int,
     as_json: bool,
@@ -64,7 +71,7 @@ def command(
     \b
     fuzz perf --backend onnxruntime
     fuzz perf --candidate tvm:python=NEW/bin/python --baseline tvm:python=OLD/bin/python
-    fuzz perf model.onnx --backend tvm
+    fuzz perf model.onnx --backend tvm --html perf.html
 
     Both sides run in turns, each in its own process, one thread. Slow is what a rank test (p < 0.001), --min-ratio and
     --min-ms say, and say again in fresh processes. Verdicts go into the root's store, where `fuzz diff` shows them.
@@ -79,6 +86,10 @@ def command(
     from fuzz.performance.comparison import Threshold
     from fuzz.performance.measurement import KINDS, Plan
 
+    if html is not None:
+        from fuzz.performance.figure import require_matplotlib
+
+        require_matplotlib()
     if inputs is not None and model is None:
         raise UsageError("--inputs goes with a MODEL: the cases of a root have their own")
     first, second = _targets(backend, candidate, baseline)
@@ -87,6 +98,11 @@ def command(
         Limits(timeout, memory << 20),
     )  # fmt: skip
     found = _of_model(model, inputs, plan) if model is not None else _of_root(root, plan)
+    if html is not None:
+        from fuzz.performance.page import write_page
+
+        write_page(html, found, plan.candidate.canonical, plan.baseline.canonical)
+        echo(f"page: {html}")
     if as_json:
         print_json(_plain(plan, found))
     else:
@@ -203,7 +219,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 def _print(plan: Plan, found: Sequence[Measurement]) -> None:
     from rich.table import Table
 
-    from fuzz.cli.tables import console, print_findings, printable
+    from fuzz.cli.tables import console, print_findings
     from fuzz.judge.verdict import FINDINGS, Word
 
     output = console()
@@ -217,9 +233,22 @@ def _print(plan: Plan, found: Sequence[Measurement]) -> None:
         table.add_row(oracle, *(f"{row[word]:,}" if row.get(word) else "·" for word in words))
     output.print(table)
     shown = [m for m in found if m.word in FINDINGS or m.word is Word.FLAKY]
-    print_findings(output, [m.verdict(plan.candidate.canonical) for m in shown], remedy="see --json")
-    if len({m.case for m in found}) == 1:
-        for measurement in found:
-            if measurement.message and measurement not in shown:
-                line = f"{measurement.kind}: {measurement.word.value}, {measurement.message}"
-                output.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    one = len({m.case for m in found}) == 1
+    print_findings(output, [m.verdict(plan.candidate.canonical) for m in shown], remedy="see --json or --html FILE")
+    for measurement in found if one else shown[:_SUMMARISED]:
+        _print_distribution(output, measurement, told=measurement in shown)
+
+
+def _print_distribution(output: Console, measurement: Measurement, *, told: bool) -> None:
+    """The two sides as boxes on one scale; of what was not told as a finding also why."""
+    from fuzz.cli.tables import printable
+    from fuzz.performance.summary import summary
+
+    lines = summary(measurement)
+    heading = f"{measurement.case} {measurement.kind}: {measurement.word.value}"
+    if measurement.message and not told:
+        heading += f", {measurement.message}"
+    if lines or (measurement.message and not told):
+        output.print(printable(heading), markup=False, highlight=False, soft_wrap=True)
+    for line in lines:
+        output.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)

@@ -71,7 +71,7 @@ def _against_parts(case: Case, subject: Subject, plan: Plan, timer: Timer, stop:
         return Measurement(case.id, "compile", Word.UNDECIDABLE, "too small to judge, or not to be cut into parts")
     quick = Comparison((whole,), (FACTOR * sum(map(timer.load, parts)),), 1.0)
     if quick.ratio < NEAR:
-        return Measurement(case.id, "compile", Word.OK, "", comparisons=(quick,))
+        return Measurement(case.id, "compile", Word.OK, "", comparisons=(quick,), of_parts=True)
     pairs = plan.affordable(2 * whole)
 
     def sample(on: Timer) -> Comparison:
@@ -85,7 +85,7 @@ def _against_parts(case: Case, subject: Subject, plan: Plan, timer: Timer, stop:
 
     word, comparisons = decide(replace(plan.threshold, ratio=1.0), sample(timer), again)
     message = "" if word is Word.OK else _superlinear(comparisons[0])
-    return Measurement(case.id, "compile", word, message, comparisons=comparisons)
+    return Measurement(case.id, "compile", word, message, comparisons=comparisons, of_parts=True)
 
 
 def _together(timer: Timer, parts: Sequence[Subject], samples: int) -> list[float]:

@@ -51,7 +51,8 @@ class Measurement:
     """One oracle's answer to one case.
 
     ``comparisons`` holds what was measured, and after it what was measured again in fresh processes; ``points`` the
-    sizes of a growth. ``scale`` is the multiple of the case's dims at which that was.
+    sizes of a growth; ``of_parts`` says that a compilation was compared with those of the model's parts. ``scale`` is
+    the multiple of the case's dims at which that was.
     """
 
     case: str
@@ -61,6 +62,7 @@ class Measurement:
     scale: int = 1
     comparisons: tuple[Comparison, ...] = ()
     points: tuple[Point, ...] = ()
+    of_parts: bool = False
 
     def verdict(self, target: str) -> Verdict:
         """As it goes into the store."""

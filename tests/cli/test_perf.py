@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from onnx import numpy_helper, parser
 
 X = np.linspace(-1, 1, 64, dtype=np.float32)
 SIN = "g (float[n] x) => (float[n] y) { y = Sin (x) }"
@@ -30,9 +31,42 @@ def test_a_root_is_measured_and_its_verdicts_are_kept(fuzz, root):
     assert judged["verdicts"]["onnxruntime growth"]["ok"] == 1
 
 
-def test_json_is_one_object_with_the_documented_keys(fuzz, root):
-    done = fuzz("perf", root / "sin" / "model.onnx", "--backend", "onnxruntime", "--json", "--pairs", "8")
+def test_the_times_of_one_model_are_shown(fuzz, root):
+    model = root / "sin" / "model.onnx"
+    done = fuzz("perf", model, "--candidate", "onnxruntime:opt=0", "--baseline", "onnxruntime", "--only", "run")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == "onnxruntime:opt=0 against onnxruntime"
+    sides = [line.split()[0] for line in done.stdout.splitlines() if "┃" in line]
+    assert sides == ["candidate", "baseline"]
+
+
+def test_a_slow_model_is_a_finding(fuzz, root):
+    """A chain that one side folds while it compiles."""
+    body = """g (float[n, 256] x) => (float[n, 256] y) { s = Constant <value = int64[2] {256, 256}> ()
+        w = ConstantOfShape <value = float[1] {0.5}> (s) a = MatMul (w, w) b = MatMul (a, w) c = MatMul (b, w)
+        y = Add (x, c) }"""
+    model = root.parent / "one" / "model.onnx"
+    model.parent.mkdir()
+    parsed = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {body}')
+    model.write_bytes(parsed.SerializeToString())
+    data = root.parent / "data"
+    data.mkdir()
+    (data / "input_0.pb").write_bytes(numpy_helper.from_array(np.ones((1, 256), np.float32)).SerializeToString())
+    done = fuzz("perf", model, "--inputs", data, "--candidate", "onnxruntime:opt=0", "--baseline", "onnxruntime",
+                "--only", "run")  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "on onnxruntime:opt=0: slow (performance)" in done.stdout
+    assert "in fresh processes" in done.stdout
+    assert done.stdout.count("┃") == 2
+
+
+def test_json_is_one_object_with_the_documented_keys(fuzz, root):
+    page = fuzz.home / "perf.html"
+    model = root / "sin" / "model.onnx"
+    done = fuzz("perf", model, "--backend", "onnxruntime", "--json", "--pairs", "8", "--html", page)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "<svg" in page.read_text(encoding="utf-8")
+    assert done.stderr == f"page: {page}\n"
     found = json.loads(done.stdout)
     assert set(found) == {"candidate", "baseline", "cases", "verdicts", "measurements"}
     assert (found["candidate"], found["baseline"], found["cases"]) == ("onnxruntime", "onnxruntime:opt=0", 1)
