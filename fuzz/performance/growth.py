@@ -17,9 +17,9 @@ __all__ = ["FACTOR", "Excess", "Point", "worst_excess"]
 FACTOR = 4.0
 """By how much the time must grow beyond the count.
 
-Over 400 generated models on two real backends an honest kernel exceeded it by 2.6 at most: it leaves a cache, memory that was
-kept is asked of the system anew. Quadratic work over the 16 times and more that a ladder spans exceeds a linear
-count by 16 and more. 4 lies between the two; docs/notes/performance.md has the figures.
+Over 400 generated models on two real backends an honest kernel exceeded it by 2.6 at most: it leaves a cache, memory
+that was kept is asked of the system anew. Quadratic work over the 16 times and more that a ladder spans exceeds a
+linear count by 16 and more. 4 lies between the two; docs/notes/performance.md has the figures.
 """
 
 FEWEST = 4
