@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from abstract.constraints import at_least, divisible
 from abstract.dims import Dim, floor_div
-from abstract.error import ErrorRule, contraction, folded, summation
+from abstract.error import ErrorRule, contraction, folded, products, step_unit, summation
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.window import SAME, Window, padded, patches, per_axis, slid, window, window_params
+from abstract.winograd import WINDOWS, amplification, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +96,49 @@ def conv(run: Run) -> tuple[Array, ...]:
     return _with_bias(run, _convolve(run, run[0], run[1]))
 
 
+def _by_tiles(run: Run, w: Window) -> bool:
+    """Whether the contract lets this convolution be computed by Winograd's algorithm."""
+    dtype, square = run.dtypes[0], {*w.kernel}
+    if not run.contract.winograd or dtype is None or not dtype.is_float or dtype.name == "double":
+        return False
+    return len(w.kernel) == 2 and len(square) == 1 and square <= {*WINDOWS} and {*w.strides, *w.dilations} == {1}
+
+
+def _tiled(run: Run, error: Bound) -> Bound:
+    """What rounding costs by Winograd's algorithm: it scales with the tile's inputs, wherever the tile lies.
+
+    The tiles that hold an output reach one output less than a tile to either side of its window.
+    """
+    x, w, tile, dtype = np.abs(run[0]) + error, np.abs(run[1]), run.contract.winograd, run.dtypes[0]
+    own, rank = window(run.params, x.shape[2:], w.shape[2:]), x.ndim - 2
+    if not _by_tiles(run, own):
+        return 0.0
+    more, r = tile - 1, own.kernel[0]
+    reach = replace(
+        own, kernel=tuple(k + 2 * more for k in own.kernel),
+        begin=tuple(b + more for b in own.begin), end=tuple(e + more for e in own.end),
+    )  # fmt: skip
+    greatest = patches(x, reach).max(axis=tuple(range(-rank, 0)))
+    one, none = (1,) * rank, (0,) * rank
+    point = Window(one, one, one, none, none, none, own.out)
+    weights = w.sum(axis=tuple(range(2, w.ndim)), keepdims=True)
+    size = _contract(run, greatest, weights, point, int(run.params.get("group", 1)))
+    unit = step_unit(run, dtype) * steps(tile, r, rank) + products(run, w.shape[1])
+    bound: Bound = size * (unit * amplification(tile, r) ** rank)
+    return bound
+
+
 def _conv_terms(run: Run) -> int:
     return prod(run[1].shape[1:]) + 1
+
+
+_direct_error = contraction(_convolve, _conv_terms)
+
+
+def conv_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """A contraction's, and what Winograd's algorithm may cost where the contract allows it."""
+    (direct,) = _direct_error(run, y, e)
+    return (direct + _tiled(run, e[0]) if run.contract.winograd else direct,)
 
 
 def _biased(rule: ErrorRule, terms: Any) -> ErrorRule:
@@ -248,7 +291,7 @@ def _transpose_terms(run: Run) -> int:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("Conv", propose_conv, conv_shape, conv, _biased(contraction(_convolve, _conv_terms), _conv_terms),
+    Operator("Conv", propose_conv, conv_shape, conv, _biased(conv_error, _conv_terms),
              weight=2.0),
     Operator("ConvTranspose", propose_transpose, transpose_shape, transpose,
              _biased(contraction(_transposed, _transpose_terms), _transpose_terms)),
