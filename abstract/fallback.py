@@ -56,11 +56,13 @@ class Unrunnable(Exception):
 
 
 def run_node(
-    model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded], held: Mapping[DType, DType] = _AS_DECLARED
-) -> Iterator[Bounded]:
+    model: onnx.ModelProto, step: Step, values: Mapping[str, Bounded], held: Mapping[DType, DType] = _AS_DECLARED,
+    operand_unit: float = 0.0,
+) -> Iterator[Bounded]:  # fmt: skip
     """The outputs of one node given every value so far (captured ones included).
 
     ``held`` names the types that a target may hold in narrower ones: the bound is that of the narrower type.
+    ``operand_unit`` is what operands may lose to rounding before they are used, relatively.
     Raises Unrunnable where ONNX's reference cannot run the node.
     """
     node = step.node
@@ -82,6 +84,10 @@ def run_node(
     if not open_ and _has_body(node, model.functions):
         # What rounds inside of a body is unknown to us, but not how far roundings of its inputs carry.
         reaches |= {n: _roundings(values[n]) for n in names if n not in reaches and _movable(values[n])}
+    if not open_ and operand_unit:
+        for n in filter(lambda n: _movable(values[n]), names):
+            lost = np.abs(np.asarray(values[n].value, dtype=np.float64)) * operand_unit
+            reaches[n] = lost + reaches.get(n, 0.0)
     moved = _trials(single, _perturbed(feeds, values, reaches))
     if moved is None:
         open_, shaped, moved = True, False, []

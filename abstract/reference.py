@@ -18,7 +18,7 @@ from abstract.accuracy import in_type
 from abstract.body import TooLarge, Work, has_body, run_body
 from abstract.bounded import Bounded
 from abstract.constraints import Constraints, Infeasible
-from abstract.contract import PERMISSIVE, Contract
+from abstract.contract import PERMISSIVE, TF32_UNIT, Contract
 from abstract.dims import product
 from abstract.dtypes import BY_NAME
 from abstract.error import is_exact, own_unit
@@ -321,6 +321,11 @@ class _Machine:
                 elements += count
         return elements
 
+    @property
+    def _operand_unit(self) -> float:
+        """What the operands of a node without rules may lose: it may be a contraction (Einsum, Attention, LSTM)."""
+        return TF32_UNIT if self.contract.tf32 else 0.0
+
     def _fallback(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
         results = self._unruled(step, values)
         return map(self._widened, results) if self.extended else results
@@ -348,7 +353,7 @@ class _Machine:
     def _rowless(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
         if has_body(self.program, step.node):
             return run_body(self.program, step, values, self._inside)
-        return run_node(self.program.model, step, values, self.held)
+        return run_node(self.program.model, step, values, self.held, self._operand_unit)
 
     def _inside(self, body: Program, values: dict[str, Bounded]) -> Mapping[str, Bounded]:
         """A body's values, interpreted as the model's are."""

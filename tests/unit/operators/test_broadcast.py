@@ -159,6 +159,16 @@ def test_integers_that_err_shift_to_anything():
     np.testing.assert_array_equal(bound, [np.inf, 0])
 
 
+def test_an_integer_to_a_float_power_is_cut_off_where_some_compute_it():
+    x, p = ints(7, 2, 3, 2, 2, -2), floats(2, 1.5, 0, -1, 2000, 0.5)
+    bound = bound_of("Pow", (x, p), (0.0, 0.0), ("int32", "float"))
+    assert bound[:3].tolist() == [1, 0, 1]  # 49 may come out as 48.999..., 2.83 is 2
+    assert np.isinf(bound[3:]).all()
+    assert np.isinf(bound_of("Pow", (x, p), (1.0, 0.0), ("int32", "float"))).all()
+    assert np.max(bound_of("Pow", (ints(7, 2), ints(2, 0)), (0.0, 0.0), ("int32", "int64"))) == 0
+    assert np.isinf(bound_of("Pow", (ints(7), ints(-1)), (0.0, 0.0), ("int32", "int64"))).all()
+
+
 def test_a_power_covers_the_corners_of_its_box():
     bound = bound_of("Pow", ([2.0], [3.0]), ([0.1], [0.1]))
     assert bound[0] >= 2.1**3.1 - 8
