@@ -41,8 +41,8 @@ def test_processes_count_the_same():
 def test_a_bound_that_is_too_small_is_noticed(monkeypatch):
     """Null runs can fail: with a tenth of the bound, values at the edge of a grant are beyond it."""
 
-    def tightened(program, inputs):
-        values = interpret(program, inputs)
+    def tightened(program, inputs, **more):
+        values = interpret(program, inputs, **more)
         return {n: Bounded(v.value, np.asarray(v.bound, np.float64) / 10, v.dtype) for n, v in values.items()}
 
     monkeypatch.setattr(run, "interpret", tightened)
@@ -139,7 +139,7 @@ def test_verbose_lists_operators_and_types():
         ((), "--null or --faults"),
         (("--null", "--faults"), "by itself"),
         (("--null", "--count", "-1"), "--count"),
-        (("--fault", "nonsense"), "dropped-activation"),
+        (("--fault", "nonsense"), "--list"),
         (("--faults", "--backend", "nonsense"), "unknown backend"),
     ],
 )
