@@ -80,14 +80,7 @@ def run_node(
         return
     shaped = all(_movable(values[n]) for n in inexact)
     open_ = _is_random(node, model.functions) or not shaped
-    reaches = {} if open_ else {n: np.asarray(values[n].bound) for n in inexact}
-    if not open_ and _has_body(node, model.functions):
-        # What rounds inside of a body is unknown to us, but not how far roundings of its inputs carry.
-        reaches |= {n: _roundings(values[n]) for n in names if n not in reaches and _movable(values[n])}
-    if not open_ and operand_unit:
-        for n in filter(lambda n: _movable(values[n]), names):
-            lost = np.abs(np.asarray(values[n].value, dtype=np.float64)) * operand_unit
-            reaches[n] = lost + reaches.get(n, 0.0)
+    reaches = {} if open_ else _reaches(node, model, {n: values[n] for n in names}, operand_unit)
     moved = _trials(single, _perturbed(feeds, values, reaches))
     if moved is None:
         open_, shaped, moved = True, False, []
@@ -105,6 +98,22 @@ def run_node(
         if dtype.is_integer and node.op_type in _QUANTISING and not node.domain:
             bound = np.maximum(bound, 1.0)
         yield Bounded(array, bound, dtype, shaped and all(np.shape(m[name]) == array.shape for m in moved))
+
+
+def _reaches(
+    node: onnx.NodeProto, model: onnx.ModelProto, operands: Mapping[str, Bounded], operand_unit: float
+) -> dict[str, Any]:
+    """How far from its value each operand may lie, of those that may at all."""
+    reaches = {n: np.asarray(v.bound) for n, v in operands.items() if not is_exact(v.bound)}
+    movable = {n: v for n, v in operands.items() if _movable(v)}
+    if _has_body(node, model.functions):
+        # What rounds inside of a body is unknown to us, but not how far roundings of its inputs carry.
+        reaches |= {n: _roundings(v) for n, v in movable.items() if n not in reaches}
+    if operand_unit:
+        for n, v in movable.items():
+            lost = np.abs(np.asarray(v.value, dtype=np.float64)) * operand_unit
+            reaches[n] = lost + reaches.get(n, 0.0)
+    return reaches
 
 
 class _Single:
