@@ -136,7 +136,7 @@ def test_verbose_lists_operators_and_types():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "--null or --faults"),
+        ((), "--null, --faults or --reference"),
         (("--null", "--faults"), "by itself"),
         (("--null", "--count", "-1"), "--count"),
         (("--fault", "nonsense"), "--list"),
