@@ -358,16 +358,16 @@ def _quadratic(compiled: Compiled, about: Circumstances) -> Compiled:
 
     def change(_run: int, inputs: Sequence[Value], outputs: list[Value]) -> list[Value]:
         count = sum(prod(v.shape) for v in inputs if isinstance(v, Tensor))
-        _burn(min(2e-3 + 5e-6 * count * count / 64, 2.0))
+        _burn(min(2e-3 + 5e-6 * count * count / 64, 0.5))
         return outputs
 
     return _Changed(compiled, change)
 
 
 def _slow_compile(about: Circumstances) -> None:
-    """The optimiser's time doubles with each node: 4 s for ten of them."""
+    """The optimiser's time doubles with each node, up to half a second."""
     if _optimised(about.options):
-        _burn(min(4e-3 * 2 ** len(about.model.graph.node), 4.0))
+        _burn(min(4e-3 * 2 ** len(about.model.graph.node), 0.5))
 
 
 _MOVES = frozenset({"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Expand", "Tile"})

@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.faults.table import FAULTS
-from fuzz.execute.target import parse_target
 from fuzz.generate.support import joint_support
 from fuzz.judge.verdict import FINDINGS, Word
-from fuzz.selftest.examine import examine
-from fuzz.selftest.station import Station
-from fuzz.selftest.subject import agrees, prepare
+from fuzz.selftest.examine import Examiner
+from fuzz.selftest.station import varied
+from fuzz.selftest.subject import agrees, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +23,10 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Limits
     from fuzz.generate.settings import Settings
+    from fuzz.selftest.examine import Examined
     from fuzz.selftest.subject import Subject
 
-__all__ = ["MEMORY", "Hunt", "Trail", "faulty"]
+__all__ = ["MEMORY", "Hunt", "Trail"]
 
 MEMORY = 1536 << 20
 """Bytes of resident memory that a worker may have: a leak is to be seen soon."""
@@ -57,16 +57,6 @@ class Trail:
     def to_json(self) -> dict[str, Any]:
         """As ``--json`` and the state file have it."""
         return asdict(self)
-
-
-def faulty(target: Target, fault: str) -> Target:
-    """The same target with a fault planted in it."""
-    name, colon, options = target.canonical.partition(":")
-    options, at, device = options.partition("@")
-    if not colon:
-        name, at, device = name.partition("@")
-    joined = f"{options},fault={fault}" if options else f"fault={fault}"
-    return parse_target(f"{name}:{joined}{at}{device}")
 
 
 class Hunt:
@@ -114,49 +104,48 @@ class Hunt:
         Raises TargetError, and ValueError where the target has no support table.
         """
         supports = joint_support(self.settings.targets)
-        with Station(self.target, self.limits) as clean:
+        with Examiner(self.target, self.limits) as clean:
             while self.open():
-                subjects = [
-                    prepare(seed, self.settings, supports, clean) for seed in range(self.seed, self.seed + self.chunk)
-                ]
+                seeds = range(self.seed, self.seed + self.chunk)
+                subjects = [make(seed, self.settings, supports) for seed in seeds]
+                known = [(subject, clean.examine(subject, subject.seed)) for subject in subjects]
                 for trail in self.open():
-                    self._follow(trail, subjects)
+                    self._follow(trail, known)
                     if self._ended(trail):
                         yield trail
                 self.seed += self.chunk
                 self.chunk = min(2 * self.chunk, _LAST_CHUNK)
                 progress(len(subjects))
 
-    def _follow(self, trail: Trail, subjects: Sequence[Subject]) -> None:
+    def _follow(self, trail: Trail, known: Sequence[tuple[Subject, Examined]]) -> None:
         """One fault through some cases; its worker is started for the first that it shows in."""
         from backends.faults.backend import shows
 
         with ExitStack() as stack:
-            station: Station | None = None
-            for subject in subjects:
+            examiner: Examiner | None = None
+            for subject, clean in known:
                 if self._ended(trail):
                     return
                 trail.cases += 1
-                if subject.word in _SPENT or not shows(trail.fault, subject.model):
-                    trail.seconds += subject.cost
-                else:
-                    if station is None:
-                        station = stack.enter_context(Station(faulty(self.target, trail.fault), self.limits))
-                    self._look(trail, subject, station)
+                if clean.word in _SPENT or not shows(trail.fault, subject.model):
+                    trail.seconds += subject.making + clean.seconds
+                    continue
+                if examiner is None:
+                    broken = varied(self.target, "fault", trail.fault)
+                    examiner = stack.enter_context(Examiner(broken, self.limits))
+                _note(trail, subject, clean, examiner.examine(subject, subject.seed))
 
-    def _look(self, trail: Trail, subject: Subject, station: Station) -> None:
-        """One case that the fault shows in."""
-        examined = examine(subject, station, trail.shown)
-        trail.shown += 1
-        trail.seconds += subject.making + examined.seconds
-        mark = {"seconds": round(trail.seconds, 3), "cases": trail.cases}
-        if trail.found is None and examined.word in FINDINGS:
-            if examined.word.value == trail.right:
-                trail.found = {
-                    **mark, "seed": subject.seed, "verdict": examined.word.value, "oracle": examined.oracle,
-                }  # fmt: skip
-            else:
-                trail.other = trail.other or {}
-                trail.other[examined.word.value] = trail.other.get(examined.word.value, 0) + 1
-        if trail.close is None and not agrees(examined.attempt, subject.clean):
-            trail.close = mark
+
+def _note(trail: Trail, subject: Subject, clean: Examined, found: Examined) -> None:
+    """One case that the fault shows in."""
+    trail.shown += 1
+    trail.seconds += subject.making + found.seconds
+    mark = {"seconds": round(trail.seconds, 3), "cases": trail.cases}
+    if trail.found is None and found.word in FINDINGS:
+        if found.word.value == trail.right:
+            trail.found = {**mark, "seed": subject.seed, "verdict": found.word.value, "oracle": found.oracle}
+        else:
+            trail.other = trail.other or {}
+            trail.other[found.word.value] = trail.other.get(found.word.value, 0) + 1
+    if trail.close is None and not agrees(found.attempt, clean.attempt):
+        trail.close = mark

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
 from fuzz.errors import TargetError
+from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Attempt, Limits, Worker, WorkerError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value
     from fuzz.execute.target import Target
 
-__all__ = ["REPEATED", "Station", "request"]
+__all__ = ["REPEATED", "Station", "request", "varied"]
 
 REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
 """Outcomes that count only once they have come again in a fresh worker."""
@@ -26,6 +27,14 @@ REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
 def request(model: bytes, data_sets: Sequence[Sequence[Value]]) -> list[bytes]:
     """The message that asks a worker to run a model on these inputs."""
     return encode(Frame("execute", {"folder": None}, [list(values) for values in data_sets], model))
+
+
+def varied(target: Target, option: str, value: str) -> Target:
+    """The same target with one option more."""
+    text, at, device = target.canonical.partition("@")
+    name, _, options = text.partition(":")
+    joined = ",".join(filter(None, (options, f"{option}={value}")))
+    return parse_target(f"{name}:{joined}{at}{device}")
 
 
 class Station:

@@ -1,10 +1,10 @@
-"""A generated case in memory, with what a sound target makes of it and what all of that costs."""
+"""A generated case in memory, and what the judge says of an attempt at it."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,20 +14,17 @@ from fuzz.execute.execution import Execution
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import case_id, generate_case
 from fuzz.judge.judge import Sample, judge
-from fuzz.judge.verdict import Word
 from fuzz.selftest.station import request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from backends.tensor import Value
+    from fuzz.case import DataSet
     from fuzz.execute.worker import Attempt
     from fuzz.generate.plan import Supports
     from fuzz.generate.settings import Settings
     from fuzz.judge.verdict import Verdict
-    from fuzz.selftest.station import Station
 
-__all__ = ["Subject", "agrees", "prepare"]
+__all__ = ["Subject", "agrees", "make"]
 
 RTOL, ATOL = 1e-2, 1e-3
 """The fixed tolerance of other fuzzers, to compare with."""
@@ -35,55 +32,36 @@ RTOL, ATOL = 1e-2, 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One case.
-
-    ``word`` is the verdict of the clean target. ``making`` is what generating it costs, ``judging`` the reference with
-    its bounds and the comparison, ``running`` the clean target; all in CPU seconds.
-    """
+    """One case. ``message`` asks a worker to run it; ``making`` is the CPU seconds that generating it took."""
 
     seed: int
     model: bytes
-    samples: tuple[Sample, ...]
+    data_sets: tuple[DataSet, ...]
+    record: dict[str, Any]
     message: list[bytes]
-    clean: Attempt
-    word: Word
     making: float
-    running: float
-    judging: float
 
-    @property
-    def cost(self) -> float:
-        """CPU seconds of a case that a fault does not show in."""
-        return self.making + self.running + self.judging
+    def values(self) -> list[list[Value]]:
+        """The inputs of each data set."""
+        return [list(data_set.inputs.values()) for data_set in self.data_sets]
 
     def verdict(self, attempt: Attempt, target: str) -> Verdict:
         """What the judge says of an attempt at this case; it knows the model and nothing of faults."""
-        return _judged(self.seed, self.model, self.samples, attempt, target)
+        execution = Execution(
+            case=case_id(self.seed), target=target, version="", outcome=attempt.outcome, stage=attempt.stage,
+            message=attempt.message, stderr="", attempts=1, wall_seconds=attempt.wall_seconds,
+            cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
+        )  # fmt: skip
+        samples = [Sample(data_set.inputs) for data_set in self.data_sets]
+        return judge(case_id(self.seed), self.model, "", samples, [execution])[0]
 
 
-def prepare(seed: int, settings: Settings, supports: Supports | None, station: Station) -> Subject:
-    """Generate a case, run it on the clean target, judge that."""
+def make(seed: int, settings: Settings, supports: Supports | None) -> Subject:
+    """Generate a case."""
     start = time.process_time()
     made = generate_case(Seeded(seed), settings, supports)
-    samples = tuple(Sample(data_set.inputs) for data_set in made.data_sets)
     message = request(made.model, [list(data_set.inputs.values()) for data_set in made.data_sets])
-    generated = time.process_time()
-    before = station.spent
-    clean = station.execute(message)
-    ran = time.process_time()
-    word = Word(_judged(seed, made.model, samples, clean, station.target.canonical).verdict)
-    done = time.process_time()
-    running = ran - generated + station.spent - before
-    return Subject(seed, made.model, samples, message, clean, word, generated - start, running, done - ran)
-
-
-def _judged(seed: int, model: bytes, samples: Sequence[Sample], attempt: Attempt, target: str) -> Verdict:
-    execution = Execution(
-        case=case_id(seed), target=target, version="", outcome=attempt.outcome, stage=attempt.stage,
-        message=attempt.message, stderr="", attempts=1, wall_seconds=attempt.wall_seconds,
-        cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
-    )  # fmt: skip
-    return judge(case_id(seed), model, "", samples, [execution])[0]
+    return Subject(seed, made.model, made.data_sets, made.record, message, time.process_time() - start)
 
 
 def agrees(attempt: Attempt, clean: Attempt) -> bool:

@@ -25,7 +25,9 @@ from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
 from fuzz.judge.verdict import FINDINGS, Word
-from fuzz.selftest.hunt import MEMORY, Hunt, faulty
+from fuzz.selftest.hunt import MEMORY, Hunt
+from fuzz.selftest.station import varied
+from fuzz.selftest.subject import Subject
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -226,8 +228,8 @@ def test_a_slow_path_is_slow_when_optimised_alone():
 
 def test_every_backend_takes_a_fault():
     assert parse_target("reference:fault=lost-bias").options == (("fault", "lost-bias"),)
-    assert faulty(parse_target("onnxruntime:opt=0"), "race").canonical == "onnxruntime:fault=race,opt=0"
-    assert faulty(parse_target("onnxruntime"), "race").canonical == "onnxruntime:fault=race"
+    assert varied(parse_target("onnxruntime:opt=0"), "fault", "race").canonical == "onnxruntime:fault=race,opt=0"
+    assert varied(parse_target("onnxruntime"), "fault", "race").canonical == "onnxruntime:fault=race"
     with pytest.raises(TargetError, match="did you mean lost-bias"):
         parse_target("onnxruntime:fault=lost-bia")
 
@@ -272,16 +274,10 @@ def test_what_is_not_found_is_said_and_can_be_gone_on_with():
 
 def test_a_judge_that_sleeps_is_noticed(monkeypatch):
     pytest.importorskip("onnxruntime")
-    from fuzz.selftest import subject
+    from dataclasses import replace
 
-    sound = subject._judged
-
-    def asleep(*arguments):
-        from dataclasses import replace
-
-        return replace(sound(*arguments), verdict=Word.OK.value)
-
-    monkeypatch.setattr(subject, "_judged", asleep)
+    sound = Subject.verdict
+    monkeypatch.setattr(Subject, "verdict", lambda *about: replace(sound(*about), verdict=Word.OK.value))
     search = hunt("dropped-activation", seconds=0.5)
     list(search.run())
     trail = search.trails["dropped-activation"]
