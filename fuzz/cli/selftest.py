@@ -50,6 +50,10 @@ _DEFAULT_BACKEND = "onnxruntime"
     help="Generated cases of --null.",
 )
 @click.option(
+    "--per-pair", type=click.IntRange(min=1), metavar="N",
+    help="With --null: models of one operator instead, until each operator has N outputs judged on each element type.",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="The first case's seed."
 )
 @click.option("--verbose", is_flag=True, help="List verdicts by operator and type, tests in dispute.")
@@ -67,6 +71,7 @@ def command(
     timeout: float,
     state: Path | None,
     count: int,
+    per_pair: int | None,
     seed: int,
     verbose: bool,
     jobs: int | None,
@@ -78,7 +83,8 @@ def command(
     each step, after each operator or (16-bit floats) not at all, last bits moved as far as the maths libraries' grants
     allow. Every value that a node computes is judged as if it were an output. Exit code 1 if any is called wrong.
 
-    --null --json prints {cases, judged, ok, suspect, wrong, undecidable}.
+    --null --json prints {cases, judged, ok, suspect, wrong, undecidable}, and with --per-pair {pairs: [{operator, type,
+    cases, ok, suspect, wrong, undecidable}]}.
 
     A planted fault is one thing that a backend does wrongly, such as TARGET:fault=lost-bias. Cases of the default
     distribution go through generator, worker and judge until the right kind of verdict comes or the time is up. Time
@@ -107,6 +113,10 @@ def command(
         raise UsageError("--null goes without --faults, --fault, --backend and --state: run it by itself")
     if not (null or faults or chosen or backend):
         raise UsageError("say what to test: --null, --faults or --reference")
+    if per_pair is not None and not null:
+        raise UsageError("--per-pair goes with --null")
+    if null and per_pair is not None:
+        return _strata(per_pair, jobs or len(os.sched_getaffinity(0)), verbose, as_json)
     if null:
         return _null(range(seed, seed + count), jobs or len(os.sched_getaffinity(0)), verbose, as_json)
     hunt = _hunt(_known(chosen), backend or _DEFAULT_BACKEND, seconds, timeout, seed)
@@ -158,6 +168,25 @@ def _null(seeds: Sequence[int], jobs: int, verbose: bool, as_json: bool) -> int:
         print_json(counts)
     else:
         _print_tally(tally, verbose)
+    return 1 if counts["wrong"] else 0
+
+
+def _strata(count: int, jobs: int, verbose: bool, as_json: bool) -> int:
+    from fuzz.cli.progress import progress_bar
+    from fuzz.selftest.strata import pairs, stratified_run
+
+    wanted = pairs()
+    with progress_bar("pairs", len(wanted)) as progress:
+        tally, found = stratified_run(wanted, count, jobs=jobs, progress=progress)
+    counts = tally.to_json()
+    if as_json:
+        print_json({**counts, "pairs": [stratum.to_json() for stratum in found]})
+        return 1 if counts["wrong"] else 0
+    _print_tally(tally, verbose)
+    short = [stratum for stratum in found if stratum.judged < count]
+    click.echo(f"{len(found)} pairs of operator and type, {len(found) - len(short)} with at least {count} judged")
+    for stratum in short:
+        click.echo(f"    {stratum.operator} {stratum.dtype}: {stratum.judged} judged in {stratum.tally.cases} cases")
     return 1 if counts["wrong"] else 0
 
 

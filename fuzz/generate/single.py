@@ -9,7 +9,7 @@ from fuzz.generate.plan import menu
 from fuzz.generate.run import Generated, generate_case
 from fuzz.generate.settings import Settings
 
-__all__ = ["primary_types", "single_operator_cases"]
+__all__ = ["first_type", "primary_types", "single_operator_cases"]
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
 
@@ -32,12 +32,13 @@ def single_operator_cases(operator: str, element_type: str, opset: int, count: i
     for seed in range(_TRIES):
         if len(found) == count:
             break
-        if _first_type(seed, settings) == element_type:
+        if first_type(seed, settings) == element_type:
             found.append(generate_case(Seeded(seed), settings))
     return found
 
 
-def _first_type(seed: int, settings: Settings) -> str | None:
+def first_type(seed: int, settings: Settings) -> str | None:
+    """The element type of the first operand of a seed's only node; None where these settings make no node."""
     try:
         graph, _ = generate_graph(Seeded(seed), settings)
     except NothingFits:

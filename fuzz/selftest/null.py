@@ -55,6 +55,7 @@ METHODS: tuple[Method, ...] = (
     Method("blocked", Ordered(ORDERS["blocked"]), "each"),
     Method("flushed", Ordered(ORDERS["pairwise"]), "each", flush=True),
     Method("fused", Ordered(ORDERS["sequential"], wide=True, fused=True), "each"),
+    Method("fused in 16 bits", Ordered(ORDERS["sequential"], fused=True), "each"),
     Method("excess", Ordered(ORDERS["blocked"]), "never"),
     Method("excess+noise", Ordered(ORDERS["reversed"]), "never", noise=True),
 )
