@@ -80,7 +80,8 @@ def stratified_run(
     Pairs of which no case can be made are left out: they are not legal here.
     """
     parts = [wanted[i : i + 4] for i in range(0, len(wanted), 4)]
-    total, found = Tally(words=Counter()), []
+    total = Tally(words=Counter())
+    found: list[Stratum] = []
     with process_pool(jobs) as pool:
         for strata in pool.map(_strata, parts, [count] * len(parts)):
             found.extend(stratum for stratum in strata if stratum.tally.cases)
