@@ -59,7 +59,7 @@ def _judge(original: Original, pair: Pair, one: Execution, other: Execution) -> 
     variant = pair.variant
     where = f"{variant.place}; " if variant is not None else f"{pair.other_target}; "
     if other.outcome is not Outcome.OK:
-        model = original.base.model.SerializeToString() if variant is None else variant.model
+        model = original.base.model.SerializeToString() if variant is None else variant.content
         refused = judge(original.case, model, "", [], [other])[0]
         message = f"{where}the original runs: {refused.message}"
         return replace(refused, target=pair.target, oracle=pair.relation, message=message)

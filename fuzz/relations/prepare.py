@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,12 @@ import onnx
 from abstract.program import parse
 from fuzz.judge.judge import reference_values
 from fuzz.judge.run import samples_of
+from fuzz.judge.verdict import Verdict, Word
+from fuzz.relations.batch import batch_variants
 from fuzz.relations.metamorphic import metamorphic
+from fuzz.relations.opset import converted
+from fuzz.relations.save import with_external_data
+from fuzz.relations.shapes import shape_variants
 from fuzz.relations.table import REWRITES
 from fuzz.relations.variant import check, read_original
 
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
 
     from abstract.reference import Bounded
     from fuzz.case import Case
-    from fuzz.judge.verdict import Verdict
     from fuzz.relations.variant import Original, Variant
 
 __all__ = ["FAMILIES", "Note", "Plan", "Prepared", "consistent", "prepare", "relation_names", "variant_values"]
@@ -74,17 +79,49 @@ def prepare(case: Case, plan: Plan) -> Prepared:
         result.notes.append(Note(case.id, "all", f"the case cannot be used: {_line(error)}"))
         return result
     for family in plan.families():
-        for variant in _MAKERS.get(family, _none)(original, plan):
-            problem = _problem(original, variant)
-            if problem:
-                result.notes.append(Note(case.id, variant.relation, problem))
-            else:
-                result.variants.append(variant)
+        for made in _MAKERS[family](original, plan):
+            _sort(original, made, result)
     return result
 
 
-def _none(_original: Original, _plan: Plan) -> Iterator[Variant]:
+def _sort(original: Original, made: Variant | Verdict, result: Prepared) -> None:
+    """A variant that holds, one that does not hold, or a verdict on the tool that should have made one."""
+    if isinstance(made, Verdict):
+        result.verdicts.append(made)
+        return
+    problem, fault = _problem(original, made)
+    if not problem:
+        result.variants.append(made)
+    if made.tool and (fault or not problem):
+        word, message = (Word.WRONG, f"{made.place}: {problem}") if fault else (Word.OK, made.place)
+        result.verdicts.append(Verdict(original.case, made.tool, 0, word.value, message=message, oracle=made.relation))
+    elif problem:
+        result.notes.append(Note(original.case, made.relation, problem))
+
+
+def _unoptimised(_original: Original, _plan: Plan) -> Iterator[Variant]:
+    """The same model on another target: see ``fuzz/relations/run.py``."""
     yield from ()
+
+
+def _static(original: Original, plan: Plan) -> Iterator[Variant]:
+    return (variant for variant in shape_variants(original) if plan.asks(variant.relation))
+
+
+def _batch(original: Original, _plan: Plan) -> Iterator[Variant]:
+    return batch_variants(original)
+
+
+def _opset(original: Original, plan: Plan) -> Iterator[Variant | Verdict]:
+    made = converted(original, plan.seed)
+    if made is not None:
+        yield made
+
+
+def _save(original: Original, plan: Plan) -> Iterator[Variant]:
+    made = with_external_data(original, plan.seed) if plan.asks("save:external-data") else None
+    if made is not None:
+        yield made
 
 
 def _metamorphic(original: Original, plan: Plan) -> Iterator[Variant]:
@@ -94,43 +131,57 @@ def _metamorphic(original: Original, plan: Plan) -> Iterator[Variant]:
     return metamorphic(original, plan.seed, named, len(named))
 
 
-_MAKERS: Mapping[str, Callable[[Original, Plan], Iterator[Variant]]] = {"metamorphic": _metamorphic}
+_MAKERS: Mapping[str, Callable[[Original, Plan], Iterator[Variant | Verdict]]] = MappingProxyType({
+    "unoptimised": _unoptimised, "static": _static, "metamorphic": _metamorphic, "batch": _batch, "opset": _opset,
+    "save": _save,
+})  # fmt: skip
 
-FAMILIES: Mapping[str, str] = {
+FAMILIES: Mapping[str, str] = MappingProxyType({
     "unoptimised": "optimised against unoptimised",
+    "static": "dynamic against static shapes",
     "metamorphic": "the model against rewrites of it that keep its meaning",
-}
+    "batch": "a batch against its parts",
+    "opset": "the model against itself converted to a newer opset",
+    "save": "the model against itself saved and loaded",
+})  # fmt: skip
 """What each family of relations compares."""
+
+_MEMBERS: Mapping[str, str] = MappingProxyType({
+    "static:specialised": "a dynamic model against the sizes of each data set declared",
+    "static:symbolic": "a static model against sizes of its inputs as symbols",
+    "save:external-data": "initializers in a file (ONNX Runtime, which reads it itself)",
+    "save:reload": "what the backend compiled, saved in its own form and loaded",
+})  # fmt: skip
 
 
 def relation_names() -> dict[str, str]:
     """Every relation that can be asked for, families first, with what it says."""
-    return {**FAMILIES, **{f"metamorphic:{name}": rewrite.summary for name, rewrite in REWRITES.items()}}
+    return {**FAMILIES, **_MEMBERS, **{f"metamorphic:{name}": rewrite.summary for name, rewrite in REWRITES.items()}}
 
 
-def _problem(original: Original, variant: Variant) -> str:
-    """Why a variant may not be used; empty where it may."""
+def _problem(original: Original, variant: Variant) -> tuple[str, bool]:
+    """Why a variant may not be used, empty where it may; and whether that is the fault of whoever made it."""
     try:
-        check(onnx.ModelProto.FromString(variant.model))
+        check(onnx.ModelProto.FromString(variant.content))
     except Exception as error:  # noqa: BLE001 - the checker's and the inference's exceptions have no common base
-        return f"ONNX's checker refuses the variant: {_line(error)}"
+        return f"ONNX's checker refuses the variant: {_line(error)}", True
     try:
         values = variant_values(variant)
     except Exception as error:  # noqa: BLE001 - what the reference cannot run is not judged
-        return f"the reference cannot run the variant: {_line(error)}"
+        return f"the reference cannot run the variant: {_line(error)}", False
     for view, known in zip(variant.views, values, strict=True):
         due = original.values(view.data_set)
         for position, value in zip(variant.outputs, known, strict=True):
             name = original.outputs[position]
             problem = consistent(due[name], value, view.rows)
             if problem:
-                return f"the reference parts on output {name!r}: {problem}"
-    return ""
+                return f"the reference parts on output {name!r}: {problem}", True
+    return "", False
 
 
 def variant_values(variant: Variant, target: str = "") -> list[list[Bounded]]:
     """What the reference says of a variant's outputs on each view. Raises what the reference cannot do."""
-    program = parse(onnx.ModelProto.FromString(variant.model))
+    program = parse(onnx.ModelProto.FromString(variant.content))
     result = []
     for view in variant.views:
         values = reference_values(program, view.inputs, target)

@@ -110,6 +110,8 @@ def _twin_options(target: Target) -> Iterator[tuple[str, str, str]]:
     knob = next((knob for knob in target.entry.knobs if knob.values), None)
     if knob is not None:
         yield "unoptimised", knob.option, knob.values[0]
+    if target.entry.option("reload") is not None:
+        yield "save:reload", "reload", "yes"
 
 
 def _with_option(target: Target, option: str, value: str) -> Target:
@@ -150,15 +152,15 @@ class _Run:
             written = {p.case: [(variant, self.write(p.case, variant)) for variant in p.variants] for p in prepared}
             pairs: dict[str, list[Pair]] = {case.id: [] for case in wanted}
             for target, originals in ran.items():
-                self.execute([c for o in originals for _, c in written[o.id]], [target], store)
+                fitting = [(o, v, c) for o in originals for v, c in written[o.id] if _concerns(v, target)]
+                self.execute([copy for _, _, copy in fitting], [target], store)
                 for relation, twin in twins(target, self.plan).items():
                     self.execute(originals, [twin], store)
                     for case in originals:
                         pairs[case.id].append(Pair(relation, target.canonical, case.id, twin.canonical))
-                for case in originals:
-                    pairs[case.id].extend(
+                for case, variant, copy in fitting:
+                    pairs[case.id].append(
                         Pair(variant.relation, target.canonical, copy.id, target.canonical, variant)
-                        for variant, copy in written[case.id]
                     )
         verdicts = self.judged(wanted, pairs)
         verdicts.extend(v for p in prepared for v in p.verdicts)
@@ -249,6 +251,10 @@ def _undone(_root: str, case: Case, pairs: Sequence[Pair]) -> list[Verdict]:
 
 def _outcome(store: Store, case: Case, target: Target) -> Outcome | None:
     return next((e.outcome for e in store.executions(case.id) if e.target == target.canonical), None)
+
+
+def _concerns(variant: Variant, target: Target) -> bool:
+    return not variant.backends or target.backend in variant.backends
 
 
 def _name(case: str, variant: Variant) -> str:

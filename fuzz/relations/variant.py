@@ -48,6 +48,9 @@ class Variant:
         exact: whether the same elements come out under any legal arithmetic.
         opaque: the reference knows only a coarse bound of it; the original's holds.
         files: external data, by name.
+        plain: the same model with its external data taken in, where it has some.
+        tool: what made the model, where a fault of the model is that tool's.
+        backends: those that it says something of; empty: all.
     """
 
     relation: str
@@ -58,6 +61,14 @@ class Variant:
     exact: bool = False
     opaque: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)
+    plain: bytes = b""
+    tool: str = ""
+    backends: frozenset[str] = frozenset()
+
+    @property
+    def content(self) -> bytes:
+        """The model as the checker and the reference read it."""
+        return self.plain or self.model
 
 
 class Original:
