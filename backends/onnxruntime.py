@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
@@ -50,27 +52,40 @@ class OnnxRuntime:
     ) -> _Session:
         """Make a session; ONNX Runtime does not tell reading from compiling, so all is the import stage."""
         del enter
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        settings.intra_op_num_threads = int(options.get("threads", "1"))
-        settings.inter_op_num_threads = 1
-        level = int(options.get("opt", "99"))
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
-        if folder is not None:
-            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-        disabled = options.get("disable", "")
-        device = options.get("device", "cpu")
-        with heard(WORDS):
-            session = onnxruntime.InferenceSession(
-                model,
-                settings,
-                providers=_PROVIDERS[device],
-                disabled_optimizers=disabled.split("+") if disabled else None,
-            )
-        # Where a provider cannot be loaded, ONNX Runtime goes on without it and only warns.
-        if missing := set(_PROVIDERS[device]) - set(session.get_providers()):
-            raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
-        return _Session(session)
+        if options.get("reload") != "yes":
+            return _Session(_session(model, folder, options))
+        with tempfile.TemporaryDirectory() as place:
+            saved = str(Path(place, "optimised.onnx"))
+            _session(model, folder, options, saved)
+            # What has been optimised is loaded as it is: a second pass over it would hide what the file lacks.
+            return _Session(_session(Path(saved).read_bytes(), place, {**options, "opt": "0"}))
+
+
+def _session(model: bytes, folder: str | None, options: Mapping[str, str], saved: str = "") -> Any:
+    """A session; with ``saved`` the optimised graph goes into that file."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    settings.intra_op_num_threads = int(options.get("threads", "1"))
+    settings.inter_op_num_threads = 1
+    level = int(options.get("opt", "99"))
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
+    if saved:
+        settings.optimized_model_filepath = saved
+    if folder is not None:
+        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    disabled = options.get("disable", "")
+    device = options.get("device", "cpu")
+    with heard(WORDS):
+        session = onnxruntime.InferenceSession(
+            model,
+            settings,
+            providers=_PROVIDERS[device],
+            disabled_optimizers=disabled.split("+") if disabled else None,
+        )
+    # Where a provider cannot be loaded, ONNX Runtime goes on without it and only warns.
+    if missing := set(_PROVIDERS[device]) - set(session.get_providers()):
+        raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
+    return session
 
 
 class _Session:

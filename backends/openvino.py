@@ -65,7 +65,10 @@ class OpenVino:
         if precision:
             settings["INFERENCE_PRECISION_HINT"] = precision
         with heard(WORDS):
-            compiled = core.compile_model(read, options.get("device", "cpu").upper(), settings)
+            device = options.get("device", "cpu").upper()
+            compiled = core.compile_model(read, device, settings)
+            if options.get("reload") == "yes":
+                compiled = core.import_model(compiled.export_model(), device, settings)
             return _Request(compiled)
 
 

@@ -73,6 +73,7 @@ class Entry:
         return next((option for option in self.options if option.name == name), None)
 
 
+_RELOAD = Option("reload", r"yes|no", "yes or no", "save what was compiled, load it and run that (no)")
 _THREADS = Option("threads", r"[1-9]\d{0,2}", "a number from 1 to 999", "threads to compute with (1)")
 # How each may compute on a CPU was measured (docs/notes/contracts.md); what GPU libraries do stands in their manuals.
 _ONNXRUNTIME = Numerics(excess_half_precision=True)
@@ -99,6 +100,7 @@ _ENTRIES = (
         options=(
             Option("opt", r"0|1|2|3|99", "0, 1, 2, 3 or 99", "graph optimisation level (99: all)"),
             Option("disable", _PASSES, "optimizer names joined by +", "optimizers to leave out"),
+            _RELOAD,
             _THREADS,
         ),
         devices=("cpu", "cuda"),
@@ -119,6 +121,7 @@ _ENTRIES = (
             Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
             Option("disable", _PASSES, "pass names joined by +", "passes to leave out"),
             Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
+            _RELOAD,
             _THREADS,
         ),
         numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
@@ -135,6 +138,7 @@ _ENTRIES = (
         options=(
             Option("mode", r"accuracy|performance", "accuracy or performance", "execution mode (accuracy)"),
             Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
+            _RELOAD,
             _THREADS,
         ),
         numerics=_OPENVINO,

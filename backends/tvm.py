@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,8 +64,18 @@ class Tvm:
         )
         with heard(WORDS), context:
             program = relax.build(module, target="llvm", exec_mode=options.get("exec_mode", "bytecode"))
+            if options.get("reload") == "yes":
+                program = _reloaded(program)
             machine = relax.VirtualMachine(program, tvm.cpu())
         return _Program(machine, len(module["main"].params), len(parsed.graph.output))
+
+
+def _reloaded(program: Any) -> Any:
+    """What was built, saved as a shared library and loaded. The library may go once it is loaded."""
+    with tempfile.TemporaryDirectory() as place:
+        library = str(Path(place, "model.so"))
+        program.export_library(library)
+        return tvm.runtime.load_module(library)
 
 
 class _Program:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abstract.fallback import RANDOM
 from backends.protocol import Outcome
 from fuzz.judge.compare import Comparison, worst
 from fuzz.judge.judge import judge
@@ -30,7 +31,8 @@ __all__ = ["Pair", "judge_pairs"]
 class Pair:
     """One relation on one target, executed.
 
-    ``variant`` is None where the same model ran on another target, which ``other_target`` names.
+    ``variant`` is None where the same model ran on another target, which ``other_target`` names. ``same_program`` says
+    that the two differ in how the program came to be there, and in nothing that it does.
     """
 
     relation: str
@@ -38,6 +40,7 @@ class Pair:
     variant_case: str
     other_target: str
     variant: Variant | None = None
+    same_program: bool = False
 
 
 def judge_pairs(root: str, case: Case, pairs: Sequence[Pair]) -> list[Verdict]:
@@ -81,6 +84,7 @@ def _compared(original: Original, pair: Pair, one: Execution, other: Execution) 
     views = original.whole() if variant is None else variant.views
     outputs = original.same_outputs() if variant is None else variant.outputs
     known = None if variant is None or variant.opaque else variant_values(variant, pair.target)
+    alike = pair.same_program and not RANDOM & {node.op_type for node in original.base.model.graph.node}
     found: list[tuple[Comparison, int, str, str]] = []
     for number, view in enumerate(views):
         due, again = original.values(view.data_set, pair.target), original.values(view.data_set, pair.other_target)
@@ -91,7 +95,7 @@ def _compared(original: Original, pair: Pair, one: Execution, other: Execution) 
             name = original.outputs[own]
             mine, expected = value_rows(one.outputs[view.data_set][own], view), bounded_rows(due[name], view)
             also = bounded_rows(again[name], view) if known is None else known[number][position]
-            result = agreement(mine, theirs, expected, also)
+            result = agreement(mine, theirs, expected, also, same_program=alike)
             what = sides(mine, theirs, expected, also) if result.word in (Word.WRONG, Word.SUSPECT) else ""
             found.append((result, view.data_set, name, what))
     chosen = worst([result for result, *_ in found])

@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 __all__ = ["agreement", "bounded_rows", "sides", "value_rows"]
 
 
-def agreement(one: Value, other: Value, due: Bounded, also_due: Bounded) -> Comparison:
+def agreement(one: Value, other: Value, due: Bounded, also_due: Bounded, *, same_program: bool = False) -> Comparison:
     """Whether two results agree: element by element, they may differ by both bounds together.
 
     ``one`` is the original's, for which the reference says ``due``; ``other`` and ``also_due`` are the variant's. The
-    comparison has ``one`` for what is expected.
+    comparison has ``one`` for what is expected. Where no bound is known nothing is compared, unless both sides are the
+    ``same_program``: then even what the specification leaves open must come out alike.
     """
     plain = _plain(one)
     if not isinstance(plain.value, np.ndarray) or not isinstance(due.value, np.ndarray):
         return compare(other, plain)
+    if same_program and not (due.shaped and also_due.shaped):
+        return compare(other, plain)
     if plain.value.shape != due.value.shape or not (due.shaped and also_due.shaped):
         # The original itself has another shape than the reference says: there are no bounds for these elements.
         return compare(other, Bounded(plain.value, np.inf, plain.dtype, shaped=due.shaped and also_due.shaped))
-    return compare(other, Bounded(plain.value, _allowed(due, also_due), plain.dtype))
+    allowed = _allowed(due, also_due)
+    return compare(other, Bounded(plain.value, np.where(np.isinf(allowed), 0.0, allowed) if same_program else allowed,
+                                  plain.dtype))  # fmt: skip
 
 
 def _allowed(due: Bounded, also_due: Bounded) -> Any:

@@ -157,10 +157,15 @@ class _Run:
                 for relation, twin in twins(target, self.plan).items():
                     self.execute(originals, [twin], store)
                     for case in originals:
-                        pairs[case.id].append(Pair(relation, target.canonical, case.id, twin.canonical))
+                        pairs[case.id].append(
+                            Pair(relation, target.canonical, case.id, twin.canonical, None, _is_saved(relation))
+                        )
                 for case, variant, copy in fitting:
                     pairs[case.id].append(
-                        Pair(variant.relation, target.canonical, copy.id, target.canonical, variant)
+                        Pair(
+                            variant.relation, target.canonical, copy.id, target.canonical, variant,
+                            _is_saved(variant.relation),
+                        )
                     )
         verdicts = self.judged(wanted, pairs)
         verdicts.extend(v for p in prepared for v in p.verdicts)
@@ -251,6 +256,11 @@ def _undone(_root: str, case: Case, pairs: Sequence[Pair]) -> list[Verdict]:
 
 def _outcome(store: Store, case: Case, target: Target) -> Outcome | None:
     return next((e.outcome for e in store.executions(case.id) if e.target == target.canonical), None)
+
+
+def _is_saved(relation: str) -> bool:
+    """Whether a relation is between a program and the same program in another place."""
+    return relation.startswith("save:")
 
 
 def _concerns(variant: Variant, target: Target) -> bool:

@@ -8,7 +8,7 @@ import onnx
 from onnx.external_data_helper import set_external_data
 
 from backends.tensor import from_numpy
-from fuzz.relations.site import drawer
+from fuzz.relations.site import Site, drawer
 from fuzz.relations.variant import Variant
 
 if TYPE_CHECKING:
@@ -24,14 +24,18 @@ _PAGE = 4096
 
 
 def with_external_data(original: Original, seed: int) -> Variant | None:
-    """Every initializer with elements lies in a file; None where there is none."""
+    """Every initializer that carries data lies in a file; None where there is none.
+
+    What decides shapes (axes, target shapes) stays in the model: shape inference does not look into files.
+    """
     model = onnx.ModelProto()
     model.CopyFrom(original.base.model)
     align = (1, _PAGE)[drawer(seed, original.case, "external-data")(2)]
+    wanted = Site(original.base, drawer()).data_constants()
     data = bytearray()
     count = 0
     for tensor in model.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.STRING or 0 in tensor.dims:
+        if tensor.name not in wanted or tensor.data_type == onnx.TensorProto.STRING or 0 in tensor.dims:
             continue
         content = from_numpy(onnx.numpy_helper.to_array(tensor)).data
         data.extend(bytes(-len(data) % align))

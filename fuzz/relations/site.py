@@ -284,6 +284,14 @@ class Site:
             return position == 0 and node.op_type not in ("If", "Loop", "Scan")
         return signature(node.op_type, self.opset).formal(position).name not in row.parameters
 
+    def data_constants(self) -> list[str]:
+        """The initializers that are read as data alone, and are no output."""
+        data = {edge.value for edge in self.edges() if edge.position >= 0}
+        read = [(node, i, name) for node in self.nodes for i, name in enumerate(node.input) if name]
+        params = {name for node, i, name in read if not self._is_data(node, i)}
+        outputs = {o.name for o in self.model.graph.output}
+        return [name for name in self.base.initializers if name in data - params - outputs]
+
     def find(self, *operators: str, accept: Callable[[onnx.NodeProto], bool] = lambda _: True) -> Any:
         """A node of one of these operators of the default domain, None where there is none."""
         fitting = [n for n in self.nodes if not n.domain and (not operators or n.op_type in operators) and accept(n)]

@@ -167,11 +167,7 @@ def _output_twice(site: Site) -> bool:
 
 def _constant_lifted(site: Site) -> bool:
     """Initializers that carry data become inputs; what decides shapes stays constant."""
-    data = {edge.value for edge in site.edges() if edge.position >= 0}
-    params = {n for node in site.nodes for n in node.input} - data
-    outputs = {o.name for o in site.model.graph.output}
-    names = [n for n in site.base.initializers if n in data and n not in params | outputs and n in site.base.types]
-    name = site.pick(names)
+    name = site.pick(site.data_constants())
     if name is None:
         return False
     site.lifted[name] = from_numpy(onnx.numpy_helper.to_array(site.base.initializers[name]))
