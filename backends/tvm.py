@@ -13,6 +13,7 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 from tvm.runtime import ShapeTuple as Shape
+from tvm.support import cc
 
 from backends.external import read_model
 from backends.layout import Layout, arranged
@@ -72,6 +73,8 @@ class Tvm:
 
 def _reloaded(program: Any) -> Any:
     """What was built, saved as a shared library and loaded. The library may go once it is loaded."""
+    if cc.get_cc() is None:
+        raise Unsupported("a program is saved by a C++ compiler, and there is none on the path")
     with tempfile.TemporaryDirectory() as place:
         library = str(Path(place, "model.so"))
         program.export_library(library)

@@ -17,11 +17,14 @@ TARGETS = (
     "onnxruntime",
     "onnxruntime:opt=0",
     "onnxruntime:disable=ConstantFolding+MatMulAddFusion",
+    "onnxruntime:reload=yes",
     "tvm",
     "tvm:opt=0",
     "tvm:disable=FuseOps,exec_mode=compiled",
+    "tvm:reload=yes",
     "openvino",
     "openvino:mode=performance",
+    "openvino:reload=yes",
     "reference",
 )
 
