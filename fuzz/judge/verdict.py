@@ -47,9 +47,8 @@ class Verdict:
 
     ``bound_ratio`` is |actual - expected| / bound (None where there is no such number: an exact value that differs, a
     NaN, a wrong shape). ``expected``, ``actual`` and ``bound`` belong to element ``index`` of output ``output`` in data
-    set ``data_set``; ``node`` is where the two sides first part, where that is known. ``undecidable`` is the share of
-    elements of which nothing can be said. ``oracle`` is who says so: the reference, or one of those that run a case in
-    more than one way (``session``, ``batch``, ``performance``, ...).
+    set ``data_set``; ``node`` is where the two sides first part, where that is known. ``oracle`` is who says so: the
+    reference, or one of those that run a case in more than one way (``session``, ``batch``, ``performance``, ...).
     """
 
     case: str
