@@ -70,7 +70,7 @@ def test_the_same_target_counts_once():
         ("onnxruntime:opt=7", "opt is 0, 1, 2, 3 or 99"),
         ("onnxruntime:disable=A,B", "'B' in"),
         ("onnxruntime:threads=0", "a number from 1 to 999"),
-        ("openvino:fast=1", "has no option 'fast': it has mode, precision, threads, fault, python, env.NAME"),
+        ("openvino:fast=1", "has no option 'fast': it has mode, precision, reload, threads, fault, python, env.NAME"),
         ("onnxruntime==1.2.3", "1.2.3 is asked for but .* is installed: other versions are not supported yet"),
         ("tvm@cuda", "tvm runs on cpu, not on 'cuda'"),
         ("onnxruntime@cuda", "needs another distribution: pip install onnxruntime-gpu"),
