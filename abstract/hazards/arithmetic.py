@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abstract.hazards.hazard import NONE, Hazard, Says, Treatment, each
+from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,18 @@ def nan_result(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
         return NONE
     unclear = np.isnan(y[0])
     return (unclear,) * len(y) if unclear.any() else NONE
+
+
+def _nan_anywhere(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Elements of which an operand is NaN, though it may be compared away, or the result (by a NaN bound, say)."""
+    arrays = [x for x in (*run.inputs, y[0]) if x is not None and x.dtype.kind == "f"]
+    found = [np.isnan(x) for x in arrays if np.isnan(x).any()]
+    if not found:
+        return NONE
+    try:
+        return (reduce(np.logical_or, found),)
+    except ValueError:  # below version 7 a slope belongs to a channel, which numpy does not broadcast to
+        return ALL
 
 
 # -- integer division ----------------------------------------------------------------------------------------
@@ -187,13 +200,13 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.DEFINED, "text", Treatment.COMPARE, since=28, words="number of bits"),
     Hazard(
         "nan-in-extremum", ("Max", "Min"), "NaN among the operands: passed on or passed over",
-        Says.SILENT, "text", Treatment.AVOID, nan_result, since=6, words=r"(?-i:\bNaN\b)"),
+        Says.SILENT, "text", Treatment.AVOID, _nan_anywhere, since=6, words=r"(?-i:\bNaN\b)"),
     Hazard(
         "nan-in-clamp", _BENT, "NaN in a function that is defined by comparisons: NaN, 0 or a bound come out",
-        Says.SILENT, "text", Treatment.AVOID, nan_result, since=1, words=r"(?-i:\bNaN\b)"),
+        Says.SILENT, "text", Treatment.AVOID, _nan_anywhere, since=1, words=r"(?-i:\bNaN\b)"),
     Hazard(
         "nan-in-sign", ("Sign",), "NaN, which is neither above, nor below, nor equal to 0",
-        Says.SILENT, "text", Treatment.AVOID, nan_result, since=9, words=r"(?-i:\bNaN\b)"),
+        Says.SILENT, "text", Treatment.AVOID, _nan_anywhere, since=9, words=r"(?-i:\bNaN\b)"),
     Hazard(
         "clip-crossed", ("Clip",), "a lower bound above the upper one",
         Says.SILENT, "text; defined from version 13 on", Treatment.AVOID, _crossed, since=6, until=13,

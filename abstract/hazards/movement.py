@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
+from abstract.operators.creation import uncertain_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,13 +157,9 @@ def _uncertain_count(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     start, limit, delta = (_number(run, name) for name in ("start", "limit", "delta"))
     if not kind.is_float or delta == 0:
         return NONE
-    steps = (limit - start) / delta
     if start.is_integer() and delta.is_integer() and limit.is_integer() and abs(start) + abs(limit) < 2**kind.precision:
         return NONE
-    if (start / delta).is_integer() and (limit / delta).is_integer():
-        return NONE
-    lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
-    return ALL if abs(steps - round(steps)) <= lost else NONE
+    return ALL if uncertain_count(start, limit, delta, kind) else NONE
 
 
 def _negative_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:

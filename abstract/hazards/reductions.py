@@ -196,7 +196,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.IMPLEMENTATION, "text and function body", Treatment.AVOID, _no_spread, since=9, words=r"E\(X-EX\)\^2"),
     Hazard(
         "early-training", ("BatchNormalization",), "several outputs below version 14: training, on which variance",
-        Says.SILENT, "text", Treatment.PROPERTIES, _training, since=7, until=14, words="population"),
+        Says.SILENT, "text", Treatment.PROPERTIES, _training, since=7, until=14, words="population", stops=True),
     Hazard(
         "training-statistics", ("BatchNormalization",), "training from version 14 on: the population's variance",
         Says.DEFINED, "text", Treatment.COMPARE, since=14, words="population"),

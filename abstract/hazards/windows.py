@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abstract.hazards.arithmetic import nan_result
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
 from abstract.operators.window import SAME, Window, patches, per_axis, window
 
@@ -68,6 +67,18 @@ def _overhang(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
         return NONE
     reach = [(np.arange(n) == n - 1) & (o > 0) for n, o in zip(w.out, w.over, strict=True)]
     return (reduce(np.logical_or.outer, reach),)
+
+
+def _nan_window(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Windows with a NaN in them."""
+    x = run[0]
+    if x.dtype.kind != "f" or not np.isnan(x).any():
+        return NONE
+    if "kernel_shape" not in run.params:
+        return (np.asarray(np.isnan(x).any(axis=tuple(range(2, x.ndim)), keepdims=True)),)
+    w = _geometry(run)
+    taps = patches(np.isnan(x).astype(np.float64), w)
+    return (np.asarray(taps.any(axis=tuple(range(-len(w.kernel), 0)))),) * len(y)
 
 
 def _index_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -214,7 +225,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "count_include_pad", Treatment.AVOID, _overhang, since=10, words="divisor|beyond"),
     Hazard(
         "max-pool-nan", ("GlobalMaxPool", "MaxPool"), "NaN in a window: passed on or passed over",
-        Says.SILENT, "text", Treatment.AVOID, nan_result, words=r"(?-i:\bNaN\b)"),
+        Says.SILENT, "text", Treatment.AVOID, _nan_window, words=r"(?-i:\bNaN\b)"),
     Hazard(
         "max-pool-index-tie", ("MaxPool",), "a window has its greatest element twice, and its place is asked for",
         Says.SILENT, "Indices", Treatment.AVOID, _index_tie, since=8, words="tie|first occurrence"),

@@ -186,10 +186,12 @@ def _power(a: Array, b: Array, run: Run) -> Array:
     if a.dtype.kind == "f":
         result: Array = np.power(a, b if b.dtype == a.dtype else b.astype(a.dtype))
         return result
-    if b.dtype.kind == "f" or bool(np.any(b < 0)):
+    if b.dtype.kind == "f":
         return np.trunc(np.power(a.astype(np.float64), b)).astype(a.dtype)
-    whole: Array = np.power(a, b.astype(a.dtype, copy=False))
-    return whole
+    whole: Array = np.power(a, np.maximum(b, 0).astype(a.dtype, copy=False))
+    if not np.any(b < 0):
+        return whole
+    return np.where(b < 0, np.trunc(np.power(a.astype(np.float64), b)).astype(a.dtype), whole)
 
 
 def _whole_power_error(run: Run) -> Bound:
@@ -199,7 +201,7 @@ def _whole_power_error(run: Run) -> Bound:
     """
     x, p = run[0], run[1]
     if p.dtype.kind != "f":
-        return 0.0 if bool(np.all(p >= 0)) else np.inf
+        return 0.0 if bool(np.all(p >= 0)) else np.where(p < 0, np.inf, np.zeros(x.shape))
     power = np.power(x.astype(np.float64), p.astype(np.float64))
     reach = np.abs(power) * 2.0**-20
     middle = np.trunc(power)

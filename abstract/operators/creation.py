@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from abstract.schema import Signature
     from abstract.types import Shape
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "uncertain_count"]
 
 _NUMERIC = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL)
 
@@ -168,10 +168,19 @@ def range_values(run: Run) -> tuple[Array, ...]:
     return (start + at.astype(carrier) * carrier.type(delta),)
 
 
+def uncertain_count(start: float, limit: float, delta: float, kind: DType) -> bool:
+    """Whether the number of steps is whole but for roundings to a type; not if start and limit are multiples of one."""
+    steps = (limit - start) / delta
+    whole = (start / delta).is_integer() and (limit / delta).is_integer()
+    lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
+    return not whole and abs(steps - round(steps)) <= lost
+
+
 def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """None for whole numbers that the type holds; else one rounding an element if the step is accumulated.
 
-    Where the number of steps is whole but for roundings, their count hangs on those.
+    Where the number of steps hangs on a rounding nothing is known. The table of hazards says so of the declared type;
+    the type here is that in which a target holds it, which may be narrower.
     """
     del e
     kind = run.output_dtypes[0]
@@ -181,10 +190,7 @@ def range_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     if largest <= 2.0**kind.precision and all(float(run.params[n]).is_integer() for n in ("start", "delta")):
         return (0.0,)
     start, limit, delta = (float(run.params[n]) for n in ("start", "limit", "delta"))
-    steps = (limit - start) / delta
-    whole = (start / delta).is_integer() and (limit / delta).is_integer()
-    lost = (abs(start) + abs(limit) + 2 * abs(limit - start)) * kind.unit / abs(delta)
-    if not whole and abs(steps - round(steps)) <= lost:
+    if uncertain_count(start, limit, delta, kind):
         return (SHAPELESS,)
     return (largest * rounding_unit(run, kind) * (y[0].size + 1),)
 

@@ -195,9 +195,10 @@ def _reciprocal_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> t
 
 def _threshold_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The input or 0, and either where x lies within its error of the threshold."""
-    x = run[0]
+    del y
     if is_exact(e[0]):
-        return (tainted(y[0], np.isnan(x)),)  # no text says what becomes of NaN (hazard H2.12)
+        return (0.0,)
+    x = run[0]
     either = np.abs(x - run.params["alpha"]) <= e[0]
     return (np.where(either, np.abs(x) + e[0], np.where(x > run.params["alpha"], e[0], 0.0)),)
 

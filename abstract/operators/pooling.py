@@ -165,13 +165,8 @@ def average_pool(run: Run) -> tuple[Array, ...]:
 
 
 def average_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """The mean of the errors, and that of the magnitudes times the factor of a sum.
-
-    Where ``ceil_mode`` meets ``count_include_pad`` no text says what a window that overhangs divides by (H5.4).
-    """
+    """The mean of the errors, and that of the magnitudes times the factor of a sum."""
     del y
-    if run.params.get("ceil_mode", 0) and run.params.get("count_include_pad", 0):
-        return (np.inf,)
     size, count, dtype = np.abs(run[0]), prod(run.params["kernel_shape"]), run.dtypes[0]
     bound = _mean(run, size * summation(run, count, dtype) + e[0])
     return (within_range(bound, _mean(run, size + e[0]) * count, accumulator(run, dtype)),)

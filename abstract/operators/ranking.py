@@ -41,19 +41,6 @@ def decided(default: int) -> Callable[[Run], bool]:
     return rule
 
 
-def _unclear(x: Array, axis: int) -> Array | None:
-    """Lines with a NaN or two zeros: backends order +0 and -0, and NaN, as they like (H3.9, H3.11); else None."""
-    if x.dtype.kind != "f" or (np.count_nonzero(x) > x.size - 2 and not np.isnan(x).any()):
-        return None
-    zeros: Array = np.count_nonzero(x == 0, axis=axis, keepdims=True)
-    return _nan(x, axis) | (zeros > 1)
-
-
-def _nan(x: Array, axis: int) -> Array:
-    result: Array = np.logical_or.reduce(np.isnan(x), axis=axis, keepdims=True)
-    return result
-
-
 # -- TopK --------------------------------------------------------------------------------------------------
 
 
@@ -108,14 +95,8 @@ def top_k_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     """The k-th of both ends of all intervals; an index is sure where no other interval meets its element's."""
     x, k = run[0], y[0].shape[run.params.get("axis", -1)]
     axis = run.params.get("axis", -1) % x.ndim
-    if not run.params.get("sorted", 1) and k > 1:
-        return (np.inf, np.inf)
     if is_exact(e[0]):
-        unclear = _unclear(x, axis)
-        if unclear is None:
-            return (0.0, 0.0)
-        nan = _nan(x, axis)
-        return (tainted(y[0], nan), tainted(y[1], unclear & ((y[0] == 0) | nan)))
+        return (0.0, 0.0)
     order, _ = _order(run)
     wide = np.result_type(x, np.float64)
     low, high = (_read(x + d, order, axis).astype(wide) for d in (-np.asarray(e[0]), np.asarray(e[0])))
@@ -170,19 +151,15 @@ def arg_error(sign: int) -> Callable[..., tuple[Bound, ...]]:
     """Sure where the extremum's interval lies clear of every other (``sign`` -1 for the minimum)."""
 
     def rule(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        if is_exact(e[0]):
+            return (0.0,)
         x, axis = run[0], run.params.get("axis", 0) % run[0].ndim
         at = y[0] if run.params.get("keepdims", 1) else np.expand_dims(y[0], axis)
-        if is_exact(e[0]):
-            unclear = _unclear(x, axis)
-            if unclear is None:
-                return (0.0,)
-            touched = unclear & ((np.take_along_axis(x, at, axis) == 0) | _nan(x, axis))
-        else:
-            signed = sign * x.astype(np.result_type(x, np.float64))
-            high, low = signed + e[0], signed - e[0]
-            floor = np.take_along_axis(low, at, axis)
-            np.put_along_axis(high, at, -np.inf, axis)
-            touched = ~(high.max(axis=axis, keepdims=True) < floor)
+        signed = sign * x.astype(np.result_type(x, np.float64))
+        high, low = signed + e[0], signed - e[0]
+        floor = np.take_along_axis(low, at, axis)
+        np.put_along_axis(high, at, -np.inf, axis)
+        touched = ~(high.max(axis=axis, keepdims=True) < floor)
         return (tainted(y[0], touched if run.params.get("keepdims", 1) else touched.squeeze(axis)),)
 
     return rule

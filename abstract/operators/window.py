@@ -64,10 +64,12 @@ def window(params: Params, spatial: Sequence[int], kernel: Sequence[int]) -> Win
         first, last = pads[i], pads[rank + i]
         if mode in SAME:
             first, last = _same(size, extent, s, upper=mode == b"SAME_UPPER")
-        count = (size + first + last - extent) // s + 1
-        # One window more where some is left over, unless it starts in the padding at the end (H5.1).
-        if rounds_up and (count - 1) * s + extent < size + first + last and count * s < size + first:
-            count += 1
+        room = size + first + last - extent
+        count = room // s + 1
+        if rounds_up:
+            # A last window that starts in the padding at the end is ignored, even if it comes out even (H5.1).
+            count = -(-room // s) + 1
+            count -= (count - 1) * s >= size + first
         begin.append(first)
         end.append(last)
         out.append(count)

@@ -2,7 +2,7 @@
 
 A cause is the id of a hazard, or one of
 
-- ``straddled``: an interval contains a place where the operator jumps (a comparison, a rounding, an index);
+- ``straddled``: an interval contains a place where the operator jumps (a comparison, a rounding, an index, a pole);
 - ``overflow``: an interval reaches beyond the range of its type, or of a type that the target holds it in;
 - ``unknown``: the operator has no rules, and moving its inputs inside of their intervals showed nothing.
 

@@ -52,6 +52,12 @@ class TestTypes:
         assert WIDE.accumulator(dtype(kind)) is WIDE.step(dtype(kind)) is dtype(kind)
 
 
+    def test_the_number_of_steps_hangs_on_the_type_in_which_they_are_counted(self, bound):
+        steps = 0.0, 1.0, 1 / 3 - 1e-9  # four in double, three in float
+        assert np.isfinite(bound("Range", "double", *steps, constants="abc")).all()
+        assert np.isinf(bound("Range", "double", *steps, constants="abc", contract=Contract(narrow_double=True))).all()
+
+
 class TestSums:
     ROW = np.linspace(0.5, 1.0, 256)
 

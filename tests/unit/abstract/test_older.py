@@ -42,6 +42,15 @@ def test_rows_read_older_nodes(node, opset, expected):
     assert np.max(y.bound) < 1e-4
 
 
+@pytest.mark.parametrize("opset", [9, 12, 13, 14])
+def test_a_batch_normalization_with_one_output_infers(opset):
+    text = f"""<ir_version: 7, opset_import: ["" : {opset}]> g (float[1,2,3] x) => (float[1,2,3] y)
+    <float[2] one = {{1, 1}}, float[2] mean = {{1, 4}}, float[2] variance = {{4, 4}}>
+    {{ y = BatchNormalization<epsilon = 0.0>(x, one, one, mean, variance) }}"""
+    y = interpret(parse(parser.parse_model(text)), {"x": X})["y"]
+    np.testing.assert_allclose(y.value, [[[0.5, 1, 1.5], [0.5, 1, 1.5]]], rtol=1e-12)
+
+
 @pytest.mark.parametrize(("node", "opset"), [("Softmax(x)", 12), ("Clip<min = 1.0, max = 3.0>(x)", 10)])
 def test_what_meant_something_else_is_left_to_onnx(node, opset):
     program, y = run(node, opset, "[1,2,3]")

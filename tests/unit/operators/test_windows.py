@@ -99,6 +99,7 @@ def test_a_bias_may_start_the_accumulation(laboratory):
         ({"strides": (2,), "ceil_mode": 1}, 6, 3, 1),
         ({"strides": (2,), "ceil_mode": 1}, 5, 2, 0),
         ({"strides": (3,), "ceil_mode": 1, "pads": (1, 2)}, 4, 2, 0),  # the third would start in the padding
+        ({"strides": (2,), "ceil_mode": 1, "pads": (0, 3)}, 2, 1, 0),  # so would the second, though it comes out even
         ({"strides": (3,), "ceil_mode": 0, "pads": (1, 1)}, 6, 2, 0),
         ({"auto_pad": b"SAME_UPPER", "strides": (2,)}, 5, 3, 0),
         ({"auto_pad": b"VALID", "strides": (2,), "ceil_mode": 1}, 6, 2, 0),
