@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import fuzz
-from figure import machine
+from figure import commit, machine, write_json
 
 from fuzz.case import find_cases
 from fuzz.execute.target import parse_targets
@@ -104,7 +103,7 @@ def main() -> int:
             continue
         if (options.step == "judge" and not options.new) or not done.exists():
             result = chunk(series, root, seed, opset, execute=options.step == "run")
-            _write(done, result)
+            write_json(done, result)
         print(f"{root.name}: {number + 1} of {len(chunks)}", file=sys.stderr, flush=True)
     return 0
 
@@ -148,7 +147,7 @@ def explain(root: Path) -> None:
     with Explainer(targets, Limits(60.0, 4 << 30)) as explainer:
         rows = [_row(v, explainer.explain(cases[v.case], v)) for v in verdicts if Word(v.verdict) in EXPLAINED]
     kept = [row for row in part["wrong"] if (row["seed"], row["target"]) not in again]
-    _write(root / "chunk.json", {**part, "wrong": sorted([*kept, *rows], key=lambda r: (r["seed"], r["target"]))})
+    write_json(root / "chunk.json", {**part, "wrong": sorted([*kept, *rows], key=lambda r: (r["seed"], r["target"]))})
 
 
 def _executed(series: Series, root: Path) -> bool:
@@ -204,14 +203,6 @@ def _read(root: Path) -> dict[str, Any]:
     return result
 
 
-def _write(path: Path, result: Mapping[str, Any]) -> None:
-    """All or nothing, so that a chunk that was interrupted is done again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
-
-
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
@@ -231,14 +222,14 @@ def report(chunks: Sequence[Mapping[str, Any]], docs: Path) -> int:
         others.update({(target, word, gist): count for target, word, gist, count in part["others"]})
     result = {
         "made": max((part["made"] for part in chunks), default=""),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "cases": sum(part["cases"] for part in chunks),
         "counts": {target: {word: n for word, n in words.items() if n} for target, words in counts.items()},
         "wrong": lines,
         "others": [[*key, count] for key, count in others.most_common()],
     }
-    _write(docs / "oracle.json", result)
+    write_json(docs / "oracle.json", result)
     (docs / "oracle.md").write_text(_page(result), encoding="utf-8")
     open_lines = [line for line in lines if line["whose"] in {"", "ours"}]
     print(f"{len(lines)} distinct, {len(open_lines)} unexplained or ours")
@@ -256,11 +247,6 @@ def _line(
     first = rows[0]
     example = {name: first[name] for name in ("seed", "node", "expected", "actual", "bound", "message")}
     return {**fields, "cases": len(rows), **example, "whose": entry.get("whose", ""), "why": entry.get("why", "")}
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=DOCS)
-    return done.stdout.strip()
 
 
 _HEAD = """# Campaign: does the judge cry wolf?

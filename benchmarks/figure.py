@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,9 +15,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Clock", "Figure", "Scale", "clock", "cpu_medians", "machine", "print_table"]
+__all__ = ["Clock", "Figure", "Scale", "clock", "commit", "cpu_medians", "machine", "print_table", "write_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,21 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 2), **versions,
     }  # fmt: skip
+
+
+def commit() -> str:
+    """What was measured, as git names it; empty where this is no checkout."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False,
+                          cwd=Path(__file__).parent)  # fmt: skip
+    return done.stdout.strip()
+
+
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    """All or nothing, so that what was interrupted is done again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
 
 
 def print_table(figures: Sequence[Figure]) -> None:

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from fuzz.selftest.examine import Examined
     from fuzz.selftest.subject import Subject
 
-__all__ = ["MEMORY", "Hunt", "Trail"]
+__all__ = ["COMPARED", "MEMORY", "Hunt", "Trail"]
 
 MEMORY = 1536 << 20
 """Bytes of resident memory that a worker may have: a leak is to be seen soon."""
+
+COMPARED = frozenset({Word.WRONG.value, Word.NONDETERMINISTIC.value})
+"""Right verdicts of faults that other numbers show: those are worth a longer search by ``allclose``."""
 
 _FIRST_CHUNK, _LAST_CHUNK = 8, 128
 _SPENT = FINDINGS | {Word.UNSUPPORTED, Word.ERROR}
@@ -94,8 +97,8 @@ class Hunt:
         return [t for t in self.trails.values() if not self._ended(t)]
 
     def _ended(self, trail: Trail) -> bool:
-        """Found by both; numbers alone are worth a longer search by ``allclose``."""
-        compared = trail.close is not None or trail.right != Word.WRONG.value
+        """Out of time, or found by both where both can find it."""
+        compared = trail.close is not None or trail.right not in COMPARED
         return trail.seconds >= self.seconds or (trail.found is not None and compared)
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Iterator[Trail]:
