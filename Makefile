@@ -2,6 +2,8 @@
 # make test    all that the project checks: linters, types, the direction of imports, tests with coverage
 # make bench   the figures of docs/benchmarks.md
 # make campaign-oracle   50,000 cases on real compilers, every distinct wrong answer (hours; goes on where it was)
+# make campaign-null     legal recomputations of every operator on every type: nothing is wrong (two minutes)
+# make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make lint    the first half of `make test`
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -14,7 +16,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench campaign-oracle clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-faults clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -35,6 +37,13 @@ bench: .venv/installed-test
 campaign-oracle: .venv/installed-test
 	$(BIN)/python benchmarks/campaign.py run
 	$(BIN)/python benchmarks/campaign.py report
+
+campaign-null: .venv/installed-test
+	$(BIN)/python benchmarks/campaign_null.py
+
+campaign-faults: .venv/installed-test
+	$(BIN)/python benchmarks/campaign_faults.py run
+	$(BIN)/python benchmarks/campaign_faults.py report
 
 clean:
 	rm -rf .venv build

@@ -94,16 +94,16 @@ def main() -> int:
 
 def search(stage: Stage, part: int, names: Sequence[str], target: str, place: Path) -> None:
     """One stage of one part, as far as it is not done."""
-    state = place / f"{stage.name}-{part}.json"
+    state, before = (place / f"{name}-{part}.json" for name in (stage.name, stage.after))
     if stage.after:
-        before = place / f"{stage.after}-{part}.json"
         missed = {trail["fault"] for trail in _read(before) if stage.wanted(trail)}
         names = [name for name in names if name in missed]
-        if not state.exists():
-            shutil.copyfile(before, state)
-    if names:
-        asked = [word for name in names for word in ("--fault", name)]
-        fuzz("selftest", "--faults", "--backend", target, "--time", stage.seconds, "--state", state, *asked)
+    if not names:
+        return
+    if stage.after and not state.exists():
+        shutil.copyfile(before, state)
+    asked = [word for name in names for word in ("--fault", name)]
+    fuzz("selftest", "--faults", "--backend", target, "--time", str(stage.seconds), "--state", state, *asked)
 
 
 def trails(place: Path) -> Iterator[Trail]:
@@ -155,7 +155,7 @@ _HEAD = """# Campaign: are planted faults found?
 
 | found within | right verdict | at least | allclose(1e-2, 1e-3) |
 |---|---:|---:|---:|
-{shares}
+{lines}
 
 Seconds are CPU time of generator, target and judge over all cases up to the finding, as if the fault had been searched
 for alone; [how](../notes/selftest.md). *Shown in* counts the cases seen that the fault changes anything in. allclose
@@ -169,13 +169,13 @@ error as well; where it has found nothing the seconds say how long it has looked
 
 
 def _page(result: Mapping[str, Any]) -> str:
-    shares = (
+    lines = (
         f"| {int(seconds):,} s of CPU time | {row['found']} % | {LIMITS[int(seconds)]} % | {row['close']} % |"
         for seconds, row in result["shares"].items()
     )
     slowest = sorted(result["faults"], key=lambda t: t["found"]["seconds"] if t["found"] else float("inf"))
     return _HEAD.format(
-        **{**result["machine"], **result}, count=len(result["faults"]), shares="\n".join(shares),
+        **{**result["machine"], **result}, count=len(result["faults"]), lines="\n".join(lines),
         rows="\n".join(map(_row, slowest)),
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ def command(
     allow. Every value that a node computes is judged as if it were an output. Exit code 1 if any is called wrong.
 
     --null --json prints {cases, judged, ok, suspect, wrong, undecidable}, and with --per-pair {pairs: [{operator, type,
-    cases, ok, suspect, wrong, undecidable}]}.
+    cases, ok, suspect, wrong, undecidable, reason}]}; the reason says why fewer than N were judged.
 
     A planted fault is one thing that a backend does wrongly, such as TARGET:fault=lost-bias. Cases of the default
     distribution go through generator, worker and judge until the right kind of verdict comes or the time is up. Time
@@ -180,13 +180,13 @@ def _strata(count: int, jobs: int, verbose: bool, as_json: bool) -> int:
         tally, found = stratified_run(wanted, count, jobs=jobs, progress=progress)
     counts = tally.to_json()
     if as_json:
-        print_json({**counts, "pairs": [stratum.to_json() for stratum in found]})
+        print_json({**counts, "pairs": [stratum.to_json(count) for stratum in found]})
         return 1 if counts["wrong"] else 0
     _print_tally(tally, verbose)
     short = [stratum for stratum in found if stratum.judged < count]
     click.echo(f"{len(found)} pairs of operator and type, {len(found) - len(short)} with at least {count} judged")
     for stratum in short:
-        click.echo(f"    {stratum.operator} {stratum.dtype}: {stratum.judged} judged in {stratum.tally.cases} cases")
+        click.echo(f"    {stratum.operator} {stratum.dtype}: {stratum.judged} judged: {stratum.reason(count)}")
     return 1 if counts["wrong"] else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fuzz.generate.plan import menu
@@ -14,12 +15,29 @@ from fuzz.pool import process_pool
 from fuzz.selftest.run import NULL_SETTINGS, Tally, null_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Stratum", "pairs", "stratified_run"]
+__all__ = ["UNDRAWN", "Stratum", "pairs", "stratified_run"]
 
 _FEWEST, _MOST = 60, 600  # seeds after which a pair is given up: without any case, without enough outputs
 _WORDS = (Word.OK, Word.SUSPECT, Word.WRONG, Word.UNDECIDABLE)
+
+_WHOLE = ("int32", "int64", "uint32", "uint64")
+_ROUNDED = "what an integer mean, root or logarithm rounds to is nowhere stated (hazard H6.4)"
+_NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("BitwiseNot", ("uint64",), "results are beyond 2**53, and generated integers never are"),
+    ("MeanVarianceNormalization", ("double", "float16", "bfloat16"), "ONNX's function body has float alone"),
+    ("OneHot", ("float", "double", "float16", "uint8", "uint16", "uint32", "uint64"),
+     "indices are drawn as int32 and int64 alone"),
+    ("PRelu", ("uint32", "uint64"), "nothing unsigned is below 0: it would copy"),
+    ("Range", ("float", "double", "int16", "int32"), "drawn as int64 alone"),
+    *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")),
+    ("Resize", ("bool",), "drawn on numbers alone"),
+)  # fmt: skip
+UNDRAWN: Mapping[tuple[str, str], str] = MappingProxyType({
+    (operator, dtype): reason for operator, dtypes, reason in _NOT_DRAWN for dtype in dtypes
+})  # fmt: skip
+"""Pairs that the schema has and the generator never draws, with the reason."""
 
 
 @dataclass(slots=True)
@@ -35,10 +53,20 @@ class Stratum:
         """Outputs of which something could be said."""
         return sum(self.tally.words.values()) - self.tally.count(Word.UNDECIDABLE)
 
-    def to_json(self) -> dict[str, Any]:
+    def reason(self, count: int) -> str:
+        """Why fewer than ``count`` outputs were judged; empty where they were not."""
+        if self.judged >= count:
+            return ""
+        if self.tally.cases:
+            undecidable = self.tally.count(Word.UNDECIDABLE)
+            return f"{undecidable} of {undecidable + self.judged} outputs of {self.tally.cases} cases are undecidable"
+        return UNDRAWN.get((self.operator, self.dtype), f"no case in {_FEWEST} seeds")
+
+    def to_json(self, count: int) -> dict[str, Any]:
         """A row of ``pairs`` in ``fuzz selftest --null --per-pair N --json``."""
         words = {word.value: self.tally.count(word) for word in _WORDS}
-        return {"operator": self.operator, "type": self.dtype, "cases": self.tally.cases, **words}
+        about = {"operator": self.operator, "type": self.dtype, "cases": self.tally.cases}
+        return {**about, **words, "reason": self.reason(count)}
 
 
 def _settings(operator: str, dtype: str) -> Settings:
@@ -77,14 +105,14 @@ def stratified_run(
 ) -> tuple[Tally, list[Stratum]]:
     """Null runs with at least ``count`` judged outputs for each pair, where so many can be had; and their sum.
 
-    Pairs of which no case can be made are left out: they are not legal here.
+    A pair of which no case can be made keeps an empty tally; ``Stratum.reason`` says why.
     """
     parts = [wanted[i : i + 4] for i in range(0, len(wanted), 4)]
     total = Tally(words=Counter())
     found: list[Stratum] = []
     with process_pool(jobs) as pool:
         for strata in pool.map(_strata, parts, [count] * len(parts)):
-            found.extend(stratum for stratum in strata if stratum.tally.cases)
+            found.extend(strata)
             progress(len(strata))
     for stratum in found:
         total.add(stratum.tally)
