@@ -15,6 +15,7 @@ from backends.frame import Frame, FrameError, encode
 from backends.protocol import Outcome
 from fuzz.case import read_inputs
 from fuzz.execute.worker import Limits, Worker, WorkerError
+from fuzz.judge.subset import fewest
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
 from fuzz.signature import read_signature
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value
     from fuzz.case import Case
     from fuzz.execute.target import Target
+    from fuzz.judge.context import Context
     from fuzz.judge.divergence import Divergence, Exposed
     from fuzz.judge.verdict import Verdict
 
@@ -40,6 +42,7 @@ GONE = "run again in a new process, the answer is right: another case may have b
 
 _MEMORY = 8 << 30  # bytes of address space of the process that parses
 _CUTS = 64  # cut-off models that are tried at most
+_REPEATS = 3  # new processes in which what is not wrong each time may be wrong
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ class _Run:
     case: Case
     sets: Sequence[Sequence[Value]]
     inputs: Mapping[str, Value]
+    names: Sequence[str]
 
     @property
     def folder(self) -> str:
@@ -95,17 +99,17 @@ class Explainer:
         names = [port.name for port in read_signature(case.model_path).inputs]
         # A target may remember the data set before: those that came first are run first.
         sets = [list(read_inputs(case, data_set)) for data_set in case.data_sets[: verdict.data_set + 1]]
-        run = _Run(target, case, sets, dict(zip(names, sets[-1], strict=False)))
-        outputs = self._run(target, exposed.model, sets, run.folder)
-        if outputs is None:
-            return None
-        found = self._apart(_diverge, exposed, run.inputs, outputs, target.canonical, run.folder)
-        if found is None:
-            return None
-        if not found.hidden:
-            known = {**run.inputs, **dict(zip(exposed.names, outputs, strict=True))}
-            found = self._by_itself(target, exposed, found, known)
-        return self._smaller(run, exposed, found)
+        run = _Run(target, case, sets, dict(zip(names, sets[-1], strict=False)), names)
+        found = self._look(run, exposed)
+        if found is None or not (found.hidden or found.alone is False):
+            return found
+        # Where a fault needs a node's context, or lies elsewhere, what ran before in the same process may have done it.
+        whole = self._apart(_whole, case.model_path.read_bytes())
+        again = None if whole is None else self._fresh(run, whole)
+        if again is not None and again.hidden:
+            return replace(again, gone=True)
+        self._renew(target)
+        return self._smaller(run, exposed, self._look(run, exposed) or found)
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         """The verdicts, those of which a node can be told with it; what a new process does not repeat is flaky."""
@@ -119,28 +123,68 @@ class Explainer:
             else:
                 yield replace(verdict, node=str(found))
 
+    def _look(self, run: _Run, exposed: Exposed) -> Divergence | None:
+        """The node at which the exposed model parts from the reference, and whether it does so alone."""
+        outputs = self._run(run.target, exposed.model, run.sets, run.folder)
+        if outputs is None:
+            return None
+        found = self._apart(_diverge, exposed, run.inputs, outputs, run.target.canonical, run.folder)
+        if found is None or found.hidden:
+            return found
+        known = {**run.inputs, **dict(zip(exposed.names, outputs, strict=True))}
+        return self._by_itself(run.target, exposed, found, known)
+
     def _smaller(self, run: _Run, exposed: Exposed, found: Divergence) -> Divergence:
-        """Where a fault needs a node's context, or lies elsewhere: the smallest piece that is wrong knows better."""
+        """The smallest piece that is wrong, if the node alone is not, and what the node needs in it."""
         if found.alone is not False and not found.hidden:
             return found
-        whole = self._apart(_whole, run.case.model_path.read_bytes())
-        again = None if whole is None else self._fresh(run, whole)
-        if again is not None and again.hidden:
-            return replace(again, gone=True)
         for piece in (self._apart(_cuts, exposed) or ())[:_CUTS]:
             smaller = self._piece(run, piece)
             if smaller is not None and not smaller.hidden:
                 smaller = self._fresh(run, piece)
                 if smaller is not None and not smaller.hidden:
-                    return replace(smaller, hidden=found.hidden, alone=found.alone)
-        return found
+                    found = replace(smaller, hidden=found.hidden, alone=found.alone)
+                    return self._needed(run, piece, found)
+        return found if found.hidden else self._needed(run, exposed, found)
+
+    def _needed(self, run: _Run, whole: Exposed, found: Divergence) -> Divergence:
+        """With the other nodes, and whether data sets before, that a node needs in order to be wrong."""
+        feeds = [dict(zip(run.names, inputs, strict=False)) for inputs in run.sets]
+        context = self._apart(_context, whole, feeds, found.output, run.target.canonical, run.folder)
+        if context is None:
+            return found
+
+        everything, output = range(len(context.nodes)), found.output
+
+        def wrong(keep: Sequence[int], known: Sequence[Mapping[str, Value]] = context.known) -> bool:
+            made = self._apart(_only, whole, list(keep), list(known))
+            if made is None:
+                return False
+            piece, sets = made
+            part = replace(run, sets=sets, inputs=dict(zip(piece.inputs, sets[-1], strict=True)), names=piece.inputs)
+            if output:
+                return all(_bad(look(part, piece), output) for look in (self._piece, self._fresh))
+            return any(_bad(self._fresh(part, piece), "") for _ in range(_REPEATS))
+
+        if not wrong(everything):
+            output = ""  # what damages memory is not wrong each time, nor at the same place
+            if not wrong(everything):
+                return found
+        keep = fewest(everything, context.at, wrong)
+        needs = tuple(context.nodes[index] for index in keep if index != context.at)
+        after = len(run.sets) > 1 and not wrong(keep, context.known[-1:])
+        return replace(found, needs=needs, after=after, alone=found.alone or not (needs or after))
 
     def _fresh(self, run: _Run, piece: Exposed) -> Divergence | None:
         """The same in a new worker: a model may corrupt what the process does with those after it."""
-        worker = self._workers.pop(run.target.canonical, None)
+        self._renew(run.target)
+        return self._piece(run, piece)
+
+    def _renew(self, target: Target) -> None:
+        """What runs next on a target runs in a new worker."""
+        worker = self._workers.pop(target.canonical, None)
         if worker is not None:
             worker.close()
-        return self._piece(run, piece)
 
     def _piece(self, run: _Run, piece: Exposed) -> Divergence | None:
         """What a piece of the model does on the same inputs, None where it does not run."""
@@ -195,6 +239,11 @@ class Explainer:
         self._pool = self._executor = None
 
 
+def _bad(found: Divergence | None, output: str) -> bool:
+    """Whether a piece parts from the reference, at this output if one is named."""
+    return found is not None and not found.hidden and output in {"", found.output}
+
+
 def _expose(model: bytes, folder: str) -> Exposed | None:
     from fuzz.judge.divergence import expose
 
@@ -210,6 +259,25 @@ def _whole(model: bytes) -> Exposed:
     from fuzz.judge.divergence import Exposed
 
     return Exposed(model, tuple(output.name for output in onnx.ModelProto.FromString(model).graph.output))
+
+
+def _context(
+    exposed: Exposed, sets: Sequence[dict[str, Value]], output: str, target: str, folder: str
+) -> Context | None:
+    from fuzz.judge.context import context
+
+    try:
+        return context(exposed, sets, output, target, folder)
+    except Exception:  # noqa: BLE001 - the reference cannot run this piece: nothing is known of it
+        return None
+
+
+def _only(
+    exposed: Exposed, keep: Sequence[int], known: Sequence[dict[str, Value]]
+) -> tuple[Exposed, list[list[Value]]] | None:
+    from fuzz.judge.context import only
+
+    return only(exposed, keep, known)
 
 
 def _cuts(exposed: Exposed) -> list[Exposed]:

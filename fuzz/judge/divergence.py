@@ -22,17 +22,21 @@ if TYPE_CHECKING:
     from abstract.program import Step
     from backends.tensor import Value
 
-__all__ = ["Divergence", "Exposed", "alone", "cuts", "expose", "first_divergence", "parts"]
+__all__ = ["Divergence", "Exposed", "alone", "as_inputs", "cuts", "expose", "first_divergence", "parts", "reads"]
 
 _BAD = frozenset({Word.WRONG, Word.SUSPECT})
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """The same model with every intermediate tensor as an output; ``names`` are its outputs in topological order."""
+    """A model with its intermediate tensors as outputs; ``names`` are its outputs in topological order.
+
+    ``inputs`` are the names of its inputs where they are not those of the case.
+    """
 
     model: bytes
     names: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Divergence:
     optimisation that exposing them prevents; the node is then the first at which the model, cut off behind it, is
     wrong, or empty where no cut shows the fault. ``alone`` is whether the node by itself is wrong on the inputs that it
     had; None where that was not tried. ``gone`` says that the model as it was, run again, gives the right answer.
-    ``dtypes`` are the element types of the node's inputs.
+    ``dtypes`` are the element types of the node's inputs. ``needs`` are the other nodes without which it is right, if
+    there are any: operator and name. ``after`` says that it also needs the data sets that ran before.
     """
 
     node: str
@@ -54,6 +59,8 @@ class Divergence:
     alone: bool | None = None
     gone: bool = False
     dtypes: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
+    after: bool = False
 
     def __str__(self) -> str:
         if self.gone:
@@ -61,10 +68,18 @@ class Divergence:
         where = f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
         if self.hidden:
             cause = "with all intermediate values exposed the answer is right; an optimisation is at fault"
-            return f"{where}, of the model cut off behind it: {cause}" if self.operator else f"none: {cause}"
+            cut = f"{where}, of the model cut off behind it{self._context}"
+            return f"{cut}: {cause}" if self.operator else f"none: {cause}"
         if self.alone is None:
             return where
-        return where + ("; the node alone is wrong too" if self.alone else "; the node alone is right")
+        return where + ("; the node alone is wrong too" if self.alone else f"; the node alone is right{self._context}")
+
+    @property
+    def _context(self) -> str:
+        others = " and ".join(f"{operator} {name!r}" for operator, name in self.needs)
+        words = [f"together with {others}"] if others else []
+        words += ["after other data sets"] if self.after else []
+        return f", wrong only {' '.join(words)}" if words else ""
 
 
 def expose(model: bytes, folder: str = "") -> Exposed:
@@ -102,7 +117,7 @@ def cuts(exposed: Exposed) -> Iterator[Exposed]:
             maker = makers.get(todo.pop())
             if maker is not None and id(maker) not in wanted:
                 wanted.add(id(maker))
-                todo.extend(_reads(maker))
+                todo.extend(reads(maker))
         proto = onnx.ModelProto()
         proto.CopyFrom(whole)
         kept = [node for node in whole.graph.node if id(node) in wanted]
@@ -112,13 +127,13 @@ def cuts(exposed: Exposed) -> Iterator[Exposed]:
         yield Exposed(proto.SerializeToString(deterministic=True), (output.name,))
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads(node: onnx.NodeProto) -> Iterator[str]:
     """The names that a node reads, those that its bodies capture included (and their own, which do no harm)."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for body in (attribute.g, *attribute.graphs):
             for inner in body.node:
-                yield from _reads(inner)
+                yield from reads(inner)
             yield from (output.name for output in body.output)
 
 
@@ -157,6 +172,8 @@ def first_divergence(
 def alone(exposed: Exposed, output: str, known: Mapping[str, Value]) -> tuple[Exposed, dict[str, Value]] | None:
     """The node that computes a tensor as a model of its own, with its inputs; ``known`` are inputs and exposed values.
 
+    Its inputs have the types that they had, sizes that were open stay open.
+
     None where the node reads what is not known as a tensor (a sequence, a value that a body captures).
     """
     proto = onnx.ModelProto.FromString(exposed.model)
@@ -164,21 +181,30 @@ def alone(exposed: Exposed, output: str, known: Mapping[str, Value]) -> tuple[Ex
     constants = {c.name: c for c in proto.graph.initializer}
     makers = [n for n in proto.graph.node if n.op_type == "Constant" and n.output[0] in node.input]
     have = {*constants, *(maker.output[0] for maker in makers)}
-    reads = [name for name in dict.fromkeys(_reads(node)) if name not in have]
+    wanted = [name for name in dict.fromkeys(reads(node)) if name not in have]
     if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
         return None
-    feeds = {name: value for name in reads if isinstance(value := known.get(name), Tensor)}
-    if len(feeds) != len(reads):
+    feeds = {name: value for name in wanted if isinstance(value := known.get(name), Tensor)}
+    if len(feeds) != len(wanted):
         return None
     outputs = [info for info in proto.graph.output if info.name in node.output]
+    inputs = as_inputs(proto.graph, feeds)
     kept = [constants[name] for name in dict.fromkeys(node.input) if name in constants]
     del proto.graph.node[:], proto.graph.output[:], proto.graph.input[:], proto.graph.initializer[:]
     del proto.graph.value_info[:]
     proto.graph.node.extend([*makers, node])
     proto.graph.initializer.extend(kept)
     proto.graph.output.extend(outputs)
-    for name, value in feeds.items():
-        code = BY_NAME[value.element_type].code
-        proto.graph.input.append(helper.make_tensor_value_info(name, code, list(value.shape)))
+    proto.graph.input.extend(inputs)
     names = tuple(info.name for info in outputs)
     return Exposed(proto.SerializeToString(deterministic=True), names), dict(feeds)
+
+
+def as_inputs(graph: onnx.GraphProto, values: Mapping[str, Tensor]) -> list[onnx.ValueInfoProto]:
+    """Declarations of inputs for values of a graph: sizes are fixed where they are in the graph, and nowhere else."""
+    told = {info.name: info for info in (*graph.output, *graph.input) if info.type.tensor_type.HasField("shape")}
+    return [
+        told.get(name)
+        or helper.make_tensor_value_info(name, BY_NAME[value.element_type].code, [None] * len(value.shape))
+        for name, value in values.items()
+    ]
