@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 
-from backends.external import read_model
+from backends.external import read_inputs, read_model
 from backends.layout import Layout, arranged, placed
 from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
 from backends.tensor import EXTENDED, Tensor, Value, byte_size, from_numpy, to_numpy
@@ -69,15 +69,17 @@ class OpenVino:
             compiled = core.compile_model(read, device, settings)
             if options.get("reload") == "yes":
                 compiled = core.import_model(compiled.export_model(), device, settings)
-            return _Request(compiled)
+            return _Request(compiled, model)
 
 
 class _Request:
     # A tensor may share memory that is contiguous, and copies any other array.
     layouts = tuple(Layout)
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, model: bytes) -> None:
         self._compiled = compiled
+        self._model = model
+        self._kept: list[int] | None = None
         self._request = compiled.create_infer_request()
         self._inputs = len(compiled.inputs)
         self._outputs = len(compiled.outputs)
@@ -96,7 +98,14 @@ class _Request:
     def _taken(self, inputs: Sequence[Value]) -> Sequence[Value]:
         if len(inputs) < self._inputs:
             raise InvalidCase(f"the model has {self._inputs} inputs, the data set {len(inputs)}")
-        return inputs[: self._inputs]
+        if len(inputs) == self._inputs:
+            return inputs
+        # The front end drops inputs that no node reads.
+        if self._kept is None:
+            self._kept = read_inputs(self._model)
+        if len(self._kept) != self._inputs:
+            raise Unsupported(f"OpenVINO sees {self._inputs} of {len(inputs)} inputs, and not which ones")
+        return [inputs[position] for position in self._kept]
 
     def _infer(self, arguments: Sequence[Any]) -> list[Value]:
         with heard(WORDS):

@@ -54,6 +54,13 @@ def test_inputs_go_by_their_order_and_outputs_come_in_theirs(target, execute, mo
     assert s.tolist() == [11, 22]
 
 
+def test_an_input_that_nothing_reads_shifts_no_other(target, execute, model):
+    serialized = model("g (float[2] a, float[2] b, float[2] c) => (float[2] y) { y = Sub (b, c) }")
+    a, b, c = (np.array([n, 2 * n], np.float32) for n in (1, 10, 3))
+    ((y,),) = arrays(execute(target, serialized, [a, b, c]))
+    assert y.tolist() == [7, 14]
+
+
 def test_a_dynamic_model_is_compiled_once_and_run_at_several_sizes(target, execute, model):
     serialized = model("g (float[n, 3] x) => (float[n, 3] y) { y = Add (x, x) }")
     attempt = execute(target, serialized, *([np.ones((n, 3), np.float32)] for n in (1, 4, 7)))
