@@ -6,8 +6,9 @@ python benchmarks/campaign.py explain  explain again what a node alone does not 
 python benchmarks/campaign.py report   docs/campaigns/oracle.{json,md} from the chunks and from known.json
 
 Distinct wrong answers are those that differ in their signature: the target, the operator at which the answer parts from
-the reference, the element type of its first input, whether value, shape or type is wrong, and whether the node shows
-it alone, in its context, or only where its value is not exposed. docs/campaigns/known.json holds what a person found.
+the reference, the element type of its first input, whether value, shape or type is wrong, whether the node shows it
+alone, in its context, or only where its value is not exposed, and what that context has to hold.
+docs/campaigns/known.json holds what a person found.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from fuzz.judge.verdict import Verdict
 
 DOCS = Path(__file__).parents[1] / "docs" / "campaigns"
-FIELDS = ("target", "operator", "dtype", "kind", "place")
+FIELDS = ("target", "operator", "dtype", "kind", "place", "needs")
 CHUNK = 500
 OPSETS = (21, 21, 17, 21, 13)
 """The operator sets of successive chunks."""
@@ -186,11 +187,18 @@ def _row(verdict: Verdict, found: Divergence | None) -> dict[str, Any]:
         "verdict": Word.FLAKY.value if place == "gone" else verdict.verdict,
         "operator": found.operator if found is not None else "",
         "dtype": found.dtypes[0] if found is not None and found.dtypes else "",
-        "kind": kind, "place": place, "node": found.node if found is not None else "",
+        "kind": kind, "place": place, "needs": _needs(found), "node": found.node if found is not None else "",
         "expected": comparison.expected, "actual": comparison.actual, "bound": comparison.bound,
         "ratio": comparison.ratio if isinstance(comparison, Comparison) else comparison.bound_ratio,
         "message": comparison.message or verdict.message,
     }  # fmt: skip
+
+
+def _needs(found: Divergence | None) -> str:
+    """The operators, and "earlier data", without which a node is right."""
+    if found is None:
+        return ""
+    return " + ".join([*sorted({operator for operator, _ in found.needs}), *["earlier data"] * found.after])
 
 
 def _gist(message: str) -> str:
@@ -259,10 +267,12 @@ _HEAD = """# Campaign: does the judge cry wolf?
 
 An answer is distinct by target, operator, element type of the operator's first input, what is wrong (value, shape,
 element type) and where it shows: the node `alone`, only in its `context`, only in a model `cut` off behind it (exposing
-the value hides it), only in the `whole` model. *Whose* says who was found to be at fault by hand, *what it is* why.
+the value hides it), only in the `whole` model. *Needs* are the other operators without which the node is right, and
+earlier data where it is right on the first data set. *Whose* says who was found to be at fault by hand, *what it is*
+why.
 
-| verdict | target | operator | type | wrong | shows | cases | example: seed, got, due | whose | what it is |
-|---|---|---|---|---|---|---:|---|---|---|
+| verdict | target | operator | type | wrong | shows | needs | cases | example: seed, got, due | whose | what it is |
+|---|---|---|---|---|---|---|---:|---|---|---|
 {wrong}
 
 ## Refusals, crashes and the rest
@@ -293,7 +303,7 @@ def _row_of(line: Mapping[str, Any]) -> str:
     numbers = f"{line['actual']}, {line['expected']} ± {line['bound']}"
     example = f"{line['seed']}: " + (numbers if line["kind"] == "value" else line["message"][:80])
     cells = (line["verdict"], line["target"], line["operator"], line["dtype"], line["kind"], line["place"],
-             f"{line['cases']:,}", example, line["whose"], line["why"])  # fmt: skip
+             line["needs"], f"{line['cases']:,}", example, line["whose"], line["why"])  # fmt: skip
     return "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
 
 

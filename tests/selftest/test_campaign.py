@@ -68,6 +68,13 @@ def test_where_it_shows(campaign, found, place, operator):
     assert (row["place"], row["operator"], row["seed"], row["kind"]) == (place, operator, 9, "value")
 
 
+def test_what_it_needs(campaign):
+    needs = (("Tile", "n1"), ("Abs", "n0"), ("Abs", "n2"))
+    found = Divergence("n", "Add", "v", Comparison(Word.WRONG), alone=False, needs=needs, after=True)
+    assert campaign._row(WRONG, found)["needs"] == "Abs + Tile + earlier data"
+    assert campaign._row(WRONG, None)["needs"] == ""
+
+
 def part(campaign, *rows):
     counts = {"tvm": {word.value: 0 for word in Word} | {"wrong": len(rows)}}
     others = [["tvm", "oom", "a|b", 2]]
@@ -93,7 +100,7 @@ def test_what_nobody_has_looked_up_and_what_is_ours_is_told(campaign, tmp_path, 
     assert campaign.report(chunks, tmp_path) == 0
     page = (tmp_path / "oracle.md").read_text()
     assert "adds \\| badly" in page
-    assert "| wrong | tvm | Add | float16 | value | alone | 2 | 9: " in page
+    assert "| wrong | tvm | Add | float16 | value | alone |  | 2 | 9: " in page
     result = json.loads((tmp_path / "oracle.json").read_text())
     assert result["cases"] == 6
     assert result["others"] == [["tvm", "oom", "a|b", 4]]
