@@ -249,7 +249,7 @@ def rewritten(model: onnx.ModelProto, rewrite: Callable[[Site], bool]) -> onnx.M
             continue
         try:
             done = rewrite(Site(trial, node))
-        except (IndexError, TypeError, ValueError):  # a node that is not made as the rewrite takes it to be
+        except (LookupError, TypeError, ValueError):  # a node that is not made as the rewrite takes it to be
             continue
         if done and trial.is_sound():
             draft, changed = trial, True

@@ -133,6 +133,14 @@ def test_a_change_that_leaves_no_valid_model_is_taken_back():
     assert not shows("dropped-activation", proto.SerializeToString())
 
 
+def test_a_value_of_unknown_type_is_left_alone():
+    """Nothing is known of what an operator of another domain gives: half-away-from-zero needs a constant of its type."""
+    nodes = [helper.make_node("Foreign", ["x"], ["v"], domain="elsewhere"), helper.make_node("Round", ["v"], ["y"])]
+    proto = model(nodes, [X], [Y])
+    proto.opset_import.append(helper.make_opsetid("elsewhere", 1))
+    assert not shows("half-away-from-zero", proto.SerializeToString())
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_broken_model_is_still_a_model(seed):
     proto = onnx.ModelProto.FromString(generate_case(Seeded(seed), Settings(dynamic=None)).model)
