@@ -9,6 +9,7 @@ import numpy as np
 
 from abstract.constraints import Infeasible, at_least
 from abstract.dims import product
+from abstract.dtypes import Kind
 from abstract.error import is_exact, moved, rounding_unit, tainted
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators.axes import (
@@ -25,6 +26,7 @@ from abstract.operators.axes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from abstract.graph import Value
     from abstract.types import Shape
 
 __all__ = ["OPERATORS", "mesh"]
@@ -181,6 +183,7 @@ def _gather_nd_touched(run: Run, unsure: Array) -> Array:
 # -- Scatter -----------------------------------------------------------------------------------------------
 
 _COMBINE: dict[bytes, np.ufunc] = {b"add": np.add, b"mul": np.multiply, b"max": np.maximum, b"min": np.minimum}
+_EXTREMA_SINCE = 18  # the version at which max and min joined add and mul
 
 
 def propose_scatter_elements(s: Scope) -> Call:
@@ -196,8 +199,15 @@ def propose_scatter_elements(s: Scope) -> Call:
     array = from_either_end(s, (lines + shift) % size, size)
     reach(s, x.type.shape[axis], array)
     indices = index_constant(s, 1, array)
-    params = {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)}
-    return Call((x, indices, s.shaped(shape)), params)
+    params: dict[str, Any] = {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)}
+    return Call((x, indices, s.shaped(shape)), {**params, **_reduction(s, x)})
+
+
+def _reduction(s: Scope, x: Value) -> dict[str, Any]:
+    """How updates are combined with what stands there: a number is mostly replaced, else each is combined once."""
+    if x.type.dtype.kind in (Kind.BOOL, Kind.STRING) or "reduction" not in s.signature.attributes or not s.coin(0.4):
+        return {}
+    return {"reduction": s.pick((b"add", b"mul") if s.signature.since < _EXTREMA_SINCE else tuple(_COMBINE))}
 
 
 def propose_scatter_nd(s: Scope) -> Call:
@@ -215,7 +225,7 @@ def propose_scatter_nd(s: Scope) -> Call:
     if count % 2 == 0 and s.coin(0.3):
         array = array.reshape(2, count // 2, depth)
     indices = index_constant(s, 1, array)
-    return Call((x, indices, s.shaped((*array.shape[:-1], *x.type.shape[depth:]))))
+    return Call((x, indices, s.shaped((*array.shape[:-1], *x.type.shape[depth:]))), _reduction(s, x))
 
 
 def scatter_elements_shape(t: Typing) -> tuple[Shape, ...]:

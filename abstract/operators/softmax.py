@@ -11,11 +11,14 @@ from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, 
 from abstract.operators.elementwise import FLOAT, apart, same_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from abstract.graph import Value
 
 __all__ = ["OPERATORS", "axis_params"]
 
 _FLAT = Domain(-30.0, 30.0)  # log(softmax(x)) stays finite in float
+_STEEP = Domain(-240.0, 240.0)  # exp(x) is beyond float unless the greatest is taken off
 
 
 def axis_params(s: Scope, x: Value) -> dict[str, Any]:
@@ -27,10 +30,14 @@ def axis_params(s: Scope, x: Value) -> dict[str, Any]:
     return {"axis": axis - rank if s.coin(0.4) else axis}
 
 
-def propose_softmax(s: Scope) -> Call:
+def propose_along(domain: Domain) -> Callable[[Scope], Call]:
     """Along any axis (H6.8: one axis since opset 13)."""
-    x = s.tensor(kinds=FLOAT, rank=(1, 5), domain=_FLAT, where=lambda v: v.array.size > 0)
-    return Call((x,), axis_params(s, x))
+
+    def propose(s: Scope) -> Call:
+        x = s.tensor(kinds=FLOAT, rank=(1, 5), domain=domain, where=lambda v: v.array.size > 0)
+        return Call((x,), axis_params(s, x))
+
+    return propose
 
 
 def _axis(run: Run) -> int:
@@ -131,8 +138,8 @@ def _one_greatest(run: Run) -> bool:
 _ROUNDED = Accuracy(2, 0)
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("Softmax", propose_softmax, same_shape, softmax, softmax_error, accuracy=_ROUNDED, weight=1.5),
-    Operator("LogSoftmax", propose_softmax, same_shape, log_softmax, log_softmax_error, accuracy=_ROUNDED),
-    Operator("Hardmax", propose_softmax, same_shape, hardmax, hardmax_error, defined=_one_greatest, exact=True,
+    Operator("Softmax", propose_along(_STEEP), same_shape, softmax, softmax_error, accuracy=_ROUNDED, weight=1.5),
+    Operator("LogSoftmax", propose_along(_FLAT), same_shape, log_softmax, log_softmax_error, accuracy=_ROUNDED),
+    Operator("Hardmax", propose_along(_FLAT), same_shape, hardmax, hardmax_error, defined=_one_greatest, exact=True,
              weight=0.5),
 )  # fmt: skip

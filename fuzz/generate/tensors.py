@@ -53,12 +53,25 @@ def _halves(raw: Array, recipe: Recipe) -> Array:
     return ((raw % span).astype(np.float64) + low) / 4
 
 
-def _wide(raw: Array, recipe: Recipe) -> Array:
-    # Magnitudes spread evenly over the binary exponents from 2**-8 up to the end of the range.
+def _exponents(count: int) -> Callable[[Array, Recipe], Array]:
+    """Magnitudes spread evenly over so many binary exponents from 2**-8 on, up to the end of the range."""
+
+    def draw(raw: Array, recipe: Recipe) -> Array:
+        unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        magnitude = np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(count)).astype(np.int64) - 8)
+        signed = np.where(raw & np.uint64(1), magnitude, -magnitude)
+        return np.clip(signed, recipe.low, recipe.high)
+
+    return draw
+
+
+def _bits(raw: Array, recipe: Recipe) -> Array:
+    """Whole numbers of 1 bit, 2 bits and so on up to the end of the range, all lengths alike often."""
+    longest = int(max(abs(recipe.low), abs(recipe.high), 1)).bit_length()
     unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    magnitude = np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(12)).astype(np.int64) - 8)
-    signed = np.where(raw & np.uint64(1), magnitude, -magnitude)
-    return np.clip(signed, recipe.low, recipe.high)
+    magnitude = np.floor(np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(longest)).astype(np.int64)))
+    negative = (raw & np.uint64(1)).astype(np.bool_) if recipe.low < 0 else np.zeros(raw.shape, np.bool_)
+    return np.clip(np.where(negative, -magnitude, magnitude), recipe.low, recipe.high)
 
 
 def _constant(raw: Array, recipe: Recipe) -> Array:
@@ -66,10 +79,14 @@ def _constant(raw: Array, recipe: Recipe) -> Array:
     return np.full(raw.shape, first)
 
 
-PALETTES: Mapping[str, Callable[[Array, Recipe], Array]] = MappingProxyType(
-    {"spread": _spread, "whole": _whole, "quarters": _halves, "wide": _wide, "constant": _constant}
-)
+PALETTES: Mapping[str, Callable[[Array, Recipe], Array]] = MappingProxyType({
+    "spread": _spread, "whole": _whole, "quarters": _halves, "wide": _exponents(12), "vast": _exponents(16),
+    "bits": _bits, "constant": _constant,
+})  # fmt: skip
 _FLOAT_PALETTES = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
+# What "wide" is, by size, and how far it goes: floats whose exponential overflows, integers that float and int32 lose.
+_WIDE = (("wide", 8.0), ("wide", 8.0), ("vast", 256.0), ("vast", 256.0))
+_WIDE_INTEGERS = 2.0**40
 
 
 def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], int]) -> Recipe:
@@ -86,10 +103,11 @@ def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], in
         reach = (1.0, 2.0, 2.0, 4.0)[size]
         palette = _FLOAT_PALETTES[style]
         if palette == "wide":
-            reach = 8.0
+            palette, reach = _WIDE[size]
+    elif _FLOAT_PALETTES[style] == "wide":
+        palette, reach = "bits", _WIDE_INTEGERS
     else:
-        reach = (4, 8, 16, 100)[size]
-        palette = "whole"
+        palette, reach = "whole", (4, 8, 16, 100)[size]
     low, high = _limits(dtype, domain, reach)
     if palette in ("whole", "quarters"):
         scale = 1 if palette == "whole" else 4

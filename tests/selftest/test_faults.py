@@ -134,7 +134,7 @@ def test_a_change_that_leaves_no_valid_model_is_taken_back():
 
 
 def test_a_value_of_unknown_type_is_left_alone():
-    """Nothing is known of what an operator of another domain gives: half-away-from-zero needs a constant of its type."""
+    """Of what an operator of another domain gives nothing is known, and this fault needs a constant of its type."""
     nodes = [helper.make_node("Foreign", ["x"], ["v"], domain="elsewhere"), helper.make_node("Round", ["v"], ["y"])]
     proto = model(nodes, [X], [Y])
     proto.opset_import.append(helper.make_opsetid("elsewhere", 1))

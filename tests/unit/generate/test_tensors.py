@@ -91,6 +91,26 @@ def test_palettes_look_different():
     assert np.abs(wide).max() > 2
 
 
+def test_wide_numbers_are_of_all_lengths():
+    """Integers that float (2**24) and int32 lose, floats whose exponential overflows: seldom, but there."""
+    bits = fill(Recipe("bits", 1, -(2.0**40), 2.0**40), (400,), dtype("int64"))
+    lengths = np.frexp(np.abs(bits).astype(np.float64))[1]
+    assert set(lengths) == set(range(1, 42))
+    assert (bits < 0).any()
+    assert fill(Recipe("bits", 1, 0, 200), (400,), dtype("uint8")).min() > 0
+    assert set(fill(Recipe("bits", 1, 0, 1), (9,), dtype("int64"))) == {1}
+    vast = fill(Recipe("vast", 1, -256.0, 256.0), (400,), dtype("float"))
+    assert np.abs(vast).max() > 200
+    assert np.abs(vast).min() < 0.01
+
+
+@pytest.mark.parametrize(("kind", "beyond"), [("int64", 2**31), ("int32", 2**24), ("float", 89)])
+def test_wide_numbers_are_drawn(kind, beyond):
+    integer = Seeded(1).integer
+    drawn = [fill(choose_recipe(dtype(kind), EVERYWHERE, integer), (8,), dtype(kind)) for _ in range(300)]
+    assert 3 <= sum(bool(np.abs(array).max() > beyond) for array in drawn) <= 60
+
+
 def test_the_seed_makes_the_numbers_and_the_shape_cuts_them():
     first = fill(Recipe("spread", 1, 0, 1), (6,), dtype("float"))
     assert not np.array_equal(first, fill(Recipe("spread", 2, 0, 1), (6,), dtype("float")))
