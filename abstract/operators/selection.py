@@ -204,8 +204,10 @@ def propose_scatter_elements(s: Scope) -> Call:
 
 
 def _reduction(s: Scope, x: Value) -> dict[str, Any]:
-    """How updates are combined with what stands there: a number is mostly replaced, else each is combined once."""
-    if x.type.dtype.kind in (Kind.BOOL, Kind.STRING) or "reduction" not in s.signature.attributes or not s.coin(0.4):
+    """Numbers are mostly replaced, else each is combined once with an update; halves never: runtimes refuse that."""
+    dtype = x.type.dtype
+    combined = dtype.kind is not Kind.BOOL and not (dtype.is_float and dtype.bits < 32)
+    if not combined or "reduction" not in s.signature.attributes or not s.coin(0.4):
         return {}
     return {"reduction": s.pick((b"add", b"mul") if s.signature.since < _EXTREMA_SINCE else tuple(_COMBINE))}
 

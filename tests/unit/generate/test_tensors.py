@@ -143,6 +143,8 @@ GOLDEN = {
     ("spread", "float"): "1f9bc1239a36a8a8",
     ("quarters", "float16"): "4cf15bc43f403c57",
     ("wide", "double"): "4b5d08329763a902",
+    ("vast", "float"): "6b62adddef367149",
+    ("bits", "int64"): "441b78503586c71a",
     ("whole", "int8"): "ebe876b00ef0af48",
     ("constant", "bfloat16"): "1b2620a7dafb8b9e",
     ("whole", "bool"): "78f981e8a2c17dee",

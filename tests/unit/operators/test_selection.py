@@ -10,6 +10,9 @@ from abstract.dtypes import dtype
 from abstract.operator import Run
 from abstract.operators import TABLE
 from abstract.reference import Float64
+from fuzz.generate.choices import Seeded
+from fuzz.generate.graph import generate_graph
+from fuzz.generate.settings import Settings
 
 OPERATORS = {
     "Gather": (13,), "GatherElements": (13,), "GatherND": (13,), "ScatterElements": (13, 16, 18),
@@ -23,6 +26,16 @@ NEWEST = [(name, opsets[-1]) for name, opsets in OPERATORS.items()]
 def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset):
     # ONNX's reference computes off + hot * (on - off), which rounds.
     laboratory.generated(name, opset, 25, onnx_too=name != "OneHot")
+
+
+@pytest.mark.parametrize("name", ["ScatterElements", "ScatterND"])
+@pytest.mark.parametrize(
+    ("opset", "due"), [(13, set()), (16, {b"add", b"mul"}), (18, {b"add", b"mul", b"max", b"min"})]
+)
+def test_scattered_elements_are_combined_as_the_version_can(name, opset, due):
+    settings = Settings(nodes=(1, 1), opset=opset, operators=(name,))
+    drawn = [generate_graph(Seeded(seed), settings)[0].nodes[-1].params.get("reduction") for seed in range(80)]
+    assert set(drawn) == due | {None}
 
 
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
