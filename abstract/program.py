@@ -66,7 +66,11 @@ class Program:
 
 def to_carrier(array: Array, dtype: DType) -> Array:
     """A tensor in its storage type, as the reference holds it."""
-    return array if array.dtype == dtype.carrier else array.astype(dtype.carrier)
+    if array.dtype == dtype.carrier:
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        result: Array = array.astype(dtype.carrier)
+    return result
 
 
 _LISTS = frozenset({"axes", "ends", "k", "pads", "repeats", "scales", "shape", "sizes", "split", "starts", "steps"})

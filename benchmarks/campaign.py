@@ -51,6 +51,10 @@ OPSETS = (21, 21, 17, 21, 13)
 """The operator sets of successive chunks."""
 
 
+Row = dict[str, Any]
+"""One wrong answer, explained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """A part of the campaign: its targets, what is generated for them, the first seed, how many cases."""
@@ -80,6 +84,7 @@ def main() -> int:
     parser.add_argument("step", choices=["run", "judge", "explain", "report"])
     parser.add_argument("--place", default="build/campaign", metavar="DIR", help="of the roots (default: %(default)s)")
     parser.add_argument("--new", action="store_true", help="judge: only what has not been judged")
+    parser.add_argument("--keep", action="store_true", help="judge: what a node alone explained stays explained so")
     parser.add_argument("--series", choices=[s.name for s in SERIES], help="one part alone")
     parser.add_argument("--chunks", type=int, metavar="N", help="the first N chunks of each part alone")
     parser.add_argument("--docs", default=str(DOCS), metavar="DIR", help="where known.json and the report lie")
@@ -103,14 +108,20 @@ def main() -> int:
         if options.step == "judge" and not _executed(series, root):
             continue
         if (options.step == "judge" and not options.new) or not done.exists():
-            result = chunk(series, root, seed, opset, execute=options.step == "run")
+            known = _alone(done) if options.keep else {}
+            result = chunk(series, root, seed, opset, execute=options.step == "run", known=known)
             write_json(done, result)
         print(f"{root.name}: {number + 1} of {len(chunks)}", file=sys.stderr, flush=True)
     return 0
 
 
-def chunk(series: Series, root: Path, seed: int, opset: int, *, execute: bool) -> dict[str, Any]:
-    """Generate, execute, judge and explain one chunk; what was executed before is not executed again."""
+def chunk(
+    series: Series, root: Path, seed: int, opset: int, *, execute: bool, known: Mapping[tuple[str, int], Row]
+) -> dict[str, Any]:
+    """Generate, execute, judge and explain one chunk; what was executed before is not executed again.
+
+    ``known`` are rows by target and seed that are not to be explained again, if they are still wrong.
+    """
     if execute:
         fuzz("gen", "--root", root, "--seed", seed, "--count", CHUNK, "--dynamic", "mixed", "--opset", opset,
              "--for", *series.support)  # fmt: skip
@@ -118,7 +129,8 @@ def chunk(series: Series, root: Path, seed: int, opset: int, *, execute: bool) -
     judgement = judge_root(root, Oracle(), jobs=len(os.sched_getaffinity(0)))
     cases = {case.id: case for case in find_cases(root)}
     wrong = [v for v in judgement.verdicts if v.verdict in {Word.WRONG, Word.SUSPECT}]
-    rows = [row for part in _explained(series, wrong, cases) for row in part]
+    rows = [known[v.target, int(v.case)] for v in wrong if _kept(v, known)]
+    rows += [row for part in _explained(series, [v for v in wrong if not _kept(v, known)], cases) for row in part]
     others = Counter(
         (v.target, v.verdict, _gist(v.message))
         for v in judgement.verdicts
@@ -133,6 +145,17 @@ def chunk(series: Series, root: Path, seed: int, opset: int, *, execute: bool) -
         "wrong": sorted(rows, key=lambda row: (row["seed"], row["target"])),
         "others": [[*key, count] for key, count in sorted(others.items())],
     }
+
+
+def _alone(done: Path) -> dict[tuple[str, int], Row]:
+    """The rows of an earlier judgement that a node alone explained."""
+    rows = _read(done.parent)["wrong"] if done.exists() else []
+    return {(row["target"], row["seed"]): {"needs": "", **row} for row in rows if row["place"] == "alone"}
+
+
+def _kept(verdict: Verdict, known: Mapping[tuple[str, int], Row]) -> bool:
+    row = known.get((verdict.target, int(verdict.case)))
+    return row is not None and row["verdict"] == verdict.verdict
 
 
 def explain(root: Path) -> None:
