@@ -14,20 +14,20 @@ from backends.faults.backend import REWRITES, Faulty, shows
 from backends.faults.behaviour import BEHAVIOURS
 from backends.faults.draft import Draft, rewritten
 from backends.faults.table import FAULTS
-from backends.protocol import Rejected
+from backends.protocol import Outcome, Rejected
 from backends.reference import BACKEND as REFERENCE
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.errors import TargetError
 from fuzz.execute.target import parse_target
-from fuzz.execute.worker import Limits
+from fuzz.execute.worker import Attempt, Limits
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
 from fuzz.judge.verdict import FINDINGS, Word
 from fuzz.selftest.hunt import MEMORY, Hunt
 from fuzz.selftest.station import varied
-from fuzz.selftest.subject import Subject
+from fuzz.selftest.subject import Subject, agrees
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -291,6 +291,28 @@ def test_a_judge_that_sleeps_is_noticed(monkeypatch):
     trail = search.trails["dropped-activation"]
     assert trail.found is None
     assert trail.close is not None
+
+
+def attempt(outcome, *numbers):
+    outputs = tuple((from_numpy(np.asarray(x)),) for x in numbers)
+    return Attempt(outcome, None, "", "", 0.1, 0.1, outputs)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (attempt(Outcome.OK, np.float32([1.0, np.nan])), True),
+        (attempt(Outcome.OK, np.float32([1.009, np.nan])), True),
+        (attempt(Outcome.OK, np.float32([1.02, np.nan])), False),
+        (attempt(Outcome.OK, np.float64([1.0, np.nan])), False),
+        (attempt(Outcome.OK, np.float32([[1.0, np.nan]])), False),
+        (attempt(Outcome.OK), False),
+        (attempt(Outcome.CRASH), False),
+        (attempt(Outcome.UNSUPPORTED), True),
+    ],
+)
+def test_what_allclose_sees(other, same):
+    assert agrees(other, attempt(Outcome.OK, np.float32([1.0, np.nan]))) is same
 
 
 def test_the_command_says_what_was_found(tmp_path):
