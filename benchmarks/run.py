@@ -21,6 +21,7 @@ import generation
 import identity
 import judge
 import reference
+import sharpness
 from figure import Figure, Scale, machine, print_table
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "validity": (generation.validity, commands.refusals),
     "identity": (identity.identity,),
     "judge": (judge.null_runs, judge.planted_faults),
+    "sharpness": (sharpness.bounds, sharpness.undecidable, sharpness.injected),
     "throughput": (commands.throughput,),
     "reach": (commands.reach,),
     "conformance": (commands.conformance,),
