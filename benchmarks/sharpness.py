@@ -141,7 +141,7 @@ def _inject(seed: int) -> _Injection | None:
 
 def _float(value: Bounded) -> bool:
     array = value.value
-    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.size > 0 and bool(np.abs(array).max() > 0)
+    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and bool(np.abs(array).max(initial=0.0) > 0)
 
 
 def _with_fault(proto: onnx.ModelProto, place: str, value: Bounded, draw: np.random.Generator) -> onnx.ModelProto:
