@@ -150,6 +150,16 @@ _ENTRIES = (
         ),
     ),
     Entry(
+        name="tract",
+        module="backends.tract",
+        distributions=("tract",),
+        requirements=("tract==0.23.9",),
+        options=(_RELOAD,),
+        # A refusal is its own text, without the addresses of the Rust functions that it came through.
+        environment=(("RUST_BACKTRACE", "0"), ("RUST_LIB_BACKTRACE", "0")),
+        numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
+    ),
+    Entry(
         name="reference",
         module="backends.reference",
         distributions=("onnx",),

@@ -9,6 +9,7 @@ import onnx.parser
 import pytest
 
 from backends.frame import Frame, encode
+from backends.registry import BACKENDS, installed_version
 from backends.tensor import from_numpy
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits, Worker
@@ -26,6 +27,8 @@ TARGETS = (
     "openvino:mode=performance",
     "openvino:reload=yes",
     "reference",
+    "tract",
+    "tract:reload=yes",
 )
 
 
@@ -47,6 +50,9 @@ def workers():
 
     def worker(target: str) -> Worker:
         if target not in made or not made[target].alive:
+            entry = BACKENDS[target.partition(":")[0]]
+            if installed_version(entry) is None:
+                pytest.skip(f"{entry.name} is not installed: {entry.install_command()}")
             made[target] = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
         return made[target]
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
-NAMES = ("onnxruntime", "tvm", "openvino", "reference")
+NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract")
 
 
 def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -68,9 +68,13 @@ def test_a_dynamic_model_is_compiled_once_and_run_at_several_sizes(target, execu
 
 
 def test_a_shape_comes_back_as_a_tensor(target, execute, model):
-    ((shape,),) = arrays(
-        execute(target, model("g (float[n, 3] x) => (int64[2] y) { y = Shape (x) }"), [np.ones((5, 3), np.float32)])
-    )
+    serialized = model("g (float[n, 3] x) => (int64[2] y) { y = Shape (x) }")
+    attempt = execute(target, serialized, [np.ones((5, 3), np.float32)])
+    if target.startswith("tract"):
+        # Its interface does not hand out what hangs on a symbol.
+        assert attempt.outcome is Outcome.UNSUPPORTED
+        return
+    ((shape,),) = arrays(attempt)
     assert shape.dtype == np.int64
     assert shape.tolist() == [5, 3]
 
@@ -141,18 +145,21 @@ LACKING = {
     "tvm": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "openvino": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "reference": "g (float[2] x) => (float[2] y) { y = Scatter (x, x, x) }",
+    "tract": "g (float[2, 2] x) => (float y) { y = Det (x) }",
 }
+# These tell reading from compiling, and say what they lack only in the second stage.
+LACK_WHEN_COMPILED = frozenset({"tract"})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lacking_operator_is_unsupported(execute, model, name):
     attempt = execute(name, model(LACKING[name], opset=9 if name == "reference" else 17))
     assert attempt.outcome is Outcome.UNSUPPORTED
-    assert attempt.stage is Stage.IMPORT
+    assert attempt.stage is (Stage.COMPILE if name in LACK_WHEN_COMPILED else Stage.IMPORT)
     assert attempt.message
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino"])
+@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino", "tract"])
 def test_an_invalid_model_is_rejected_and_the_worker_lives_on(execute, model, name):
     bad = "g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { y = MatMul (x, z) }"
     attempt = execute(name, model(bad))

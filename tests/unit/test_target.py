@@ -66,7 +66,7 @@ def test_the_same_target_counts_once():
         ("tvm:opt=", "is no option"),
         ("tvm:opt=1,,threads=1", "is no option"),
         ("tvm:opt=1,opt=2", "stands twice"),
-        ("tmv", "unknown backend 'tmv': known are onnxruntime, openvino, reference, tvm"),
+        ("tmv", f"unknown backend 'tmv': known are {', '.join(sorted(BACKENDS))}"),
         ("onnxruntime:opt=7", "opt is 0, 1, 2, 3 or 99"),
         ("onnxruntime:disable=A,B", "'B' in"),
         ("onnxruntime:threads=0", "a number from 1 to 999"),
