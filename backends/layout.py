@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 _LINE = 64  # bytes; a cache line, and what allocators and vector units ask for at most
@@ -29,6 +29,8 @@ class Layout(str, Enum):  # noqa: UP042 - a worker's Python may be older than St
 
 def placed(data: bytes, offset: int) -> Array:
     """A uint8 array of these bytes whose address is `offset` behind a multiple of 64."""
+    import numpy as np
+
     memory = np.zeros(len(data) + 2 * _LINE, np.uint8)
     start = (offset - memory.ctypes.data) % _LINE
     held = memory[start : start + len(data)]
@@ -38,6 +40,8 @@ def placed(data: bytes, offset: int) -> Array:
 
 def arranged(array: Array, layout: Layout) -> Array:
     """An array of the same values in that layout; strings stay as they are."""
+    import numpy as np
+
     if array.dtype.hasobject:
         return array
     if layout is Layout.TRANSPOSED:

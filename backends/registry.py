@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,7 +13,9 @@ from typing import TYPE_CHECKING
 from backends.protocol import Knob, Numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
+
+_ADAPTER = ("numpy", "ml-dtypes", "onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class Entry:
         relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts; the
             option ``@`` is the device.
         knobs: its switches that turn an optimisation off.
+        adapter: what its module imports beside it, for an environment of its own.
+        bare: requirements that are installed there without those that they name themselves.
+        older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
+        problem: why a plug-in cannot be used; empty for all others.
     """
 
     name: str
@@ -58,10 +66,20 @@ class Entry:
     numerics: Numerics = field(default_factory=Numerics)
     relaxed: tuple[tuple[str, str, Numerics], ...] = ()
     knobs: tuple[Knob, ...] = ()
+    adapter: tuple[str, ...] = _ADAPTER
+    bare: tuple[str, ...] = ()
+    older: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    problem: str = ""
+
+    @property
+    def pinned(self) -> str:
+        """The release that the project is tested with; empty where none is pinned."""
+        return self.requirements[0].partition("==")[2] if self.requirements else ""
 
     def install_command(self) -> str:
         """What to type where the backend is missing."""
-        return f"pip install {' '.join(self.requirements)}"
+        own = f"pip install {' '.join(self.requirements)}"
+        return f"fuzz backends install {self.name}, or {own}" if self.pinned else own
 
     def contract(self, options: Mapping[str, str], device: str = "") -> Numerics:
         """How it may compute under these options, on a device (the default one if empty)."""
@@ -111,6 +129,8 @@ _ENTRIES = (
             Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
             Knob("disable", (), "the optimizers named"),
         ),
+        # Built for numpy 1, and silent about it.
+        older=(("1.19", ("numpy<2",)),),
     ),
     Entry(
         name="tvm",
@@ -168,7 +188,29 @@ _ENTRIES = (
         numerics=Numerics(half_accumulator=True, half_steps=True),
     ),
 )
-BACKENDS: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+
+
+class _Table(Mapping[str, Entry]):
+    """The backends of the project, and those of plug-ins, which are looked for when something is first asked."""
+
+    @cached_property
+    def _rows(self) -> Mapping[str, Entry]:
+        from backends.plugin import plugins
+
+        own = {entry.name: entry for entry in _ENTRIES}
+        return {**own, **plugins(own)}
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+BACKENDS: Mapping[str, Entry] = _Table()
 
 
 def is_installed(distribution: str) -> bool:

@@ -2,8 +2,59 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # A shell that starts a run in the background has it ignore SIGINT, and whatever the tests start would inherit that:
 # those who interrupt a command would wait for it in vain.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def make_wheel():
+    """Write a wheel: its files by name, the entry points, what it requires."""
+
+    def make(
+        folder: Path, name: str, version: str, files: dict[str, str], *, entry_points: str = "", requires: str = ""
+    ) -> Path:
+        information = f"{name}-{version}.dist-info"
+        needs = f"Requires-Dist: {requires}\n" if requires else ""
+        content = {
+            **files,
+            f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+            f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        if entry_points:
+            content[f"{information}/entry_points.txt"] = entry_points
+        record = f"{information}/RECORD"
+        content[record] = "".join(f"{path},,\n" for path in (*content, record))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}-{version}-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            for place, text in content.items():
+                wheel.writestr(place, text)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """Environments go into a folder of the test, and installers find the wheels in the folder given back only."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "cache"))
+    for variable in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(variable)
+    for prefix in ("PIP", "UV"):
+        monkeypatch.setenv(f"{prefix}_NO_INDEX", "1")
+        monkeypatch.setenv(f"{prefix}_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return wheels

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import json_option, print_json
+from fuzz.cli.options import echo, json_option, print_json
 
 if TYPE_CHECKING:
     from backends.registry import Entry
+    from fuzz.execute.environment import Environment
 
 __all__ = ["command"]
 
@@ -19,12 +20,76 @@ __all__ = ["command"]
 @json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List the backends: which are installed and can run here, and the options that their targets take.
+    """List the backends: which versions are installed and can run here, and the options that their targets take.
+
+    A version is one of this Python's own environment, or has an environment to itself, which `fuzz backends install`
+    or a target such as tvm==0.26.0 makes. Environments lie in $FUZZ_CACHE, else in dnnfuzz in the user's cache folder,
+    and serve all roots.
 
     --json prints {"backends": [{name, versions, installed, runnable, reason, devices, options}]}.
     """
     if context.invoked_subcommand is None:
         _list(as_json)
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME[==VERSION]...")
+@click.option("--python", metavar="PATH", help="The interpreter to make it from.  [default: the one that runs fuzz]")
+@click.option("--verbose", is_flag=True, help="Show all that the installer says.")
+@json_option
+def install(names: tuple[str, ...], python: str | None, verbose: bool, as_json: bool) -> None:
+    """Make an environment that holds a version of a backend, with uv where it is found, else with pip.
+
+    Without a version it is the one that the project is tested with. NAME==VERSION@cuda is another environment where a
+    backend has another distribution for that device. What is there already stays as it is.
+
+    --json prints {"environments": [{backend, version, device, python, folder, built}]}.
+    """
+    from fuzz.cli.targets import install as make
+    from fuzz.execute.target import parse_recipe
+
+    rows = []
+    for entry, recipe in [parse_recipe(name) for name in names]:
+        made, built = make(entry, recipe, python=python, verbose=verbose)
+        rows.append({**_plain(made), "built": built})
+        if not built:
+            echo(f"{recipe.text} is installed already in {made.folder}")
+    if as_json:
+        print_json({"environments": rows})
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME[==VERSION]...")
+@json_option
+def remove(names: tuple[str, ...], as_json: bool) -> None:
+    """Remove environments: the one of a version, or all of a backend. What this Python itself has stays.
+
+    --json prints {"removed": [{backend, version, device, python, folder}]}.
+    """
+    from fuzz.errors import TargetError
+    from fuzz.execute.environment import clear_abandoned, environments
+    from fuzz.execute.environment import remove as take_away
+
+    clear_abandoned()
+    rows = []
+    for text in names:
+        name, _, version = text.partition("==")
+        chosen = [e for e in environments(name) if version in {"", e.version, e.recipe.version, e.recipe.tag}]
+        if not chosen:
+            there = ", ".join(e.recipe.text for e in environments()) or "none at all"
+            raise TargetError(f"there is no environment of {text}: there is {there}")
+        for made in chosen:
+            take_away(made)
+            rows.append(_plain(made))
+            if not as_json:
+                click.echo(f"removed {made.recipe.text}")
+    if as_json:
+        print_json({"removed": rows})
+
+
+def _plain(made: Environment) -> dict[str, Any]:
+    return {"backend": made.recipe.backend, "version": made.version, "device": made.recipe.device,
+            "python": made.python, "folder": str(made.folder)}  # fmt: skip
 
 
 @command.command()
@@ -41,12 +106,12 @@ def probe(targets: tuple[str, ...], out: Path | None, samples: int, as_json: boo
     """
     from backends.support import FOLDER
     from fuzz.cli.progress import progress_bar
-    from fuzz.execute.target import parse_targets
+    from fuzz.cli.targets import read_targets
     from fuzz.probe import probe as run
 
     folder = out or FOLDER
     rows = []
-    for target in parse_targets(targets):
+    for target in read_targets(targets):
         with progress_bar(f"probing {target.canonical}", None) as advance:
             table = run(target, samples=samples, progress=lambda: advance(1))
         path = folder / f"{table.backend}.json"
@@ -72,30 +137,48 @@ def _list(as_json: bool) -> None:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
+    from backends.registry import installed_version
     from fuzz.errors import TargetError
     from fuzz.execute.target import parse_target
 
+    own = installed_version(entry)
+    versions = [version for version in (own, *_apart(entry)) if version is not None]
+    # What can be typed: the name alone where this Python has the backend, or the release that is pinned.
+    texts = [entry.name, *(f"{entry.name}=={version}" for version in versions if version != own)]
+    reason = ""
     try:
-        target = parse_target(entry.name)
-        versions, reason = [target.version], ""
+        parse_target(entry.name)
     except TargetError as problem:
-        versions, reason = [], str(problem)
+        reason = "" if versions else str(problem)
     devices = []
     for device in entry.devices:
-        try:
-            parse_target(f"{entry.name}@{device}")
-            devices.append(device)
-        except TargetError:
-            continue
+        for text in texts:
+            try:
+                parse_target(f"{text}@{device}")
+                devices.append(device)
+                break
+            except TargetError:
+                continue
     return {
         "name": entry.name,
-        "versions": versions,
+        "versions": list(dict.fromkeys(versions)),
         "installed": bool(versions),
         "runnable": bool(devices),
         "reason": reason,
         "devices": devices,
         "options": {option.name: option.allowed for option in entry.options},
     }
+
+
+def _apart(entry: Entry) -> list[str]:
+    """The versions that have an environment which a target of this backend would use."""
+    from fuzz.execute.environment import environments, recipe
+
+    return [
+        made.version
+        for made in environments(entry.name)
+        if made.usable and made.folder == recipe(entry, made.recipe.version, made.recipe.device).folder
+    ]
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -63,10 +63,10 @@ def command(
     """
     from fuzz.check import Limits, check_model, hazards_of_model
     from fuzz.cli.tables import console, hazard_json, print_findings, print_hazards, verdict_json
-    from fuzz.execute.target import parse_targets
+    from fuzz.cli.targets import read_targets
     from fuzz.judge.verdict import FINDINGS
 
-    targets = parse_targets(backends)
+    targets = read_targets(backends)
     chosen = oracle_from(oracle, rtol, atol)
     hazards = hazards_of_model(model, inputs)
     verdicts = check_model(model, inputs, targets, chosen, Limits(timeout, memory)) if targets else []

@@ -129,14 +129,14 @@ def _explained(root: Path, judgement: Judgement) -> Judgement:
 
     from fuzz.case import find_cases
     from fuzz.cli.progress import progress_bar
-    from fuzz.execute.target import parse_targets
+    from fuzz.cli.targets import read_targets
     from fuzz.execute.worker import Limits
     from fuzz.explain import EXPLAINED, Explainer
     from fuzz.judge.verdict import REFERENCE
     from fuzz.store import Store
 
     wanted = [v for v in judgement.verdicts if v.verdict in EXPLAINED and v.oracle == REFERENCE]
-    targets = parse_targets(tuple(sorted({v.target for v in wanted})))
+    targets = read_targets(tuple(sorted({v.target for v in wanted})))
     cases = {case.id: case for case in find_cases(root)}
     nodes = {}
     with Explainer(targets, Limits(60.0, 4 << 30)) as explainer, progress_bar("explaining", len(wanted)) as advance:

@@ -69,11 +69,11 @@ def command(
     """
     from fuzz.case import find_cases
     from fuzz.cli.progress import progress_bar
+    from fuzz.cli.targets import read_targets
     from fuzz.execute.run import execute
-    from fuzz.execute.target import parse_targets
     from fuzz.store import Store
 
-    targets = parse_targets(backends)
+    targets = read_targets(backends)
     cases = find_cases(root)
     with Store.open(root, create=True) as store, progress_bar("executing", len(cases) * len(targets)) as advance:
         summary = execute(

@@ -111,16 +111,17 @@ def command(
 
 
 def _targets(backend: str | None, candidate: str | None, baseline: str | None) -> tuple[Any, Any]:
-    from fuzz.execute.target import parse_target
+    from fuzz.cli.targets import read_target, read_targets
 
     if backend is not None:
         if candidate is not None or baseline is not None:
             raise UsageError("--backend is compared with itself: give it alone, or --candidate and --baseline")
-        first = parse_target(backend)
-        return first, parse_target(_unoptimised(first))
+        first = read_target(backend)
+        return first, read_target(_unoptimised(first))
     if candidate is None or baseline is None:
         raise UsageError("say what to compare: --backend TARGET, or --candidate TARGET --baseline TARGET")
-    first, second = parse_target(candidate), parse_target(baseline)
+    both = read_targets((candidate, baseline))
+    first, second = both[0], both[-1]
     if first.canonical == second.canonical:
         raise UsageError(f"--candidate and --baseline are the same: {first.canonical}")
     return first, second

@@ -80,12 +80,12 @@ def command(
     from fuzz.case import find_cases
     from fuzz.check import Limits
     from fuzz.cli.progress import progress_bar
-    from fuzz.execute.target import parse_targets
+    from fuzz.cli.targets import read_targets
     from fuzz.relations.prepare import Plan
     from fuzz.relations.run import relate
 
     plan = Plan(_known(only), seed, rewrites)
-    targets = parse_targets(backends)
+    targets = read_targets(backends)
     with progress_bar("relating", len(find_cases(root))) as progress:
         related = relate(
             root, targets, plan, limits=Limits(timeout, memory), jobs=jobs or len(os.sched_getaffinity(0)),

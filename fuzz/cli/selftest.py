@@ -247,13 +247,13 @@ def _reference(pattern: str, jobs: int, verbose: bool, as_json: bool) -> int:
 
 def _hunt(chosen: tuple[str, ...], backend: str, seconds: float, timeout: float, seed: int) -> Hunt:
     from backends.faults.table import FAULTS
-    from fuzz.execute.target import parse_target
+    from fuzz.cli.targets import read_target
     from fuzz.execute.worker import Limits
     from fuzz.generate.settings import Settings
     from fuzz.generate.support import joint_support
     from fuzz.selftest.hunt import MEMORY, Hunt
 
-    target = parse_target(backend)
+    target = read_target(backend)
     if any(name == "fault" for name, _ in target.options):
         raise UsageError("--backend names the target without a fault: choose faults with --fault")
     names = chosen or tuple(f.name for f in FAULTS.values() if target.backend not in f.granted)

@@ -80,7 +80,7 @@ def command(
     from fuzz.case import find_cases
     from fuzz.cli.progress import progress_bar
     from fuzz.cli.tables import console, print_findings, verdict_json, verdict_table
-    from fuzz.execute.target import parse_targets
+    from fuzz.cli.targets import read_targets
     from fuzz.stability.run import examine
     from fuzz.stability.way import WAYS
     from fuzz.store import Store
@@ -89,7 +89,7 @@ def command(
         if name not in WAYS:
             raise UsageError(f"--only {name}: no such way; there are {', '.join(WAYS)}")
     ways = [way for way in WAYS.values() if only is None or way.name in only]
-    targets = parse_targets(backends)
+    targets = read_targets(backends)
     cases = find_cases(root)
     with Store.open(root, create=True) as store, progress_bar("varying", len(cases) * len(targets)) as advance:
         result = examine(

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from backends.faults.table import FAULTS
 from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError
+from fuzz.execute.environment import Environment, find, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backends.registry import Entry
+    from fuzz.execute.environment import Recipe
 
-__all__ = ["Target", "parse_target", "parse_targets"]
+__all__ = ["MissingEnvironment", "Target", "parse_recipe", "parse_target", "parse_targets"]
 
 _FORM = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(@(?P<device>[a-z0-9]+))?")
 _VARIABLE = re.compile(r"env\.[A-Za-z_]\w*")
@@ -32,6 +34,15 @@ for name in sys.argv[1:]:
     except metadata.PackageNotFoundError:
         pass
 """
+
+
+class MissingEnvironment(TargetError):
+    """A version is asked for that is nowhere here; `install` can make an environment of the recipe."""
+
+    def __init__(self, message: str, entry: Entry, wanted: Recipe) -> None:
+        super().__init__(message)
+        self.entry = entry
+        self.recipe = wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class Target:
         entry: the registry's row.
         python: the interpreter that the worker runs on.
         environment: variables that the user asks for beside those of the backend.
+        home: the folder of the environment that the worker runs in, where it is one of ours.
     """
 
     canonical: str
@@ -57,6 +69,7 @@ class Target:
     entry: Entry
     python: str = sys.executable
     environment: tuple[tuple[str, str], ...] = ()
+    home: Path | None = None
 
     def variables(self) -> dict[str, str]:
         """The variables that the worker's environment gets on top of the driver's."""
@@ -69,28 +82,18 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
 
     Raises:
         TargetError: no such backend, option or device, a value that the option does not take, not installed.
+        MissingEnvironment: all is well but for the version that is asked for, which is not installed.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:
         raise TargetError(f"{text!r} is no target: write NAME[==VERSION][:OPTION=VALUE,...][@DEVICE]")
     name, device = match["name"], match["device"]
-    if name not in table:
-        raise TargetError(f"unknown backend {name!r}: known are {', '.join(sorted(table))}")
-    entry = table[name]
+    entry = _entry(name, table)
     pairs = _pairs(text, match["options"])
-    python = pairs.get("python", sys.executable)
     options = {key: value for key, value in pairs.items() if key != "python" and not _VARIABLE.fullmatch(key)}
     _check_options(entry, options)
-    if device is not None and device not in entry.devices:
-        raise TargetError(f"{name} runs on {' or '.join(entry.devices)}, not on {device!r}")
-    version = _version(entry, pairs.get("python"))
-    if match["version"] not in {None, version}:
-        raise TargetError(
-            f"{name}=={match['version']} is asked for but {version} is installed: "
-            f"other versions are not supported yet; write {name}"
-        )
-    if device is not None and "python" not in pairs:
-        _check_device(entry, device)
+    _check_device(entry, device)
+    version, python, home = _place(entry, match["version"], device, pairs.get("python"))
     return Target(
         canonical=_canonical(match["name"], match["version"], pairs, device, entry),
         backend=name,
@@ -100,12 +103,43 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
         entry=entry,
         python=python,
         environment=tuple(sorted((key[4:], pairs[key]) for key in pairs if _VARIABLE.fullmatch(key))),
+        home=home,
     )
 
 
 def parse_targets(texts: tuple[str, ...], table: Mapping[str, Entry] = BACKENDS) -> tuple[Target, ...]:
     """Read several targets, each only once, in the order given. Raises `TargetError`."""
     return tuple({target.canonical: target for target in (parse_target(text, table) for text in texts)}.values())
+
+
+def parse_recipe(text: str, table: Mapping[str, Entry] = BACKENDS) -> tuple[Entry, Recipe]:
+    """Read `name[==version][@device]` as what an environment is to hold.
+
+    Raises:
+        TargetError: no such backend or device, no version and none pinned.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None or match["options"] is not None:
+        raise TargetError(f"{text!r} is nothing to install: write NAME, NAME==VERSION or NAME==VERSION@DEVICE")
+    entry = _entry(match["name"], table)
+    _check_device(entry, match["device"])
+    version = match["version"] or entry.pinned
+    if not version:
+        raise TargetError(f"{entry.name} names no release of its own: write {entry.name}==VERSION")
+    return entry, recipe(entry, version, match["device"] or "")
+
+
+def _entry(name: str, table: Mapping[str, Entry]) -> Entry:
+    if name not in table:
+        raise TargetError(f"unknown backend {name!r}: known are {', '.join(sorted(table))}")
+    if table[name].problem:
+        raise TargetError(table[name].problem)
+    return table[name]
+
+
+def _check_device(entry: Entry, device: str | None) -> None:
+    if device is not None and device not in entry.devices:
+        raise TargetError(f"{entry.name} runs on {' or '.join(entry.devices)}, not on {device!r}")
 
 
 def _pairs(text: str, options: str | None) -> dict[str, str]:
@@ -143,12 +177,43 @@ def _check_fault(entry: Entry, name: str) -> None:
         raise TargetError(f"{entry.name}:fault={name}: unknown fault{hint}; `fuzz selftest --list` shows them")
 
 
-def _version(entry: Entry, python: str | None) -> str:
-    if python is None:
-        version = installed_version(entry)
-        if version is None:
-            raise TargetError(f"{entry.name} is not installed: {entry.install_command()}")
-        return version
+def _place(
+    entry: Entry, asked: str | None, device: str | None, python: str | None
+) -> tuple[str, str, Path | None]:
+    """Which version runs, on which interpreter, in which environment of ours (None: not in one)."""
+    if python is not None:
+        version = _version(entry, python)
+        if asked not in {None, version}:
+            raise TargetError(f"{entry.name}=={asked} is asked for, but {python} has {version or 'no such backend'}")
+        return version, python, None
+    own = installed_version(entry)
+    if own is not None and asked in {None, own} and _reaches(entry, device):
+        _check_gpu(entry, device)
+        return own, sys.executable, None
+    made = _environment(entry, asked, device, own)
+    return made.version, made.python, made.folder
+
+
+def _environment(entry: Entry, asked: str | None, device: str | None, own: str | None) -> Environment:
+    """The environment of a version; where none is asked for, of the one that the project is tested with."""
+    wanted = asked or entry.pinned
+    made = find(recipe(entry, wanted, device or "")) if wanted else None
+    if made is not None or asked is not None:
+        _check_gpu(entry, device)
+    if made is not None:
+        return made
+    if asked is not None:
+        here = f" ({own} is)" if own is not None and own != asked else ""
+        wanted_recipe = recipe(entry, asked, device or "")
+        message = f"{wanted_recipe.text} is not installed{here}: fuzz backends install {wanted_recipe.text}"
+        raise MissingEnvironment(message, entry, wanted_recipe)
+    if own is None:
+        raise TargetError(f"{entry.name} is not installed: {entry.install_command()}")
+    needed = dict(entry.device_distributions)[device or ""]
+    raise TargetError(f"{entry.name}@{device} needs another distribution: pip install {needed}")
+
+
+def _version(entry: Entry, python: str) -> str:
     if not (Path(python).is_file() and os.access(python, os.X_OK)):
         raise TargetError(f"{python} is no interpreter: give the path of the environment's bin/python")
     try:
@@ -162,13 +227,16 @@ def _version(entry: Entry, python: str | None) -> str:
     return probe.stdout.strip()
 
 
-def _check_device(entry: Entry, device: str) -> None:
-    """Refuse a device whose distribution is missing or that this machine does not have. Imports nothing heavy."""
-    needed = dict(entry.device_distributions).get(device)
-    if needed is not None and not is_installed(needed):
-        raise TargetError(f"{entry.name}@{device} needs another distribution: pip install {needed}")
+def _check_gpu(entry: Entry, device: str | None) -> None:
+    """Refuse a device that this machine does not have."""
     if device == "cuda" and not Path("/dev/nvidiactl").exists():
         raise TargetError(f"{entry.name}@cuda: this machine has no NVIDIA GPU that can be reached")
+
+
+def _reaches(entry: Entry, device: str | None) -> bool:
+    """Whether the driver's own environment has what the device needs."""
+    needed = dict(entry.device_distributions).get(device or "")
+    return needed is None or is_installed(needed)
 
 
 def _canonical(name: str, version: str | None, pairs: Mapping[str, str], device: str | None, entry: Entry) -> str:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Self
 from backends import __main__ as _entry_point
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import Outcome, Stage
+from fuzz.errors import TargetError
+from fuzz.execute.environment import hold
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
 from fuzz.execute.scratch import Scratch
 
@@ -104,6 +106,7 @@ class Worker:
         """
         self._limits = limits
         self._stop = stop
+        self._held = _hold(target)
         self._scratch = Scratch.make()
         self._printed = os.memfd_create("worker-output")
         fcntl.fcntl(self._printed, fcntl.F_SETFL, os.O_APPEND)
@@ -161,9 +164,14 @@ class Worker:
             raise WorkerError(f"the worker of {target.canonical} did not start: {end.message} {tail}") from None
         if answer.operation != "ready":
             raise WorkerError(f"the worker of {target.canonical} did not start: {answer.fields.get('message')}")
+        self.version = str(answer.fields.get("version") or "")
+        if target.home is not None and self.version != target.version:
+            raise WorkerError(
+                f"the environment of {target.canonical} has {self.version} in place of {target.version}: "
+                f"fuzz backends remove {target.backend}=={target.version}, and run the same command again"
+            )
         self._idle = True
         self.start_cpu_seconds = cpu_seconds((self._process.pid,))
-        self.version = str(answer.fields.get("version") or "")
 
     @property
     def alive(self) -> bool:
@@ -370,6 +378,8 @@ class Worker:
         self._printed = -1
         self._socket.close()
         self._scratch.remove()
+        if self._held is not None:
+            os.close(self._held)
 
     def _trim(self) -> None:
         if os.fstat(self._printed).st_size > _OUTPUT_LIMIT:
@@ -387,6 +397,14 @@ class Worker:
             return self._last_words
         text = _COLOURS.sub("", self._last_bytes().decode("utf-8", "replace"))
         return "".join(c for c in text if c.isprintable() or c in "\n\t").strip()[-_TAIL:]
+
+
+def _hold(target: Target) -> int | None:
+    """Keep the target's environment, where it is one of ours, from being removed."""
+    try:
+        return None if target.home is None else hold(target.home)
+    except TargetError as problem:
+        raise WorkerError(str(problem)) from None
 
 
 def _stage(frame: Frame) -> Stage:
