@@ -190,5 +190,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(column)
     for row in rows:
         options = "\n".join(f"{name}: {allowed}" for name, allowed in row["options"].items())
-        table.add_row(row["name"], ", ".join(row["versions"]) or row["reason"], ", ".join(row["devices"]), options)
+        table.add_row(row["name"], _versions(row) or row["reason"], ", ".join(row["devices"]), options)
     Console().print(table)
+
+
+def _versions(row: dict[str, Any]) -> str:
+    """A line a version; those that are not in this Python's own environment are marked."""
+    from backends.registry import BACKENDS, installed_version
+
+    own = installed_version(BACKENDS[row["name"]])
+    return "\n".join(version if version == own else f"{version} (environment)" for version in row["versions"])

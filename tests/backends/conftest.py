@@ -66,6 +66,11 @@ def execute(workers):
     return lambda target, serialized, *data_sets, **options: ask(workers(target), serialized, *data_sets, **options)
 
 
+@pytest.fixture(name="ask")
+def ask_fixture():
+    return ask
+
+
 @pytest.fixture(name="model")
 def model_fixture():
     return model
