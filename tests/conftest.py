@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """No test sees the environments of whoever runs it, or leaves one there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUZZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def make_wheel():
     """Write a wheel: its files by name, the entry points, what it requires."""

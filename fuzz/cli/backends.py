@@ -183,6 +183,7 @@ def _apart(entry: Entry) -> list[str]:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
@@ -190,7 +191,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(column)
     for row in rows:
         options = "\n".join(f"{name}: {allowed}" for name, allowed in row["options"].items())
-        table.add_row(row["name"], _versions(row) or row["reason"], ", ".join(row["devices"]), options)
+        table.add_row(row["name"], escape(_versions(row) or row["reason"]), ", ".join(row["devices"]), options)
     Console().print(table)
 
 
