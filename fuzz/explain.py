@@ -42,7 +42,6 @@ GONE = "run again in a new process, the answer is right: another case may have b
 
 _MEMORY = 8 << 30  # bytes of address space of the process that parses
 _CUTS = 64  # cut-off models that are tried at most
-_REPEATS = 3  # new processes in which what is not wrong each time may be wrong
 
 T = TypeVar("T")
 
@@ -164,10 +163,10 @@ class Explainer:
             part = replace(run, sets=sets, inputs=dict(zip(piece.inputs, sets[-1], strict=True)), names=piece.inputs)
             if output:
                 return all(_bad(look(part, piece), output) for look in (self._piece, self._fresh))
-            return any(_bad(self._fresh(part, piece), "") for _ in range(_REPEATS))
+            return _bad(self._fresh(part, piece), "")
 
         if not wrong(everything):
-            output = ""  # what damages memory is not wrong each time, nor at the same place
+            output = ""  # an inference that ended early is not wrong at the same place each time
             if not wrong(everything):
                 return found
         keep = fewest(everything, context.at, wrong)
