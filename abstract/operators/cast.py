@@ -54,7 +54,8 @@ def cast(run: Run) -> tuple[Array, ...]:
         y = x if x.dtype.kind == "f" else x.astype(target.carrier)
         return (_to_nearest(y, target) if _always_rounded(run) else y,)
     if x.dtype.kind != "f":
-        return (x.astype(target.carrier),)
+        # High bits are lost; the narrow integers that numpy lacks are the interpreter's to wrap.
+        return ((x if target.extension else x.astype(target.numpy)).astype(target.carrier),)
     return (np.trunc(x).astype(target.carrier),)
 
 

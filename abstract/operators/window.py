@@ -137,7 +137,8 @@ def window_params(s: Scope, spatial: Sequence[Dim], kernel: Sequence[Dim], *, po
     """Strides, dilations and pads drawn so that the window fits.
 
     Pooling keeps its pads smaller than the kernel, so that no window lies wholly in the padding (H5.3, H5.5), and
-    rounds up only what comes out even (H5.1); ``auto_pad`` SAME goes with strides and dilations of 1 (H5.7).
+    rounds up only what comes out even or begins inside the input (H5.1); ``auto_pad`` SAME goes with strides and
+    dilations of 1 (H5.7).
     """
     params: dict[str, Any] = {"kernel_shape": tuple(kernel)}
     if s.coin(0.12):
@@ -180,5 +181,12 @@ def _pad(s: Scope, params: dict[str, Any], spatial: Sequence[Dim], kernel: Seque
         strides, dilations = per_axis(params, "strides", rank, 1), per_axis(params, "dilations", rank, 1)
         for i, n in enumerate(spatial):
             room = n + pads[i] + pads[rank + i] - dilations[i] * (kernel[i] - 1) - 1
-            s.store.require(divisible(room, strides[i]))
+            if not _begins_inside(s, room, strides[i], n + pads[i]):
+                s.store.require(divisible(room, strides[i]))
         params["ceil_mode"] = 1
+
+
+def _begins_inside(s: Scope, room: Dim, stride: Dim, limit: Dim) -> bool:
+    """Whether the last window that rounding up makes begins before the padding at the end; ``slid`` keeps it so."""
+    start = s.store.value(ceil_div(room, stride) * stride)
+    return s.store.value(room) >= 0 and start < s.store.value(limit)

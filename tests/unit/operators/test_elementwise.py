@@ -12,6 +12,9 @@ from abstract.operator import Run
 from abstract.operators import TABLE
 from abstract.operators.elementwise import apart
 from abstract.reference import Float64
+from fuzz.generate.choices import Seeded
+from fuzz.generate.graph import generate_graph
+from fuzz.generate.settings import Settings
 
 INF, NAN = np.inf, np.nan
 
@@ -173,3 +176,16 @@ def test_what_rounding_could_close_is_refused(gap, scale, expected):
 
 def test_integers_sit_where_they_like():
     assert apart(np.array([0, 1]), np.array([5]))
+
+
+@pytest.mark.parametrize(("source", "target"), [("uint8", "int8"), ("int32", "uint16"), ("int64", "int32")])
+def test_casts_to_narrower_integers_lose_high_bits_now_and_then(source, target):
+    lost = 0
+    for seed in range(200):
+        graph, _ = generate_graph(Seeded(seed), Settings(nodes=(1, 1), operators=("Cast",), dtypes=(source, target)))
+        node = graph.nodes[-1]
+        before, after = node.inputs[0], node.outputs[0]
+        if (before.type.dtype.name, after.type.dtype.name) == (source, target):
+            np.testing.assert_array_equal(after.array, before.array.astype(target))
+            lost += bool((before.array != after.array).any())
+    assert lost >= 2

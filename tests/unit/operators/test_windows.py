@@ -12,6 +12,10 @@ from abstract.operator import NotCovered, Run
 from abstract.operators import TABLE
 from abstract.operators.window import window
 from abstract.reference import Float64
+from fuzz.generate.builder import concrete
+from fuzz.generate.choices import Seeded
+from fuzz.generate.graph import generate_graph
+from fuzz.generate.settings import Settings
 
 
 def numbers(*shape, seed=0):
@@ -108,6 +112,20 @@ def test_a_bias_may_start_the_accumulation(laboratory):
 def test_how_many_windows_there_are(attributes, size, out, over):
     made = window(attributes, (size,), (3,))
     assert (made.out, made.over) == ((out,), (over,))
+
+
+@pytest.mark.parametrize("name", ["MaxPool", "AveragePool"])
+def test_rounding_up_adds_windows_now_and_then(name):
+    """A ceil_mode that never changed anything would test nothing."""
+    added = 0
+    for seed in range(400):
+        graph, _ = generate_graph(Seeded(seed), Settings(nodes=(1, 1), operators=(name,)))
+        node = graph.nodes[-1]
+        params = concrete(node.params, graph.store.value)
+        if params.get("ceil_mode"):
+            spatial, due = (v.array.shape[2:] for v in (node.inputs[0], node.outputs[0]))
+            added += window({**params, "ceil_mode": 0}, spatial, params["kernel_shape"]).out != due
+    assert added >= 2
 
 
 POOLS = [
