@@ -77,9 +77,9 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     place, target = Path(options.place), parse_target(options.backend)
     if options.step == "report":
-        return report(list(trails(place)), target.canonical, Path(options.docs))
+        return report(list(trails(place)), target.canonical, _about(place), Path(options.docs))
     names = options.fault or [f.name for f in FAULTS.values() if target.backend not in f.granted]
-    place.mkdir(parents=True, exist_ok=True)
+    note(place)
     for stage in STAGES:
         if options.stage is None or stage.name in options.stage:
             with ThreadPoolExecutor(options.jobs) as pool:
@@ -90,6 +90,18 @@ def main() -> int:
                 for part in begun:
                     part.result()
     return 0
+
+
+def note(place: Path) -> None:
+    """Keep beside the states what was searched with, and when: a search that goes on may do so on another commit."""
+    commits = [*_about(place).get("commits", []), commit()]
+    made = datetime.now(UTC).strftime("%Y-%m-%d")
+    write_json(place / "about.json", {"made": made, "commits": list(dict.fromkeys(commits)), "machine": machine()})
+
+
+def _about(place: Path) -> dict[str, Any]:
+    path = place / "about.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def search(stage: Stage, part: int, names: Sequence[str], target: str, place: Path) -> None:
@@ -126,15 +138,14 @@ def _read(path: Path) -> list[Trail]:
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def report(found: Sequence[Trail], target: str, docs: Path) -> int:
-    """Write faults.json and faults.md; exit status 1 where too few were found."""
+def report(found: Sequence[Trail], target: str, about: Mapping[str, Any], docs: Path) -> int:
+    """Write faults.json and faults.md; exit status 1 where too few were found. ``about`` is what ``note`` keeps."""
     shares = {
         seconds: {key: _share(found, key, seconds) for key in ("found", "close")} for seconds in LIMITS
     }
     result = {
-        "made": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit(), "machine": machine(), "target": target,
-        "shares": {str(seconds): row for seconds, row in shares.items()}, "faults": found,
-    }  # fmt: skip
+        **about, "target": target, "shares": {str(seconds): row for seconds, row in shares.items()}, "faults": found,
+    }
     write_json(docs / "faults.json", result)
     (docs / "faults.md").write_text(_page(result), encoding="utf-8")
     for seconds, row in shares.items():
@@ -150,7 +161,7 @@ def _share(found: Sequence[Trail], key: str, seconds: int) -> float:
 
 _HEAD = """# Campaign: are planted faults found?
 
-{count} faults in {target}, one at a time; {made}, commit {commit:.10}; `make campaign-faults` makes this page. \
+{count} faults in {target}, one at a time; {made}, commit {commit}; `make campaign-faults` makes this page.
 {processor}, one core for each search; onnxruntime {onnxruntime}, onnx {onnx}, numpy {numpy}, Python {python}.
 
 | found within | right verdict | at least | allclose(1e-2, 1e-3) |
@@ -174,8 +185,9 @@ def _page(result: Mapping[str, Any]) -> str:
         for seconds, row in result["shares"].items()
     )
     slowest = sorted(result["faults"], key=lambda t: t["found"]["seconds"] if t["found"] else float("inf"))
+    commits = ", ".join(name[:10] for name in result["commits"])
     return _HEAD.format(
-        **{**result["machine"], **result}, count=len(result["faults"]), lines="\n".join(lines),
+        **{**result["machine"], **result}, commit=commits, count=len(result["faults"]), lines="\n".join(lines),
         rows="\n".join(map(_row, slowest)),
     )  # fmt: skip
 

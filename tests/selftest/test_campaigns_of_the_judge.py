@@ -91,6 +91,11 @@ def trail(fault, right="wrong", found=None, close=None, seconds=60.0, **more):
             "other": None, **more}  # fmt: skip
 
 
+@pytest.fixture
+def about(faults):
+    return {"made": "2026-01-02", "commits": ["0123456789abcdef", "fedcba98"], "machine": faults.machine()}
+
+
 def test_faults_are_hunted_stage_by_stage_and_once(started, faults, monkeypatch, tmp_path, capsys):
     """Two faults, one in each search; neither is found within the time of the first stage."""
     pytest.importorskip("onnxruntime")
@@ -105,23 +110,24 @@ def test_faults_are_hunted_stage_by_stage_and_once(started, faults, monkeypatch,
     assert [t["fault"] for t in first] == ["shifted-slice", "wrong-axis"]
     assert [t["found"] for t in first] == [None, None]
     assert started(faults, *asked) == 0
-    kept = {path.name: path.read_text() for path in (tmp_path / "here").iterdir()}
-    assert set(kept) == {f"{name}-{part}.json" for name in ("minute", "ten-minutes") for part in (0, 1)}
+    kept = {path.name: path.read_text() for path in (tmp_path / "here").glob("*-*.json")}
+    states = {f"{name}-{part}.json" for name in ("minute", "ten-minutes") for part in (0, 1)}
+    assert set(kept) == states
     assert all(t["found"] and t["found"]["cases"] > 1 for t in faults.trails(tmp_path / "here"))
     assert started(faults, *asked, "--stage", "ten-minutes") == 0
-    assert {path.name: path.read_text() for path in (tmp_path / "here").iterdir()} == kept
+    assert {path.name: path.read_text() for path in (tmp_path / "here").glob("*-*.json")} == kept
     assert started(faults, "report", "--place", "here") == 0
     assert "2 faults, 60 s: 100.0 % found" in capsys.readouterr().out
 
 
-def test_the_page_of_faults(faults, tmp_path, capsys):
+def test_the_page_of_faults(faults, about, tmp_path, capsys):
     found = [
         trail("race", "nondeterministic", 70.0, 500.0),
         trail("slow-path", "slow", 3.5),
         trail("lost-bias", "wrong", 1.25, 2.5),
         trail("group-order", seconds=600.4, other={"crash": 2}),
     ]
-    assert faults.report(found, "onnxruntime", tmp_path) == 1
+    assert faults.report(found, "onnxruntime", about, tmp_path) == 1
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
         "4 faults, 60 s: 50.0 % found, 25.0 % by allclose", "4 faults, 600 s: 75.0 % found, 50.0 % by allclose"
@@ -134,10 +140,11 @@ def test_the_page_of_faults(faults, tmp_path, capsys):
         "| race | nondeterministic | 70.0 | 9 | 3 | reference, seed 8 | 500.0 | 12 |",
         "| group-order | wrong | not in 600 | 99 | 3 | 2 crash | not in 600 |  |",
     ]
+    assert "2026-01-02, commit 0123456789, fedcba98; `make campaign-faults`" in page
     assert "| 60 s of CPU time | 50.0 % | 80 % | 25.0 % |" in page
     assert json.loads((tmp_path / "faults.json").read_text())["faults"] == found
 
 
-def test_enough_faults_found_is_fine(faults, tmp_path):
-    assert faults.report([trail("lost-bias", "wrong", 1.0, 2.0)], "onnxruntime", tmp_path) == 0
-    assert faults.report([], "onnxruntime", tmp_path) == 1
+def test_enough_faults_found_is_fine(faults, about, tmp_path):
+    assert faults.report([trail("lost-bias", "wrong", 1.0, 2.0)], "onnxruntime", about, tmp_path) == 0
+    assert faults.report([], "onnxruntime", about, tmp_path) == 1
