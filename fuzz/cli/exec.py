@@ -26,8 +26,9 @@ __all__ = ["command"]
     metavar="TARGET",
     multiple=True,
     required=True,
-    help="Where to run: NAME[:OPTION=VALUE,...][@DEVICE], such as tvm or onnxruntime:opt=0. Repeat it for several;"
-    " they run side by side. `fuzz backends` lists the names and what they take.",
+    help="Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE], such as tvm, onnxruntime:opt=0 or"
+    " onnxruntime==1.20.1, which is installed where it is missing. Repeat it for several; they run side by side."
+    " `fuzz backends` lists the names and what they take.",
 )
 @click.option(
     "--timeout",
