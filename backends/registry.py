@@ -102,11 +102,16 @@ _ONNXRUNTIME_CUDA = Numerics(
 # OpenVINO's CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say. It makes zeros of
 # subnormal constants.
 _OPENVINO = Numerics(flush_subnormals=True, excess_half_precision=True, narrow_int64=True, narrow_double=True)
+_HLO_PASSES = r"[\w-]+(\+[\w-]+)*"
+# XLA and IREE compute 16-bit floats in float32 where they fuse, and flush subnormals on a CPU.
+_FLUSHING = Numerics(flush_subnormals=True, excess_half_precision=True, half_accumulator=True, half_steps=True)
 _PASSES = r"\w[\w.]*(\+\w[\w.]*)*"
 
 # Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
 ONE_THREAD: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS"), "1")
+    dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS", "NPROC", "PJRT_NPROC"), "1"
+    )
 )
 
 _ENTRIES = (
@@ -178,6 +183,25 @@ _ENTRIES = (
         # A refusal is its own text, without the addresses of the Rust functions that it came through.
         environment=(("RUST_BACKTRACE", "0"), ("RUST_LIB_BACKTRACE", "0")),
         numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
+    ),
+    Entry(
+        name="jax",
+        module="backends.jax",
+        distributions=("jax",),
+        requirements=("jax==0.10.2", "jaxlib==0.10.2", "onnx==1.23.2", "absl-py==2.5.1", "jaxonnxruntime==0.3.0"),
+        options=(
+            Option("mode", r"jit|eager", "jit or eager", "compile the whole, or each operator by itself (jit)"),
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "XLA's backend optimisation level (3)"),
+            Option("disable", _HLO_PASSES, "pass names joined by +", "HLO passes to leave out"),
+            _THREADS,
+        ),
+        environment=(("JAX_PLATFORMS", "cpu"), ("JAX_ENABLE_COMPILATION_CACHE", "false")),
+        numerics=_FLUSHING,
+        knobs=(
+            Knob("mode", ("eager",), "all that reaches across operators"),
+            Knob("opt", ("0", "1", "2"), "LLVM's optimisations above that level"),
+            Knob("disable", (), "the HLO passes named"),
+        ),
     ),
     Entry(
         name="reference",

@@ -29,6 +29,9 @@ TARGETS = (
     "reference",
     "tract",
     "tract:reload=yes",
+    "jax",
+    "jax:mode=eager",
+    "jax:disable=fusion+algsimp,opt=0",
 )
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
-NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract")
+NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax")
 
 
 def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -146,6 +146,7 @@ LACKING = {
     "openvino": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "reference": "g (float[2] x) => (float[2] y) { y = Scatter (x, x, x) }",
     "tract": "g (float[2, 2] x) => (float y) { y = Det (x) }",
+    "jax": "g () => (float y) { y = RandomNormal <shape = [1]> () }",
 }
 # These tell reading from compiling, and say what they lack only in the second stage.
 LACK_WHEN_COMPILED = frozenset({"tract"})
@@ -153,16 +154,16 @@ LACK_WHEN_COMPILED = frozenset({"tract"})
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lacking_operator_is_unsupported(execute, model, name):
-    attempt = execute(name, model(LACKING[name], opset=9 if name == "reference" else 17))
+    attempt = execute(name, model(LACKING[name], opset=9 if name == "reference" else 17), [])
     assert attempt.outcome is Outcome.UNSUPPORTED
     assert attempt.stage is (Stage.COMPILE if name in LACK_WHEN_COMPILED else Stage.IMPORT)
     assert attempt.message
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino", "tract"])
+@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino", "tract", "jax"])
 def test_an_invalid_model_is_rejected_and_the_worker_lives_on(execute, model, name):
     bad = "g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { y = MatMul (x, z) }"
-    attempt = execute(name, model(bad))
+    attempt = execute(name, model(bad), [np.ones((2, 3), np.float32), np.ones((4, 5), np.float32)])
     assert attempt.outcome is Outcome.REJECTED
     assert len(attempt.message) > 20
     serialized, x, expected = convolution()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.protocol import Outcome
+from backends.protocol import Outcome, Stage
 
 X = np.ones(2, np.float32)
 TRACT = (
@@ -36,3 +36,33 @@ def test_what_tract_lacks_is_unsupported(execute, model, words, body):
     attempt = execute("tract", model(body, opset=25 if "int2" in body else 19), [X])
     assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
     assert words in attempt.message
+
+
+JAX = (
+    ("is not implemented", "g (float[2] x) => (float[2] y) { y = Unique (x) }"),
+    ("version 21 is not implemented", "g (float[2] x) => (float[2] y) { y = Transpose (x) }"),
+    ("only support", "g (float[1, 1, 2] x) => (float[n] y) { y = AveragePool <kernel_shape=[2], ceil_mode=1> (x) }"),
+    ("must have static", "g (float[2] x) => (int64[1, n] y) { y = NonZero (x) }"),
+)
+
+
+@pytest.mark.parametrize(("words", "body"), JAX)
+def test_what_jax_lacks_is_unsupported(execute, model, words, body):
+    attempt = execute("jax", model(body, opset=21), [X.reshape(1, 1, 2) if "AveragePool" in body else X])
+    assert (attempt.outcome, attempt.stage) == (Outcome.UNSUPPORTED, Stage.IMPORT), attempt.message
+    assert words in attempt.message
+
+
+def test_strings_are_no_arrays_of_jax(execute, model):
+    strings = model("g (string[2] x) => (string[2] y) { y = Identity (x) }")
+    attempt = execute("jax", strings, [np.array(["a", "b"], dtype=object)])
+    assert attempt.outcome is Outcome.UNSUPPORTED
+    assert "arrays of numbers only" in attempt.message
+
+
+def test_values_that_jax_makes_constants_are_made_anew_for_each_data_set(execute, model):
+    """The importer takes the shape from the first inputs; the second data set has another shape in mind."""
+    serialized = model("g (float[4] x, int64[2] s) => (float[n, m] y) { y = Reshape (x, s) }")
+    x = np.arange(4, dtype=np.float32)
+    attempt = execute("jax", serialized, [x, np.array([2, 2])], [x, np.array([1, 4])], [x, np.array([2, 2])])
+    assert [outputs[0].shape for outputs in attempt.outputs] == [(2, 2), (1, 4), (2, 2)]
