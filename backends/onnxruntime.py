@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
+from backends.external import read_model
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Unsupported, Words, heard
 from backends.tensor import EXTENDED, ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
@@ -38,6 +39,8 @@ _DIRECT = frozenset(
     for name in ONNX_NUMBERS
     if name not in EXTENDED and not name.startswith("complex")
 )
+# Older releases look for external data in the working directory only, whatever the settings say.
+_KNOWS_FOLDER = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) >= (1, 21)
 _NAMES = {number: name for name, number in ONNX_NUMBERS.items()}
 
 
@@ -71,7 +74,9 @@ def _session(model: bytes, folder: str | None, options: Mapping[str, str], saved
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
     if saved:
         settings.optimized_model_filepath = saved
-    if folder is not None:
+    if folder is not None and not _KNOWS_FOLDER and b"location" in model:
+        model = _whole(model, folder)
+    elif folder is not None:
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     disabled = options.get("disable", "")
     device = options.get("device", "cpu")
@@ -86,6 +91,12 @@ def _session(model: bytes, folder: str | None, options: Mapping[str, str], saved
     if missing := set(_PROVIDERS[device]) - set(session.get_providers()):
         raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
     return session
+
+
+def _whole(model: bytes, folder: str) -> bytes:
+    """The model with its external data inside."""
+    serialized: bytes = read_model(model, folder).SerializeToString()
+    return serialized
 
 
 class _Session:

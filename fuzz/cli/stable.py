@@ -23,7 +23,7 @@ __all__ = ["command"]
     metavar="TARGET",
     multiple=True,
     required=True,
-    help="Where to run: NAME[:OPTION=VALUE,...][@DEVICE]. Repeat it for several.",
+    help="Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE]. Repeat it for several.",
 )
 @click.option(
     "--only",

@@ -52,11 +52,14 @@ print(json.dumps({d.metadata["Name"]: d.version for d in metadata.distributions(
 _KEPT = 400  # lines of an installer's output
 _TOLD = 3  # of them in a message
 _WIDTH = 240  # characters of each of these
-_ERROR = re.compile(r"^\s*(error|ERROR|fatal|×|╰)", re.IGNORECASE)
+_ERROR = re.compile(r"^\s*(error|fatal|cause|×|╰)", re.IGNORECASE)
 _VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
 _SHOWN = 8  # versions of a list that is too long for a line
 _HINTS = (
-    (r"from versions: none", "no release for this Python ({python}) can be found, or the package index not be reached"),
+    (
+        r"from versions: none|not found in the package registry",
+        "no release for this Python ({python}) can be found, or the package index not be reached",
+    ),
     (r"No matching distribution|no version of", "choose a release that is there for this Python ({python})"),
     (r"ResolutionImpossible|conflicting|unsatisfiable", "its requirements contradict one another"),
     (r"No space left", "free some space, or set FUZZ_CACHE to a folder elsewhere"),

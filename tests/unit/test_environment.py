@@ -254,6 +254,25 @@ def test_without_uv_and_pip_it_says_so(wheels, monkeypatch):
         install(*parse_recipe("versioned==1.0", TABLE))
 
 
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        ("Because there is no version of toy-compiler==9.0", "choose a release that is there"),
+        ("Because toy-compiler was not found in the package registry", "or the package index not be reached"),
+    ],
+)
+def test_what_uv_says_is_told(wheels, tmp_path, monkeypatch, cause, hint):
+    program = tmp_path / "bin" / "uv"
+    program.parent.mkdir()
+    said = f"echo 'error: No solution found'\necho '  cause: {cause}'\n"
+    program.write_text(f"#!/bin/sh\n{said}exit 1\n", encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(TargetError, match=hint) as caught:
+        install(*parse_recipe("versioned==1.0", TABLE))
+    assert cause in str(caught.value)
+
+
 # --- several processes, and those that are killed --------------------------------------------------------------------
 
 
