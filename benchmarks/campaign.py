@@ -200,7 +200,7 @@ def _row(verdict: Verdict, found: Divergence | None) -> dict[str, Any]:
     if found is not None and found.gone:
         place = "gone"
     elif found is not None and found.hidden:
-        place = "cut" if found.operator else "whole"
+        place = "cut" if found.operator and not found.entire else "whole"
     elif found is not None:
         place = {None: "exposed", True: "alone", False: "context"}[found.alone]
     comparison = found.comparison if found is not None and found.comparison is not None else verdict

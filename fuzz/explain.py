@@ -108,7 +108,10 @@ class Explainer:
         if again is not None and again.hidden:
             return replace(again, gone=True)
         self._renew(target)
-        return self._smaller(run, exposed, self._look(run, exposed) or found)
+        found = self._smaller(run, exposed, self._look(run, exposed) or found)
+        if found.operator or whole is None or again is None:
+            return found
+        return self._needed(run, whole, replace(again, hidden=True, entire=True))
 
     def with_nodes(self, cases: Mapping[str, Case], verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         """The verdicts, those of which a node can be told with it; what a new process does not repeat is flaky."""

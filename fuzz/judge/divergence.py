@@ -45,7 +45,8 @@ class Divergence:
 
     ``hidden`` says that with all intermediates exposed the target answers correctly, so the fault lies in an
     optimisation that exposing them prevents; the node is then the first at which the model, cut off behind it, is
-    wrong, or empty where no cut shows the fault. ``alone`` is whether the node by itself is wrong on the inputs that it
+    wrong, or, where no cut shows the fault, the one that computes the wrong output of the ``entire`` model; empty where
+    neither was found. ``alone`` is whether the node by itself is wrong on the inputs that it
     had; None where that was not tried. ``gone`` says that the model as it was, run again, gives the right answer.
     ``dtypes`` are the element types of the node's inputs. ``needs`` are the other nodes without which it is right, if
     there are any: operator and name. ``after`` says that it also needs the data sets that ran before.
@@ -61,6 +62,7 @@ class Divergence:
     dtypes: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
     after: bool = False
+    entire: bool = False
 
     def __str__(self) -> str:
         if self.gone:
@@ -68,8 +70,8 @@ class Divergence:
         where = f"{self.operator} {self.node!r}, output {self.output!r}".replace("  ", " ")
         if self.hidden:
             cause = "with all intermediate values exposed the answer is right; an optimisation is at fault"
-            cut = f"{where}, of the model cut off behind it{self._context}"
-            return f"{cut}: {cause}" if self.operator else f"none: {cause}"
+            part = "of the model as a whole" if self.entire else "of the model cut off behind it"
+            return f"{where}, {part}{self._context}: {cause}" if self.operator else f"none: {cause}"
         if self.alone is None:
             return where
         return where + ("; the node alone is wrong too" if self.alone else f"; the node alone is right{self._context}")

@@ -78,3 +78,15 @@ def test_what_a_new_process_does_not_repeat_is_flaky(explain):
     assert found.gone
     assert (told.verdict, told.node) == ("flaky", None)
     assert "run again in a new process" in told.message
+
+
+def test_what_only_the_whole_model_shows_has_its_nodes_named_too(explain):
+    found, told = explain(
+        """g (float[3] x) => (float[3] y, float[3] z) {
+             [n0] a = Relu (x) [n1] b = Neg (a) [n2] c = Tan (x) [n3] y = Cos (b) [n4] z = Ceil (c) }""",
+        ONE,
+    )
+    assert (found.node, found.hidden, found.entire) == ("n3", True, True)
+    assert found.needs == (("Neg", "n1"), ("Tan", "n2"))
+    where = "Cos 'n3', output 'y', of the model as a whole, wrong only together with Neg 'n1' and Tan 'n2': "
+    assert told.node.startswith(where)
