@@ -204,6 +204,19 @@ _ENTRIES = (
         ),
     ),
     Entry(
+        name="iree",
+        module="backends.iree",
+        distributions=("iree-base-compiler",),
+        requirements=("iree-base-compiler==3.13.0", "iree-base-runtime==3.13.0", "onnx==1.23.2"),
+        options=(
+            Option("target", r"llvm-cpu|vmvx", "llvm-cpu or vmvx", "what it compiles for (llvm-cpu)"),
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "optimisation level (3)"),
+            _THREADS,
+        ),
+        numerics=_FLUSHING,
+        knobs=(Knob("opt", ("0", "1", "2"), "optimisations above that level"),),
+    ),
+    Entry(
         name="reference",
         module="backends.reference",
         distributions=("onnx",),

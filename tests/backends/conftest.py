@@ -29,6 +29,8 @@ TARGETS = (
     "reference",
     "tract",
     "tract:reload=yes",
+    "iree",
+    "iree:opt=0,target=vmvx",
     "jax",
     "jax:mode=eager",
     "jax:disable=fusion+algsimp,opt=0",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backends.protocol import Outcome, Stage
+from backends.tensor import Tensor
 
 X = np.ones(2, np.float32)
 TRACT = (
@@ -66,3 +67,29 @@ def test_values_that_jax_makes_constants_are_made_anew_for_each_data_set(execute
     x = np.arange(4, dtype=np.float32)
     attempt = execute("jax", serialized, [x, np.array([2, 2])], [x, np.array([1, 4])], [x, np.array([2, 2])])
     assert [outputs[0].shape for outputs in attempt.outputs] == [(2, 2), (1, 4), (2, 2)]
+
+
+IREE = (
+    ("'torch.operator'", 20, "g (float[1, 2, 3] t, int64[4] s) => (float[a, b, c, d] y) { y = AffineGrid (t, s) }"),
+    ("torch.aten", 17, "g (float[1,1,4,4] x, float[1,5] r) => (float[n] y){ y = MaxRoiPool<pooled_shape=[2,2]>(x,r) }"),
+    ("Unknown ONNX tensor element type", 25, "g (float[2] x) => (int2[2] y) { y = Cast <to = 26> (x) }"),
+)
+
+
+@pytest.mark.parametrize(("words", "opset", "body"), IREE)
+def test_what_iree_lacks_is_unsupported(execute, model, words, opset, body):
+    attempt = execute("iree", model(body, opset=opset), [])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
+def test_iree_gives_unsigned_results_back_as_such(execute, model):
+    serialized = model("g (uint8[2] x) => (uint8[2] y) { y = Add (x, x) }")
+    attempt = execute("iree", serialized, [np.array([100, 1], np.uint8)])
+    assert attempt.outputs == ((Tensor("uint8", (2,), bytes([200, 2])),),)
+
+
+def test_iree_computes_on_more_threads_where_it_is_asked_to(execute, model):
+    serialized = model("g (float[2] x) => (float[2] y) { y = Add (x, x) }")
+    attempt = execute("iree:threads=2", serialized, [X])
+    assert attempt.outputs == ((Tensor("float", (2,), np.array([2, 2], np.float32).tobytes()),),)
