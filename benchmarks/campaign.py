@@ -284,6 +284,8 @@ _HEAD = """# Campaign: does the judge cry wolf?
 
 {cases:,} generated cases, {made}, commit {commit:.10}; `make campaign-oracle` makes this page. {versions}.
 
+A seed makes the same case again as long as the generator and the support tables stay as they were.
+
 {counts}
 
 ## Every distinct wrong answer
