@@ -101,6 +101,13 @@ def until(condition, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def folders() -> list[str]:
     place = cache_folder() / "environments"
     return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
@@ -287,13 +294,13 @@ def test_of_several_processes_one_builds(wheels):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_is_stopped_leaves_no_environment_and_no_process(wheels, slow, monkeypatch, number):
     process = begin()
-    until(slow.exists)
+    until(lambda: slow.exists() and slow.read_text(encoding="ascii").endswith("\n"))
     (installer,) = map(int, slow.read_text(encoding="ascii").split())
     children = [psutil.Process(installer), *psutil.Process(installer).children()]
     assert environments() == []
     process.send_signal(number)
     process.communicate(timeout=60)
-    until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    until(lambda: all(map(is_gone, children)))
     assert find(recipe(ENTRY, "1.0")) is None
 
     def cleared() -> bool:
