@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["DISPUTES", "OperatorTest", "model_tests", "operator_tests"]
 
 DISPUTES: Mapping[str, str] = MappingProxyType({
+    "test_averagepool_2d_ceil_last_window_starts_on_pad":
+        "the expected output is written down with four decimals; ONNX's own operator gives 0.15105554 for its 0.1511",
     "test_resize_downsample_scales_linear_align_corners":
         'Operators.md, Resize, coordinate_transformation_mode: length_resized is "the length of the resized tensor", '
         'which is 2; the test takes the fraction 2.4. Either is granted (2.4 is "the target length ... when it is '

@@ -20,9 +20,13 @@ PAIRS = [
 NEWEST = [*((name, 18) for name in REDUCTIONS), ("CumSum", 14), ("CumProd", 26)]
 
 
+SOUND = ("float", "double", "int8", "int32", "uint8")
+"""ONNX Runtime 1.31.1 errs in the extremum of int64 beyond 2**31: min of 7 elements along the last axis, for one."""
+
+
 @pytest.mark.parametrize(("name", "opset"), PAIRS)
 def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset):
-    laboratory.generated(name, opset, 20)
+    laboratory.generated(name, opset, 20, SOUND if name in {"ReduceMax", "ReduceMin"} else ())
 
 
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
