@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from abstract.bounded import Bounded
+from abstract.capture import read
 from abstract.dtypes import BY_CODE, DType, dtype
 from abstract.gradient import gradient
 from abstract.program import Program, Step, parse_body
@@ -131,7 +132,7 @@ class _Body:
         self.graph = graph
         self.inputs = [i.name for i in graph.input]
         self.inside = inside
-        self.captured = {name: values[name] for name in _read(graph) if name in values}
+        self.captured = {name: values[name] for name in read(graph) if name in values}
         self.outer = program
         self.program: Program | None = None
 
@@ -142,16 +143,6 @@ class _Body:
             self.program = parse_body(self.outer, self.graph, _dtypes(scope))
         values = self.inside(self.program, scope)
         return [values[name] for name in self.program.outputs]
-
-
-def _read(graph: onnx.GraphProto) -> Iterator[str]:
-    """Names that a graph reads: from outside, or made by itself (harmless)."""
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _read(inner)
-    yield from (o.name for o in graph.output)
 
 
 def _dtypes(values: Mapping[str, Bounded]) -> dict[str, DType]:

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from abstract.bounded import Bounded
+from abstract.capture import captured
 from abstract.dtypes import DTYPES, DType
 from abstract.effort import limited
 from abstract.error import is_exact
@@ -66,7 +67,7 @@ def run_node(
     Raises Unrunnable where ONNX's reference cannot run the node.
     """
     node = step.node
-    names = [n for n in dict.fromkeys((*node.input, *_captured(node))) if n in values]
+    names = [n for n in dict.fromkeys((*node.input, *captured(node))) if n in values]
     feeds = {n: _declared(values[n].value, values[n].dtype) for n in names}
     try:
         single = _Single(model, node, names)
@@ -227,16 +228,6 @@ def _is_random(node: onnx.NodeProto, functions: Iterable[onnx.FunctionProto]) ->
     bodies = [g.node for attribute in node.attribute for g in (attribute.g, *attribute.graphs)]
     bodies += [f.node for f in functions if (f.domain, f.name) == (node.domain, node.op_type)]
     return any(_is_random(inner, functions) for body in bodies for inner in body)
-
-
-def _captured(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that the subgraphs of a node read from outside (and some that they make themselves: harmless)."""
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from inner.input
-                yield from _captured(inner)
-            yield from (o.name for o in graph.output)
 
 
 def _declared(value: Any, dtype: DType | None) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx.defs
 
+from abstract.capture import captured
 from abstract.dtypes import BY_CODE
 from abstract.hazards import BY_ID, Treatment, hazards_of
 from abstract.hazards.arithmetic import NARROW_OVERFLOW, WIDE_OVERFLOW
@@ -230,18 +231,5 @@ def reaching(program: Program, arisings: Sequence[Arising], output: str) -> list
     wanted = {output}
     for step in reversed(program.steps):
         if wanted.intersection(step.node.output):
-            wanted.update(step.node.input, _captured(step))
+            wanted.update(step.node.input, captured(step.node))
     return [a for a in arisings if a.output in wanted]
-
-
-def _captured(step: Step) -> set[str]:
-    """Names that the bodies of a node read, and some of their own: harmless here."""
-    graphs = [g for attribute in step.node.attribute for g in (attribute.g, *attribute.graphs)]
-    names: set[str] = set()
-    while graphs:
-        graph = graphs.pop()
-        for node in graph.node:
-            names.update(node.input)
-            graphs.extend(g for attribute in node.attribute for g in (attribute.g, *attribute.graphs))
-        names.update(o.name for o in graph.output)
-    return names

@@ -9,6 +9,7 @@ import onnx
 import onnx.shape_inference
 from onnx import helper
 
+from abstract.capture import captured
 from abstract.dtypes import BY_NAME
 from abstract.program import parse
 from backends.tensor import Tensor
@@ -131,12 +132,7 @@ def cuts(exposed: Exposed) -> Iterator[Exposed]:
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
     """The names that a node reads, those that its bodies capture included (and their own, which do no harm)."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            for inner in body.node:
-                yield from reads(inner)
-            yield from (output.name for output in body.output)
+    return (name for name in (*node.input, *captured(node)) if name)
 
 
 def parts(
