@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from backends.frame import BODY_LIMIT, Frame, FrameError, encode
 from backends.protocol import Outcome
 from fuzz.case import digest, read_inputs
-from fuzz.errors import CaseError, TargetError
+from fuzz.errors import CaseError
 from fuzz.execute.execution import Execution
 from fuzz.execute.scratch import clear_abandoned
-from fuzz.execute.worker import Attempt, Interrupted, Limits, Worker, WorkerError
+from fuzz.execute.start import start_worker
+from fuzz.execute.worker import Attempt, Interrupted, Limits, Worker
 from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
@@ -239,18 +240,8 @@ class _Lane:
         if self._worker is not None and (not self._worker.alive or self._worker.bloated):
             self._drop()
         if self._worker is None:
-            self._worker = self._start(target)
+            self._worker = start_worker(target, self._limits, self._stop)
         return self._worker
-
-    def _start(self, target: Target) -> Worker:
-        try:
-            return Worker(target, self._limits, self._stop)
-        except WorkerError:
-            # A machine short of memory may fail to start a process once; a broken environment fails again.
-            try:
-                return Worker(target, self._limits, self._stop)
-            except WorkerError as problem:
-                raise TargetError(str(problem)) from None
 
     def _drop(self) -> None:
         if self._worker is not None:

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fuzz.errors import TargetError
-from fuzz.execute.worker import Attempt, Limits, Worker, WorkerError
+from fuzz.execute.start import start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from threading import Event
 
     from fuzz.execute.target import Target
+    from fuzz.execute.worker import Attempt, Limits, Worker
 
 __all__ = ["Crew", "has_poison", "with_heap", "with_threads"]
 
@@ -63,7 +63,7 @@ class Crew:
             worker.close()
             worker = None
         if worker is None:
-            worker = self._kept[target] = self._start(target)
+            worker = self._kept[target] = start_worker(target, self._limits, self._stop)
         return worker.execute(request)
 
     def ask_fresh(self, target: Target, request: Sequence[bytes]) -> Attempt:
@@ -73,21 +73,11 @@ class Crew:
 
     @contextmanager
     def _fresh(self, target: Target) -> Iterator[Worker]:
-        worker = self._start(target)
+        worker = start_worker(target, self._limits, self._stop)
         try:
             yield worker
         finally:
             worker.close()
-
-    def _start(self, target: Target) -> Worker:
-        try:
-            return Worker(target, self._limits, self._stop)
-        except WorkerError:
-            # A machine short of memory may fail to start a process once; a broken environment fails again.
-            try:
-                return Worker(target, self._limits, self._stop)
-            except WorkerError as problem:
-                raise TargetError(str(problem)) from None
 
     def close(self) -> None:
         """End all workers."""
