@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fuzz.cli.diff import oracle_from, oracle_options
-from fuzz.cli.options import FilePath, Number, json_option, print_json
+from fuzz.cli.options import FilePath, json_option, memory_option, print_json, timeout_option
 
 __all__ = ["command"]
 
@@ -28,10 +28,8 @@ __all__ = ["command"]
     help="Folder with input_0.pb, input_1.pb, ...  [default: test_data_set_* beside the model, else made up]",
 )
 @oracle_options
-@click.option("--timeout", type=Number(0, min_open=True), default=60.0, show_default=True, metavar="S",
-              help="Seconds for one target.")  # fmt: skip
-@click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, metavar="MB",
-              help="Resident memory of one worker process.")  # fmt: skip
+@timeout_option("Seconds for one target.")
+@memory_option
 @json_option
 def command(
     model: Path,

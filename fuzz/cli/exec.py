@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import Number, jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import jobs_option, json_option, memory_option, print_json, root_option, timeout_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,22 +30,8 @@ __all__ = ["command"]
     " onnxruntime==1.20.1, which is installed where it is missing. Repeat it for several; they run side by side."
     " `fuzz backends` lists the names and what they take.",
 )
-@click.option(
-    "--timeout",
-    type=Number(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that one case may take on one target, compiling included.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(min=1),
-    default=4096,
-    show_default=True,
-    metavar="MB",
-    help="Resident memory that one worker process may use.",
-)
+@timeout_option("Seconds that one case may take on one target, compiling included.")
+@memory_option
 @jobs_option
 @click.option("--force", is_flag=True, help="Execute again what has been executed already.")
 @json_option

@@ -22,8 +22,10 @@ __all__ = [
     "echo",
     "jobs_option",
     "json_option",
+    "memory_option",
     "print_json",
     "root_option",
+    "timeout_option",
 ]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -55,6 +57,22 @@ def jobs_option(command: Command) -> Command:
     option = click.option(
         "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes. Default: one a core."
     )
+    return option(command)
+
+
+def timeout_option(help_text: str) -> Callable[[Command], Command]:
+    """`--timeout`, given to the command as ``timeout: float``, in seconds; the help says of what."""
+    return click.option(
+        "--timeout", type=Number(min=0, min_open=True), default=60.0, show_default=True, metavar="S", help=help_text
+    )
+
+
+def memory_option(command: Command) -> Command:
+    """`--memory`, given to the command as ``memory: int``, in MB."""
+    option = click.option(
+        "--memory", type=click.IntRange(min=1), default=4096, show_default=True, metavar="MB",
+        help="Resident memory that one worker process may use.",
+    )  # fmt: skip
     return option(command)
 
 

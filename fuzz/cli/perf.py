@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import FilePath, Number, echo, json_option, print_json, root_option
+from fuzz.cli.options import FilePath, Number, echo, json_option, memory_option, print_json, root_option, timeout_option
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ _SUMMARISED = 10  # findings of a root whose distributions are shown
               help="Of MODEL: folder with input_0.pb, ...  [default: those beside it, else made up]")  # fmt: skip
 @click.option("--html", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write a page with the distributions of both sides.")  # fmt: skip
-@click.option("--timeout", type=Number(min=0, min_open=True), default=60.0, show_default=True, metavar="S",
-              help="Seconds for one compilation or run, and for all samples of one comparison.")  # fmt: skip
-@click.option("--memory", type=click.IntRange(min=1), default=4096, show_default=True, metavar="MB",
-              help="Resident memory that one worker process may use.")  # fmt: skip
+@timeout_option("Seconds for one compilation or run, and for all samples of one comparison.")
+@memory_option
 @json_option
 def command(
     model: Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import Names, Number, jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import Names, jobs_option, json_option, memory_option, print_json, root_option, timeout_option
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ def _list(ctx: click.Context, _: click.Parameter, value: bool) -> None:
               help="Decides which rewrites a case gets, and where.")  # fmt: skip
 @click.option("--rewrites", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
               help="Metamorphic variants of each case.")  # fmt: skip
-@click.option("--timeout", type=Number(0, min_open=True), default=60.0, show_default=True, metavar="S",
-              help="Seconds for one case on one target.")  # fmt: skip
-@click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, metavar="MB",
-              help="Resident memory of one worker process.")  # fmt: skip
+@timeout_option("Seconds for one case on one target.")
+@memory_option
 @jobs_option
 @json_option
 def command(

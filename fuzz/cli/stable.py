@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import Names, Number, jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import Names, jobs_option, json_option, memory_option, print_json, root_option, timeout_option
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,22 +31,8 @@ __all__ = ["command"]
     metavar="WAY,...",
     help="Which ways to try: repeat, session, threads, heap, layout, buffers, once, neighbour. Default: all.",
 )
-@click.option(
-    "--timeout",
-    type=Number(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that one case may take in one way.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(min=1),
-    default=4096,
-    show_default=True,
-    metavar="MB",
-    help="Resident memory that one worker process may use.",
-)
+@timeout_option("Seconds that one case may take in one way.")
+@memory_option
 @jobs_option
 @json_option
 def command(
