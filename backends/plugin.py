@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.registry import Entry
+from backends.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def _entry(point: metadata.EntryPoint) -> Entry:
     except Exception as problem:  # noqa: BLE001 - whatever a foreign module raises is told where it is asked for
         return _broken(point.name, point, f"{type(problem).__name__}: {problem}")
     if not isinstance(entry, Entry):
-        return _broken(point.name, point, f"{point.value} is no backends.registry.Entry")
+        return _broken(point.name, point, f"{point.value} is no backends.entry.Entry")
     if not re.fullmatch(r"\w[\w.-]*", entry.name):
         return _broken(point.name, point, f"{entry.name!r} is no name: letters, digits, _ . -")
     if not (entry.module.startswith("backends.") or (entry.module.endswith(".py") and Path(entry.module).is_file())):

@@ -142,6 +142,18 @@ class Bindable(Protocol):
         ...
 
 
+@runtime_checkable
+class Showing(Protocol):
+    """What a `Compiled` may be as well: a model that shows what the compiler made of it."""
+
+    def artefacts(self) -> Mapping[str, bytes]:
+        """The contents of files by name, in the order of the pipeline: an optimised graph, an IR, a list of passes.
+
+        Called after the runs, if there are any; it may compile anew. Equal for equal cases: no addresses, no times.
+        """
+        ...
+
+
 class Backend(Protocol):
     """One compiler or runtime. A module in this folder holds one as `BACKEND`; it keeps no state between cases."""
 

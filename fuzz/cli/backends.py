@@ -10,7 +10,7 @@ import click
 from fuzz.cli.options import echo, json_option, print_json
 
 if TYPE_CHECKING:
-    from backends.registry import Entry
+    from backends.entry import Entry
     from fuzz.execute.environment import Environment
 
 __all__ = ["command"]

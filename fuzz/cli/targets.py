@@ -11,7 +11,7 @@ from fuzz.cli.options import echo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backends.registry import Entry
+    from backends.entry import Entry
     from fuzz.execute.environment import Environment, Recipe
     from fuzz.execute.target import Target
 

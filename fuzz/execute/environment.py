@@ -26,7 +26,7 @@ from fuzz.errors import StorageError, TargetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from backends.registry import Entry
+    from backends.entry import Entry
 
 __all__ = [
     "Environment", "Recipe", "cache_folder", "claimed", "clear_abandoned", "environments", "find", "hold", "recipe",

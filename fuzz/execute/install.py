@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from backends.registry import Entry
+    from backends.entry import Entry
     from fuzz.execute.environment import Recipe
 
 __all__ = ["install"]

@@ -18,7 +18,7 @@ from fuzz.execute.environment import Environment, find, recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.registry import Entry
+    from backends.entry import Entry
     from fuzz.execute.environment import Recipe
 
 __all__ = ["MissingEnvironment", "Target", "parse_recipe", "parse_target", "parse_targets"]

@@ -16,7 +16,7 @@ import pytest
 BACKEND = Path(__file__).parents[1] / "unit" / "versioned_backend.py"
 ROW = """
 from pathlib import Path
-from backends.registry import Entry
+from backends.entry import Entry
 ENTRY = Entry(name="versioned", module=str(Path(__file__).with_name("toy_backend_file.py")),
               distributions=("toy-compiler",), requirements=("toy-compiler==2.0",), adapter=())
 """

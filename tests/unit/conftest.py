@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.registry import Entry, Option
+from backends.entry import Entry, Option
 from fuzz.execute.target import parse_target
 
 

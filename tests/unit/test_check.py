@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.registry import Entry
+from backends.entry import Entry
 from fuzz.check import Limits, check_model
 from fuzz.errors import CaseError
 from fuzz.execute.target import parse_target

@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backends.entry import Entry
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
-from backends.registry import BACKENDS, Entry
+from backends.registry import BACKENDS
 from fuzz.case import find_cases
 from fuzz.errors import StorageError, TargetError
 from fuzz.execute.environment import cache_folder, claimed, clear_abandoned, environments, find, recipe, remove
@@ -37,7 +38,7 @@ TABLE = {"versioned": ENTRY}
 INSTALLER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from backends.registry import Entry
+from backends.entry import Entry
 from fuzz.execute.environment import recipe
 from fuzz.execute.install import install
 entry = Entry("versioned", sys.argv[2], ("toy-compiler",), ("toy-compiler==2.0",), adapter=())

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
+from backends.entry import Entry
 from backends.plugin import GROUP, plugins
-from backends.registry import BACKENDS, Entry
+from backends.registry import BACKENDS
 from fuzz.errors import TargetError
 from fuzz.execute.target import parse_target
 
 ROWS = """
-from backends.registry import Entry
+from backends.entry import Entry
 FINE = Entry("fine", __file__, ("onnx",), ("onnx==1.0",))
 INSIDE = Entry("inside", "backends.reference", ("onnx",), ("onnx==1.0",))
 TAKEN = Entry("tvm", __file__, ("onnx",), ("onnx==1.0",))
@@ -53,7 +54,7 @@ def test_what_can_be_used_is_a_row_as_any_other(rows):
         ("taken.rows", "the plug-in taken of rows cannot be used: the name 'tvm' is taken"),
         ("nowhere", "its module '/nowhere/backend.py' is no path of a Python file"),
         ("odd", "'a b' is no name"),
-        ("number", r"rows_of_a_test:NUMBER is no backends\.registry\.Entry"),
+        ("number", r"rows_of_a_test:NUMBER is no backends\.entry\.Entry"),
         ("missing", "AttributeError: .*MISSING"),
     ],
 )

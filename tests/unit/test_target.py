@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from backends.registry import BACKENDS, Entry
+from backends.entry import Entry
+from backends.registry import BACKENDS
 from fuzz.errors import TargetError
 from fuzz.execute.target import parse_target, parse_targets
 

@@ -22,7 +22,7 @@ DRIVER = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from backends.registry import Entry
+from backends.entry import Entry
 from fuzz.case import find_cases
 from fuzz.execute.run import execute
 from fuzz.execute.target import parse_target

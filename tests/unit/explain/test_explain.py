@@ -9,7 +9,7 @@ import onnx
 import onnx.parser
 import pytest
 
-from backends.registry import Entry
+from backends.entry import Entry
 from fuzz.case import find_cases
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.registry import Entry, Option
+from backends.entry import Entry, Option
 from fuzz.case import find_cases
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits

@@ -9,8 +9,8 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 
+from backends.entry import Entry, Option
 from backends.protocol import Knob
-from backends.registry import Entry, Option
 from backends.tensor import from_numpy
 from fuzz.check import Limits
 from fuzz.execute.target import parse_target

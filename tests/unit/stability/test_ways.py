@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backends.registry import Entry, Option
+from backends.entry import Entry, Option
 from fuzz.case import find_cases
 from fuzz.execute.target import parse_target
 from fuzz.stability.run import examine

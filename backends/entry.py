@@ -1,0 +1,89 @@
+"""A row of the table of backends: what one is called, what must be installed, what can be set."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backends.protocol import Knob, Numerics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Entry", "Option"]
+
+_ADAPTER = ("numpy", "ml-dtypes", "onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting of a backend: its name, the regular expression that its values match, the same in words."""
+
+    name: str
+    pattern: str
+    allowed: str
+    purpose: str
+
+    def allows(self, value: str) -> bool:
+        """Whether a value is one that the option takes."""
+        return re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One backend.
+
+    Attributes:
+        name: what targets call it.
+        module: the module of this package that holds `BACKEND`, or the path of a file outside of it.
+        distributions: what must be installed; the first one's version is the backend's version.
+        requirements: the same, pinned to the releases that the project is tested with.
+        options: what can be set after the colon of a target.
+        devices: where it can run; the first is the default.
+        device_distributions: for a device, the distribution that must be installed to reach it.
+        environment: variables that its worker starts with.
+        numerics: how it may legally compute.
+        relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts; the
+            option ``@`` is the device.
+        knobs: its switches that turn an optimisation off.
+        adapter: what its module imports beside it, for an environment of its own.
+        bare: requirements that are installed there without those that they name themselves.
+        older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
+        problem: why a plug-in cannot be used; empty for all others.
+    """
+
+    name: str
+    module: str
+    distributions: tuple[str, ...]
+    requirements: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    device_distributions: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    numerics: Numerics = field(default_factory=Numerics)
+    relaxed: tuple[tuple[str, str, Numerics], ...] = ()
+    knobs: tuple[Knob, ...] = ()
+    adapter: tuple[str, ...] = _ADAPTER
+    bare: tuple[str, ...] = ()
+    older: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    problem: str = ""
+
+    @property
+    def pinned(self) -> str:
+        """The release that the project is tested with; empty where none is pinned."""
+        return self.requirements[0].partition("==")[2] if self.requirements else ""
+
+    def install_command(self) -> str:
+        """What to type where the backend is missing."""
+        own = f"pip install {' '.join(self.requirements)}"
+        return f"fuzz backends install {self.name}, or {own}" if self.pinned else own
+
+    def contract(self, options: Mapping[str, str], device: str = "") -> Numerics:
+        """How it may compute under these options, on a device (the default one if empty)."""
+        given = {**options, "@": device}
+        return next((n for name, value, n in self.relaxed if given.get(name) == value), self.numerics)
+
+    def option(self, name: str) -> Option | None:
+        """The option of that name."""
+        return next((option for option in self.options if option.name == name), None)

@@ -1,0 +1,65 @@
+"""Compilers: they generate code for a model."""
+
+from __future__ import annotations
+
+from backends.entry import Entry, Option
+from backends.protocol import Knob, Numerics
+from backends.rows.options import PASSES, RELOAD, THREADS
+
+__all__ = ["ROWS"]
+
+# XLA and IREE compute 16-bit floats in float32 where they fuse, and flush subnormals on a CPU.
+_FLUSHING = Numerics(flush_subnormals=True, excess_half_precision=True, half_accumulator=True, half_steps=True)
+
+ROWS = (
+    Entry(
+        name="tvm",
+        module="backends.tvm",
+        distributions=("apache-tvm",),
+        requirements=("apache-tvm==0.27.0.post1",),
+        options=(
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
+            Option("disable", PASSES, "pass names joined by +", "passes to leave out"),
+            Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
+            RELOAD,
+            THREADS,
+        ),
+        numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
+        knobs=(
+            Knob("opt", ("0", "1", "2"), "passes above that level"),
+            Knob("disable", (), "the passes named"),
+        ),
+    ),
+    Entry(
+        name="jax",
+        module="backends.jax",
+        distributions=("jax",),
+        requirements=("jax==0.10.2", "jaxlib==0.10.2", "onnx==1.23.2", "absl-py==2.5.1", "jaxonnxruntime==0.3.0"),
+        options=(
+            Option("mode", r"jit|eager", "jit or eager", "compile the whole, or each operator by itself (jit)"),
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "XLA's backend optimisation level (3)"),
+            Option("disable", PASSES, "pass names joined by +", "HLO passes to leave out"),
+            THREADS,
+        ),
+        environment=(("JAX_PLATFORMS", "cpu"), ("JAX_ENABLE_COMPILATION_CACHE", "false")),
+        numerics=_FLUSHING,
+        knobs=(
+            Knob("mode", ("eager",), "all that reaches across operators"),
+            Knob("opt", ("0", "1", "2"), "LLVM's optimisations above that level"),
+            Knob("disable", (), "the HLO passes named"),
+        ),
+    ),
+    Entry(
+        name="iree",
+        module="backends.iree",
+        distributions=("iree-base-compiler",),
+        requirements=("iree-base-compiler==3.13.0", "iree-base-runtime==3.13.0", "onnx==1.23.2"),
+        options=(
+            Option("target", r"llvm-cpu|vmvx", "llvm-cpu or vmvx", "what it compiles for (llvm-cpu)"),
+            Option("opt", r"[0-3]", "0, 1, 2 or 3", "optimisation level (3)"),
+            THREADS,
+        ),
+        numerics=_FLUSHING,
+        knobs=(Knob("opt", ("0", "1", "2"), "optimisations above that level"),),
+    ),
+)
