@@ -10,6 +10,14 @@ __all__ = ["ROWS"]
 
 # XLA and IREE compute 16-bit floats in float32 where they fuse, and flush subnormals on a CPU.
 _FLUSHING = Numerics(flush_subnormals=True, excess_half_precision=True, half_accumulator=True, half_steps=True)
+# Those that are on at level 3, in the order of the pipeline.
+_IREE_SWITCHES = (
+    "global-optimization-opt-level", "opt-generalize-matmul", "opt-outer-dim-concat",
+    "opt-aggressively-propagate-transposes", "opt-const-expr-hoisting", "opt-const-eval", "opt-strip-assertions",
+    "dispatch-creation-opt-level", "dispatch-creation-fuse-multi-use", "dispatch-creation-enable-aggressive-fusion",
+    "scheduling-optimize-bindings", "llvmcpu-mlir-opt-level", "llvmcpu-enable-ukernels",
+    "llvmcpu-use-decompose-softmax-fuse", "llvmcpu-reassociate-fp-reductions", "llvmcpu-skip-intermediate-roundings",
+)  # fmt: skip
 
 ROWS = (
     Entry(
@@ -57,9 +65,14 @@ ROWS = (
         options=(
             Option("target", r"llvm-cpu|vmvx", "llvm-cpu or vmvx", "what it compiles for (llvm-cpu)"),
             Option("opt", r"[0-3]", "0, 1, 2 or 3", "optimisation level (3)"),
+            Option("disable", PASSES, "switches joined by +", "switches to turn off: --iree-NAME=false"),
             THREADS,
         ),
+        devices=("cpu", "cuda"),
         numerics=_FLUSHING,
-        knobs=(Knob("opt", ("0", "1", "2"), "optimisations above that level"),),
+        knobs=(
+            Knob("opt", ("0", "1", "2"), "optimisations above that level"),
+            Knob("disable", _IREE_SWITCHES, "the switches named"),
+        ),
     ),
 )
