@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,18 +58,69 @@ class OnnxRuntime:
         """Make a session; ONNX Runtime does not tell reading from compiling, so all is the import stage."""
         del enter
         if options.get("reload") != "yes":
-            return _Session(_session(model, folder, options))
+            return _Session(_session(model, folder, options), _Source(model, folder, options))
         with tempfile.TemporaryDirectory() as place:
             saved = str(Path(place, "optimised.onnx"))
             _session(model, folder, options, saved)
             # What has been optimised is loaded as it is: a second pass over it would hide what the file lacks.
-            return _Session(_session(Path(saved).read_bytes(), place, {**options, "opt": "0"}))
+            loaded = _session(Path(saved).read_bytes(), place, {**options, "opt": "0"})
+            return _Session(loaded, _Source(model, folder, options))
+
+    def passes(self) -> list[str]:
+        """The names that `disable` knows: the transformers that run for a small model, and the rules in two of them."""
+        from onnx import TensorProto, helper
+
+        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", ports[:1], ports[1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        journal = _journal(lambda: _session(model.SerializeToString(), None, {}, severity=_INFORMATION))
+        return sorted({name for name, _ in journal if not name.endswith("_RuleBasedTransformer")} | set(_RULES))
 
 
-def _session(model: bytes, folder: str | None, options: Mapping[str, str], saved: str = "") -> Any:
-    """A session; with ``saved`` the optimised graph goes into that file."""
+_INFORMATION = 1  # severity from which ONNX Runtime tells of its optimizers
+# ONNX Runtime tells of all its rewrite rules as one transformer a level; each can be left out by its own name. Without
+# these no such transformer is left.
+_RULES = (
+    "CastElimination", "ClipQuantRewrite", "ConvAddFusion", "ConvBNFusion", "ConvMulFusion", "DivMulFusion",
+    "EliminateDropout", "EliminateIdentity", "EliminateSlice", "ExpandElimination", "FuseReluClip", "GemmSumFusion",
+    "GemmTransposeFusion", "LabelEncoderFusion", "MatMul_BatchNormalization_Fusion", "NoopElimination",
+    "NotWhereFusion", "Pad_Fusion", "PreShapeNodeElimination", "ReluQuantRewrite", "UnsqueezeElimination",
+)  # fmt: skip
+
+
+def _journal(work: Callable[[], Any]) -> list[tuple[str, bool]]:
+    """What ONNX Runtime tells of its optimizers while work is done: the name of each, and whether it changed the graph.
+
+    It writes to standard error alone, which goes to a file meanwhile.
+    """
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            work()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        told = file.read().decode("utf-8", "replace")
+    return [(name, changed == "1") for name, changed in re.findall(r"GraphTransformer (\S+) modified: ([01])", told)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a session is made of."""
+
+    model: bytes
+    folder: str | None
+    options: Mapping[str, str]
+
+
+def _session(
+    model: bytes, folder: str | None, options: Mapping[str, str], saved: str = "", severity: int = 3
+) -> Any:
+    """A session; with ``saved`` the optimised graph goes into that file. It tells what is at least that severe."""
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = severity
     settings.intra_op_num_threads = int(options.get("threads", "1"))
     settings.inter_op_num_threads = 1
     level = int(options.get("opt", "99"))
@@ -103,8 +156,9 @@ class _Session:
     # Session.run reads arrays where they lie and copies those that are not contiguous; so no `shifted`.
     layouts = (Layout.OFFSET, Layout.STRIDED, Layout.TRANSPOSED)
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, source: _Source) -> None:
         self._session = session
+        self._source = source
         arguments = session.get_inputs()
         self._required = len(arguments)
         # A data set may go on with values for inputs that have a default.
@@ -131,6 +185,17 @@ class _Session:
 
     def bind(self, like: Sequence[Value]) -> _Binding:
         return _Binding(self._session, self._outputs, like, self._named)
+
+    def artefacts(self) -> dict[str, bytes]:
+        """The optimizers that changed the graph, in their order, and the graph that they left."""
+        source = self._source
+        with tempfile.TemporaryDirectory() as place:
+            saved = Path(place, "optimised.onnx")
+            journal = _journal(
+                lambda: _session(source.model, source.folder, source.options, str(saved), severity=_INFORMATION)
+            )
+            passes = "".join(f"{name}\n" for name, changed in journal if changed)
+            return {"passes.txt": passes.encode(), "optimised.onnx": saved.read_bytes()}
 
     def _named(self, inputs: Sequence[Value]) -> list[tuple[str, Value]]:
         if not self._required <= len(inputs) <= len(self._inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,13 @@ class _Request:
             request = self._compiled.create_infer_request()
         return _Binding(request, like, self._taken)
 
+    def artefacts(self) -> dict[str, bytes]:
+        """What the plugin runs, in its order: kind, implementation, precision, layouts, the nodes it is made of."""
+        nodes = [node.get_rt_info() for node in self._compiled.get_runtime_model().get_ordered_ops()]
+        nodes.sort(key=lambda info: int(info["execOrder"].astype(str)))
+        lines = [" ".join(info[key].astype(str) for key in _SHOWN) for info in nodes]
+        return {"runtime.txt": _numbered("".join(f"{line}\n" for line in lines)).encode()}
+
     def _taken(self, inputs: Sequence[Value]) -> Sequence[Value]:
         if len(inputs) < self._inputs:
             raise InvalidCase(f"the model has {self._inputs} inputs, the data set {len(inputs)}")
@@ -112,6 +120,15 @@ class _Request:
             self._request.infer(arguments)
             results = [self._request.get_output_tensor(index) for index in range(self._outputs)]
         return [_value(result) for result in results]
+
+
+_SHOWN = ("layerType", "primitiveType", "runtimePrecision", "outputLayouts", "originalLayersNames")
+
+
+def _numbered(text: str) -> str:
+    """Names such as ``Abs_860``, whose numbers go on from model to model, with numbers of this text alone."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"(?<=[A-Za-z]_)\d+", lambda found: numbers.setdefault(found[0], str(len(numbers))), text)
 
 
 class _Binding:

@@ -173,6 +173,15 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class Listing(Protocol):
+    """What a `Backend` may be as well: one whose single passes can be left out by the option `disable`."""
+
+    def passes(self) -> Sequence[str]:
+        """The names that `disable` knows in the installed version, sorted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words by which one backend says that it lacks something, as regular expressions over its messages."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 from tvm.runtime import ShapeTuple as Shape
@@ -45,30 +48,109 @@ _NOT_PASSED = frozenset({"string", "int4", "uint4", "int2", "uint2", "float4e2m1
 
 @dataclass(frozen=True, slots=True)
 class Tvm:
-    """TVM on a CPU target."""
+    """TVM's Relax, for LLVM or CUDA."""
 
     name: str = "tvm"
 
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
     ) -> _Program:
-        """Import with the Relax front end, then build for LLVM."""
+        """Import with the Relax front end, then build for the device."""
         parsed = read_model(model, folder)
-        with warnings.catch_warnings(), heard(WORDS):
-            warnings.simplefilter("ignore")
+        with _silent(), heard(WORDS):
             module = from_onnx(parsed, keep_params_in_input=False)
             module = relax.transform.DecomposeOpsForInference()(module)
         enter(Stage.COMPILE)
-        disabled = options.get("disable", "")
-        context = tvm.transform.PassContext(
-            opt_level=int(options.get("opt", "3")), disabled_pass=disabled.split("+") if disabled else None
-        )
-        with heard(WORDS), context:
-            program = relax.build(module, target="llvm", exec_mode=options.get("exec_mode", "bytecode"))
-            if options.get("reload") == "yes":
-                program = _reloaded(program)
-            machine = relax.VirtualMachine(program, tvm.cpu())
-        return _Program(machine, len(module["main"].params), len(parsed.graph.output))
+        return _Program(module, len(parsed.graph.output), dict(options))
+
+    def passes(self) -> list[str]:
+        """The names that `disable` knows: what runs for a small model, in each pipeline."""
+        from onnx import TensorProto, helper
+
+        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", ports[:1], ports[1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        module = from_onnx(model, keep_params_in_input=False)
+        journal = _Journal()
+        for pipeline in PIPELINES:
+            _build(module, {"pipeline": pipeline}, [journal])
+        return sorted({name for name, *_ in journal.entries} - {"sequential"})
+
+
+PIPELINES = ("default", "zero", "unfused", "cpu")
+
+
+def _graph_passes(options: Mapping[str, str]) -> list[Any]:
+    """What goes over the graph before the build: the passes asked for by `with`, then those of the pipeline."""
+    transform = relax.transform
+    asked = [getattr(transform, name)() for name in options.get("with", "").split("+") if name]
+    match options.get("pipeline", "default"):
+        case "zero":
+            return [*asked, relax.get_pipeline("zero")]
+        case "unfused":
+            return [*asked, transform.LegalizeOps(), transform.FoldConstant()]
+        case _:
+            return asked
+
+
+def _build(module: Any, options: Mapping[str, str], instruments: Sequence[Any] = ()) -> Any:
+    """An executable, as TVM's own `tvm.compile` makes it once the graph's passes are done."""
+    target = _target(options)
+    disabled = options.get("disable", "")
+    context = tvm.transform.PassContext(
+        opt_level=int(options.get("opt", "3")),
+        disabled_pass=disabled.split("+") if disabled else None,
+        instruments=list(instruments),
+    )
+    with _silent(), context:
+        with target:
+            for graph_pass in _graph_passes(options):
+                module = graph_pass(module)
+        # The pipeline that TVM has for CPUs fuses; what `tvm.compile` takes for them by itself does not.
+        pipeline = relax.get_default_pipeline(target) if options.get("pipeline") == "cpu" else "default"
+        mode = options.get("exec_mode", "bytecode")
+        return relax.build(module, target=target, relax_pipeline=pipeline, exec_mode=mode)
+
+
+def _target(options: Mapping[str, str]) -> Any:
+    if options.get("device") == "cuda":
+        if not tvm.cuda().exist:
+            raise RuntimeError("TVM reaches no CUDA device here: its runtime was built without, or there is no GPU")
+        return tvm.target.Target.from_device(tvm.cuda())
+    if options.get("cpu") == "native":
+        return tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()})
+    return tvm.target.Target("llvm")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """TVM warns of operators that it lacks; the refusal says so again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@tvm.instrument.pass_instrument
+class _Journal:
+    """Which passes ran, at which depth of sequences, and whether they changed the module."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, int, bool]] = []
+        self._before: list[int] = []
+
+    def run_before_pass(self, module: Any, info: Any) -> None:
+        del info
+        self._before.append(tvm_ffi.structural_hash(module))
+
+    def run_after_pass(self, module: Any, info: Any) -> None:
+        changed = self._before.pop() != tvm_ffi.structural_hash(module)
+        self.entries.append((str(info.name), len(self._before), changed))
+
+
+def _without_addresses(source: str) -> str:
+    """LLVM's IR in which buffers, that are told apart by their addresses, have numbers."""
+    numbers: dict[str, str] = {}
+    return re.sub(r'(?<=!")0x[0-9a-f]+', lambda found: numbers.setdefault(found[0], f"buffer{len(numbers)}"), source)
 
 
 def _reloaded(program: Any) -> Any:
@@ -85,10 +167,32 @@ class _Program:
     # Arrays are copied into memory of TVM's own: it refuses to share any that is not aligned to 64 bytes.
     layouts = tuple(Layout)
 
-    def __init__(self, machine: Any, parameters: int, outputs: int) -> None:
-        self._machine = machine
-        self._parameters = parameters
+    def __init__(self, module: Any, outputs: int, options: Mapping[str, str]) -> None:
+        self._module = module
+        self._options = options
+        self._parameters = len(module["main"].params)
         self._outputs = outputs
+        self._device = tvm.cuda() if options.get("device") == "cuda" else tvm.cpu()
+        with heard(WORDS):
+            program = _build(module, options)
+            if options.get("reload") == "yes":
+                program = _reloaded(program)
+            self._machine = relax.VirtualMachine(program, self._device, options.get("memory"))
+
+    def artefacts(self) -> dict[str, bytes]:
+        """The graph as imported, the passes that changed it, the virtual machine's code, LLVM's."""
+        journal = _Journal()
+        with heard(WORDS):
+            program = _build(self._module, self._options, [journal])
+        passes = "".join(f"{'  ' * depth}{name}\n" for name, depth, changed in journal.entries if changed)
+        texts = {
+            "imported.py": self._module.script(),
+            "passes.txt": passes,
+            "bytecode.txt": program.as_text() if self._options.get("exec_mode", "bytecode") == "bytecode" else "",
+        }
+        for number, library in enumerate(program.mod.imports):
+            texts[f"library_{number}.{library.kind}"] = _without_addresses(library.inspect_source())
+        return {name: text.encode() for name, text in texts.items() if text}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         return [_value(item) for item in self.results(inputs)]
@@ -105,13 +209,20 @@ class _Program:
         if len(inputs) < self._parameters:
             raise InvalidCase(f"the model has {self._parameters} inputs, the data set {len(inputs)}")
         # What goes on behind the parameters are values for inputs that have a default, which TVM makes constants.
-        arguments = [_argument(value, layout) for value in inputs[: self._parameters]]
+        arguments = [_argument(value, self._device, layout) for value in inputs[: self._parameters]]
         with heard(WORDS):
-            result = self._machine["main"](*arguments)
+            result = self._call(arguments)
         results = [result] if self._outputs == 1 else list(result)
         if len(results) != self._outputs:
             raise Rejected(f"the program returns {len(results)} values, the model has {self._outputs} outputs")
         return results
+
+    def _call(self, arguments: Sequence[Any]) -> Any:
+        if self._options.get("call", "direct") == "direct":
+            return self._machine["main"](*arguments)
+        self._machine.set_input("main", *arguments)
+        self._machine.invoke_stateful("main")
+        return self._machine.get_outputs("main")
 
 
 class _Pool:
@@ -153,14 +264,14 @@ def _fill(tensor: Any, fill: int) -> None:
             tensor.copyfrom(to_numpy(poison))
 
 
-def _argument(value: Value, layout: Layout | None = None) -> Any:
+def _argument(value: Value, device: Any, layout: Layout | None) -> Any:
     if not isinstance(value, Tensor):
         raise Unsupported("sequences and optionals are no arguments of a Relax function here")
     if value.element_type in _NOT_PASSED:
         raise Unsupported(f"{value.element_type} tensors cannot be made of arrays")
     array = to_numpy(value)
     with heard(WORDS):
-        return tvm.runtime.tensor(array if layout is None else arranged(array, layout))
+        return tvm.runtime.tensor(array if layout is None else arranged(array, layout), device)
 
 
 def _value(result: Any) -> Value:

@@ -22,8 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from backends.external import check_external_data
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
-from backends.protocol import BackendError, InvalidCase, Outcome, OutOfMemory, Rejected, Stage, Unsupported
-from backends.tensor import TensorError
+from backends.protocol import (
+    BackendError,
+    InvalidCase,
+    Listing,
+    Outcome,
+    OutOfMemory,
+    Rejected,
+    Showing,
+    Stage,
+    Unsupported,
+)  # fmt: skip
+from backends.tensor import Tensor, TensorError
 from backends.timing import time_model
 from backends.vary import vary
 
@@ -127,7 +137,7 @@ class Job:
         self.request = request
         self.kept = kept
         self.stage = Stage.IMPORT
-        self._backend = backend
+        self.backend = backend
         self._options = options
         self._send = send
 
@@ -136,7 +146,7 @@ class Job:
         if model is None:
             model, folder = self.request.blob, self.request.fields.get("folder")
         check_external_data(model, folder)
-        compiled = self._backend.compile(model, folder, self._options, self.enter)
+        compiled = self.backend.compile(model, folder, self._options, self.enter)
         self.enter(Stage.RUN)
         return compiled
 
@@ -182,8 +192,24 @@ def _execute(job: Job) -> None:
         job.outputs(compiled.run(inputs if isinstance(inputs, list) else []))
 
 
+def _show(job: Job) -> None:
+    """Compile the model, run every data set, and report what the backend can show, a file at a time."""
+    compiled = job.compile()
+    for inputs in job.request.values:
+        compiled.run(inputs if isinstance(inputs, list) else [])
+    if isinstance(compiled, Showing):
+        for name, content in compiled.artefacts().items():
+            job.report({"file": name}, [Tensor("uint8", (len(content),), content)])
+
+
+def _list(job: Job) -> None:
+    """Report the passes that the option `disable` knows."""
+    if isinstance(job.backend, Listing):
+        job.report({"passes": list(job.backend.passes())})
+
+
 _OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType(
-    {"execute": _execute, "time": time_model, "vary": vary}
+    {"execute": _execute, "time": time_model, "vary": vary, "show": _show, "passes": _list}
 )
 """What a worker can be asked to do with a model, by the operation of the request's frame."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backends.entry import Entry, Option
 from backends.protocol import Knob, Numerics
 from backends.rows.options import PASSES, RELOAD, THREADS
@@ -18,6 +20,13 @@ _IREE_SWITCHES = (
     "scheduling-optimize-bindings", "llvmcpu-mlir-opt-level", "llvmcpu-enable-ukernels",
     "llvmcpu-use-decompose-softmax-fuse", "llvmcpu-reassociate-fp-reductions", "llvmcpu-skip-intermediate-roundings",
 )  # fmt: skip
+_TVM = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
+# Relax's passes that keep the meaning, and that no pipeline of TVM's runs by itself.
+_GRAPH_PASSES = (
+    "AdjustMatmulOrder|CanonicalizeBindings|CombineParallelMatmul|DataflowUseInplaceCalls|DeadCodeElimination"
+    "|EliminateCommonSubexpr|ExpandMatmulOfSum|FoldBatchnormToConv2D|FuseTransposeMatmul|OptimizeLayoutTransform"
+    "|RemoveRedundantReshape|ReorderPermuteDimsAfterConcat|ReorderTakeAfterMatmul|TopologicalSort"
+)
 
 ROWS = (
     Entry(
@@ -26,16 +35,32 @@ ROWS = (
         distributions=("apache-tvm",),
         requirements=("apache-tvm==0.27.0.post1",),
         options=(
+            Option(
+                "pipeline", r"default|cpu|zero|unfused", "default, cpu, zero or unfused",
+                "passes over the graph: tvm.compile's own, those for CPUs, with fusion, with folding alone (default)",
+            ),
+            Option(
+                "with", rf"({_GRAPH_PASSES})(\+({_GRAPH_PASSES}))*",
+                f"names of {_GRAPH_PASSES.replace('|', ', ')}, joined by +",
+                "passes over the graph before those of the pipeline",
+            ),
             Option("opt", r"[0-3]", "0, 1, 2 or 3", "level of the pass context (3)"),
             Option("disable", PASSES, "pass names joined by +", "passes to leave out"),
-            Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes"),
+            Option("exec_mode", r"bytecode|compiled", "bytecode or compiled", "how the Relax VM executes (bytecode)"),
+            Option("call", r"direct|stateful", "direct or stateful", "how the Relax VM is called (direct)"),
+            Option("memory", r"pooled|naive", "pooled or naive", "allocator of the Relax VM (pooled)"),
+            Option("cpu", r"generic|native", "generic or native", "processor to generate code for (generic)"),
             RELOAD,
             THREADS,
         ),
-        numerics=Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True),
+        devices=("cpu", "cuda"),
+        numerics=_TVM,
+        relaxed=(("@", "cuda", replace(_TVM, flush_subnormals=True)),),
         knobs=(
+            Knob("pipeline", ("unfused", "default"), "fusion"),
             Knob("opt", ("0", "1", "2"), "passes above that level"),
             Knob("disable", (), "the passes named"),
+            Knob("memory", ("naive",), "the reuse of memory by a pool"),
         ),
     ),
     Entry(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fuzz.cli.artefacts import passes, show
 from fuzz.cli.options import echo, json_option, print_json
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def command(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is None:
         _list(as_json)
+
+
+command.add_command(passes)
+command.add_command(show)
 
 
 @command.command()

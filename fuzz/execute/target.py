@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.faults.table import FAULTS
+from backends.passes import load_passes
 from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError
 from fuzz.execute.environment import Environment, find, recipe
@@ -94,6 +95,7 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
     _check_options(entry, options)
     _check_device(entry, device)
     version, python, home = _place(entry, match["version"], device, pairs.get("python"))
+    _check_passes(entry, version, options)
     return Target(
         canonical=_canonical(match["name"], match["version"], pairs, device, entry),
         backend=name,
@@ -165,6 +167,22 @@ def _check_options(entry: Entry, options: Mapping[str, str]) -> None:
             raise TargetError(f"{entry.name} has no option {key!r}: it has {', '.join(known)}")
         if not option.allows(value):
             raise TargetError(f"{entry.name}:{key}={value}: {key} is {option.allowed}")
+
+
+def _check_passes(entry: Entry, version: str, options: Mapping[str, str]) -> None:
+    """Refuse names that the version of the table does not know: compilers ignore them without a word."""
+    table = load_passes(entry.name) if "disable" in options else None
+    if table is None or table.version != version:
+        return
+    for name in options["disable"].split("+"):
+        if name not in table.names:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, table.names, 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise TargetError(
+                f"{entry.name} {version} has no pass {name!r}{hint}; `fuzz backends passes {entry.name}` shows them"
+            )
 
 
 def _check_fault(entry: Entry, name: str) -> None:
