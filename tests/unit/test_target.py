@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from backends.entry import Entry
+from backends.passes import Passes
 from backends.registry import BACKENDS
 from fuzz.errors import TargetError
 from fuzz.execute.target import parse_target, parse_targets
@@ -29,7 +30,7 @@ def test_options_are_sorted_and_the_default_device_is_dropped():
 
 
 def test_the_canonical_text_means_the_same():
-    text = "onnxruntime:env.B=1,disable=A+B,opt=1"
+    text = "onnxruntime:env.B=1,disable=ConstantFolding+ConstantSharing,opt=1"
     target = parse_target(text)
     assert parse_target(target.canonical) == target
 
@@ -69,7 +70,7 @@ def test_the_same_target_counts_once():
         ("tvm:opt=1,opt=2", "stands twice"),
         ("tmv", f"unknown backend 'tmv': known are {', '.join(sorted(BACKENDS))}"),
         ("onnxruntime:opt=7", "opt is 0, 1, 2, 3 or 99"),
-        ("onnxruntime:disable=A,B", "'B' in"),
+        ("onnxruntime:disable=ConstantFolding,B", "'B' in"),
         ("onnxruntime:threads=0", "a number from 1 to 999"),
         ("openvino:fast=1", "has no option 'fast': it has mode, precision, reload, threads, fault, python, env.NAME"),
         ("onnxruntime==1.2.3", r"1\.2\.3 is not installed \(.* is\): fuzz backends install onnxruntime==1\.2\.3"),
@@ -110,3 +111,13 @@ def test_the_table_is_whole(entry):
         option = entry.option(knob.option)
         assert option is not None
         assert all(option.allows(value) for value in knob.values)
+
+
+def test_a_pass_that_the_version_does_not_have_is_refused():
+    with pytest.raises(TargetError, match=r"no pass 'ConstantFoldng' \(did you mean ConstantFolding\?\)"):
+        parse_target("onnxruntime:disable=ConstantSharing+ConstantFoldng")
+
+
+def test_a_version_that_nobody_listed_takes_any_name(monkeypatch):
+    monkeypatch.setattr("fuzz.execute.target.load_passes", lambda _: Passes("onnxruntime", "0.1", ("A",)))
+    assert dict(parse_target("onnxruntime:disable=B").options) == {"disable": "B"}
