@@ -77,6 +77,8 @@ class Entry:
     def install_command(self) -> str:
         """What to type where the backend is missing."""
         own = f"pip install {' '.join(self.requirements)}"
+        if self.bare:
+            own += f" && pip install --no-deps {' '.join(self.bare)}"
         return f"fuzz backends install {self.name}, or {own}" if self.pinned else own
 
     def contract(self, options: Mapping[str, str], device: str = "") -> Numerics:

@@ -103,8 +103,10 @@ def _plain(made: Environment) -> dict[str, Any]:
               help="Where to write NAME.json.  [default: the tables of this installation]")  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
               help="Models of each operator and element type.")  # fmt: skip
+@click.option("--opset", type=click.IntRange(min=7), metavar="V",
+              help="Version of the operator set, which --for then generates.  [default: 21]")  # fmt: skip
 @json_option
-def probe(targets: tuple[str, ...], out: Path | None, samples: int, as_json: bool) -> None:
+def probe(targets: tuple[str, ...], out: Path | None, samples: int, opset: int | None, as_json: bool) -> None:
     """Find out what targets support, for `fuzz gen --for`: run single-operator models and keep the table.
 
     --json prints {"tables": [{backend, version, opset, operators, pairs, file}]}.
@@ -112,13 +114,14 @@ def probe(targets: tuple[str, ...], out: Path | None, samples: int, as_json: boo
     from backends.support import FOLDER
     from fuzz.cli.progress import progress_bar
     from fuzz.cli.targets import read_targets
+    from fuzz.generate.settings import DEFAULT_OPSET
     from fuzz.probe import probe as run
 
     folder = out or FOLDER
     rows = []
     for target in read_targets(targets):
         with progress_bar(f"probing {target.canonical}", None) as advance:
-            table = run(target, samples=samples, progress=lambda: advance(1))
+            table = run(target, opset=opset or DEFAULT_OPSET, samples=samples, progress=lambda: advance(1))
         path = folder / f"{table.backend}.json"
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(table.to_json(), encoding="utf-8")

@@ -43,7 +43,8 @@ class _Gen(SeveralValues):
     show_default=True,
     help="Size of a model: a number, or a range from which each model draws.",
 )
-@click.option("--opset", type=int, metavar="V", help="Version of the operator set.  [default: 21]")
+@click.option("--opset", type=int, metavar="V",
+              help="Version of the operator set.  [default: 21; with --for that of the tables]")  # fmt: skip
 @click.option("--ops", type=Names(), help="Use these operators alone, e.g. Conv,Relu,Add.  [default: all]")
 @click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: the common ones]")
 @click.option("--rank", type=IntRange(0, 8), default="0-5", show_default=True, help="Ranks of the tensors.")
@@ -98,8 +99,8 @@ def command(
     from fuzz.generate.plan import menu
     from fuzz.generate.run import generate_cases
 
-    settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
     try:
+        settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
         menu(settings)
         with progress_bar("cases", count) as progress:
             summary = generate_cases(
@@ -129,7 +130,10 @@ def _settings(
     from dataclasses import replace
 
     from fuzz.generate.settings import Settings
+    from fuzz.generate.support import joint_opset
 
+    if opset is None:
+        opset = joint_opset(targets)
     chosen = Settings(nodes=nodes, rank=rank, dynamic=dynamic, targets=targets)
     if opset is not None:
         chosen = replace(chosen, opset=opset)

@@ -35,6 +35,9 @@ TARGETS = (
     "iree:opt=0,target=vmvx",
     "jax",
     "jax:mode=eager",
+    "torch",
+    "torch:mode=eager",
+    "torch:mode=aot_eager,dynamic=yes",
     "jax:disable=fusion+algsimp,opt=0",
 )
 

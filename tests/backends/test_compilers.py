@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
-NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree")
+NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch")
 
 
 def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -147,6 +147,7 @@ LACKING = {
     "reference": "g (float[2] x) => (float[2] y) { y = Scatter (x, x, x) }",
     "tract": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "iree": "g (float[1, 1, 4, 4] x, float[1, 5] r) => (float[n] y) { y = MaxRoiPool <pooled_shape = [2, 2]> (x, r) }",
+    "torch": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "jax": "g () => (float y) { y = RandomNormal <shape = [1]> () }",
 }
 # These tell reading from compiling, and say what they lack only in the second stage.
@@ -161,7 +162,7 @@ def test_a_lacking_operator_is_unsupported(execute, model, name):
     assert attempt.message
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino", "tract", "jax", "iree"])
+@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "openvino", "tract", "jax", "iree", "torch"])
 def test_an_invalid_model_is_rejected_and_the_worker_lives_on(execute, model, name):
     bad = "g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { y = MatMul (x, z) }"
     attempt = execute(name, model(bad), [np.ones((2, 3), np.float32), np.ones((4, 5), np.float32)])

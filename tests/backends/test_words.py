@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backends.protocol import Outcome, Stage
-from backends.tensor import Tensor
+from backends.tensor import Tensor, to_numpy
 
 X = np.ones(2, np.float32)
 TRACT = (
@@ -68,6 +68,39 @@ def test_values_that_jax_makes_constants_are_made_anew_for_each_data_set(execute
     x = np.arange(4, dtype=np.float32)
     attempt = execute("jax", serialized, [x, np.array([2, 2])], [x, np.array([1, 4])], [x, np.array([2, 2])])
     assert [outputs[0].shape for outputs in attempt.outputs] == [(2, 2), (1, 4), (2, 2)]
+
+
+TORCH = (
+    ("Converter is not implemented", "g (float[2] x) => (float[2] y) { y = Acosh (x) }"),
+    ("not implemented for 'UInt16'", "g (uint16[2] x) => (uint16[2] y) { y = Add (x, x) }"),
+    ("can't convert np.ndarray of type", "g (float[2] x) => (bfloat16[2] y) <bfloat16[2] y = {1, 2}> { z = Neg (x) }"),
+    ("min/max is not implemented", "g (float[2] x, float a) => (float[2] y) { y = Clip (x, a) }"),
+    ("one output of a node", "g (float[1,1,2] x) => (float[n] y, int64[n] i) {y, i=MaxPool<kernel_shape=[1]>(x)}"),
+    ("torch has no tensors of uint4", "g (uint4[2] x) => (uint4[2] x) {}"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "body"), TORCH)
+def test_what_torch_lacks_is_unsupported(execute, model, words, body):
+    kind = body[3 : body.index("[")]
+    shape = (1, 1, 2) if "1,1,2" in body else (2,)
+    x = np.ones(shape, np.uint16 if kind == "uint16" else np.float32)
+    values = [Tensor(kind, shape, bytes(1)) if kind == "uint4" else x, np.array(0, np.float32)]
+    attempt = execute("torch:mode=eager", model(body, opset=17), values)
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
+def test_torch_gives_outputs_back_in_the_models_order_whatever_makes_them(execute, model):
+    """Nodes of the same type as an input's name, an input, a constant, one of two outputs, one output twice read."""
+    serialized = model("""g (float[4] Add, float[4] z) => (float[4] s, float[4] z, float[2] right,
+        float[1] w, float[4] t) <float[1] w = {5}> { s = Add (Add, z) left, right = Split (s) t = Add (s, Add) }""")
+    x, z = np.arange(4, dtype=np.float32), np.full(4, 10, np.float32)
+    for mode in ("eager", "aot_eager"):
+        attempt = execute(f"torch:mode={mode}", serialized, [x, z])
+        assert attempt.outcome is Outcome.OK, attempt.message
+        expected = [x + z, z, (x + z)[2:], np.array([5], np.float32), x + z + x]
+        assert [to_numpy(value).tolist() for value in attempt.outputs[0]] == [array.tolist() for array in expected]
 
 
 IREE = (

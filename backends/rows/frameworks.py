@@ -1,0 +1,51 @@
+"""Frameworks: a model becomes a program of theirs, which they run operator by operator or compile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends.entry import Entry, Option
+from backends.protocol import Knob, Numerics
+from backends.rows.options import PASSES, THREADS
+
+__all__ = ["ROWS"]
+
+_TORCH = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
+_TORCH_EAGER = replace(_TORCH, excess_half_precision=False)
+
+ROWS = (
+    Entry(
+        name="torch",
+        module="backends.torch",
+        distributions=("torch",),
+        requirements=("torch==2.13.0", "onnx==1.23.2"),
+        options=(
+            Option("mode", r"inductor|aot_eager|eager", "inductor, aot_eager or eager", "what runs it (inductor)"),
+            Option("dynamic", r"auto|yes|no", "auto, yes or no", "compile for sizes that are not known (auto)"),
+            Option("fullgraph", r"yes|no", "yes or no", "refuse what torch.compile cannot take whole (no)"),
+            Option("freezing", r"yes|no", "yes or no", "take weights for constants (no)"),
+            Option("casts", r"fused|kept", "fused or kept", "round 16-bit floats between fused operators (fused)"),
+            Option("simd_bits", r"1|128|256|512", "1, 128, 256 or 512", "width of vectors; 1: none"),
+            Option("disable", PASSES, "switches or passes joined by +", "optimisations to leave out"),
+            THREADS,
+        ),
+        devices=("cpu", "cuda"),
+        # The wheels of torch that reach a GPU ask for this one, which Inductor generates code by.
+        device_distributions=(("cuda", "triton"),),
+        numerics=_TORCH,
+        relaxed=(
+            ("@", "cuda", replace(_TORCH, flush_subnormals=True, winograd=4)),
+            ("mode", "eager", _TORCH_EAGER),
+            ("mode", "aot_eager", _TORCH_EAGER),
+            ("casts", "kept", _TORCH_EAGER),
+        ),
+        knobs=(
+            Knob("mode", ("aot_eager", "eager"), "Inductor, or all of torch.compile"),
+            Knob("simd_bits", ("1",), "vector instructions of the generated code"),
+            Knob("casts", ("kept",), "leaving out the rounding between fused operators"),
+            Knob("disable", (), "the switches and passes named"),
+        ),
+        # It asks for torchvision, of which there is none for most builds of torch.
+        bare=("onnx2torch==1.5.15",),
+    ),
+)
