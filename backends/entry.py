@@ -50,6 +50,7 @@ class Entry:
         adapter: what its module imports beside it, for an environment of its own.
         bare: requirements that are installed there without those that they name themselves.
         older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
+        tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
         problem: why a plug-in cannot be used; empty for all others.
     """
 
@@ -67,6 +68,7 @@ class Entry:
     adapter: tuple[str, ...] = _ADAPTER
     bare: tuple[str, ...] = ()
     older: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tool: bool = False
     problem: str = ""
 
     @property

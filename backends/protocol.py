@@ -33,11 +33,16 @@ class Outcome(str, Enum):  # noqa: UP042 - a worker's Python may be older than S
 
 
 class Stage(str, Enum):  # noqa: UP042 - a worker's Python may be older than StrEnum
-    """How far a case has come: the front end reads the model, the compiler compiles it, the code runs."""
+    """How far a case has come: the front end reads the model, the compiler compiles it, the code runs.
+
+    `plain`: a graph-to-graph tool's plain runtime is at work on something that the tool has not made. What it dies of
+    there is not the tool's fault.
+    """
 
     IMPORT = "import"
     COMPILE = "compile"
     RUN = "run"
+    PLAIN = "plain"
 
 
 class BackendError(Exception):
@@ -152,6 +157,37 @@ class Showing(Protocol):
         Called after the runs, if there are any; it may compile anew. Equal for equal cases: no addresses, no times.
         """
         ...
+
+
+@runtime_checkable
+class Rewritten(Compiled, Protocol):
+    """What a `Compiled` may be as well: a model that a graph-to-graph tool has rewritten, on a plain runtime.
+
+    The runtime has faults of its own. So it runs the model as it was too, before what the tool made of it.
+    """
+
+    def untransformed(self, inputs: Sequence[Value]) -> list[Value]:
+        """What the plain runtime computes from the model as it was; the stage is `plain` meanwhile.
+
+        Raises `Unsupported` where it cannot: then nothing can be said of the tool.
+        """
+        ...
+
+    def elsewhere(
+        self, inputs: Sequence[Value], outputs: Sequence[Value], untransformed: Sequence[Value]
+    ) -> list[Value]:
+        """What another runtime computes from the rewritten model; empty where the two results are close anyway.
+
+        Empty also where there is no other runtime, or it cannot.
+        """
+        ...
+
+
+COMPARED = "untransformed, the plain runtime gives the same but for what is kept beside the outputs"
+"""The message of an outcome `ok` of a `Rewritten`: its outputs were compared."""
+
+UNTRANSFORMED, ELSEWHERE = "untransformed", "elsewhere"
+"""What is kept beside outputs: other values from the model as it was; another runtime's from the rewritten one."""
 
 
 class Backend(Protocol):

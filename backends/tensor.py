@@ -170,6 +170,27 @@ def from_numpy(array: Array) -> Tensor:
     return Tensor(element_type, shape, np.packbits(stream.reshape(-1), bitorder="little").tobytes())
 
 
+def same(one: Value, other: Value) -> bool:
+    """Whether two values have the same types, shapes and bytes; one NaN is as good as another."""
+    if one == other:
+        return True
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return False
+    if (one.element_type, one.shape) != (other.element_type, other.shape) or "string" in one.element_type:
+        return False
+    import numpy as np
+
+    mine, theirs = to_numpy(one), to_numpy(other)
+    width = mine.dtype.itemsize
+    # What is not equal to itself is NaN; all else must have the same bytes, the sign of a zero too.
+    bits = [array.reshape(-1).view(np.uint8).reshape(-1, width) for array in (mine, theirs)]
+    equal = (bits[0] == bits[1]).all(axis=1)
+    unordered = [(array != array).reshape(-1) for array in (mine, theirs)]  # noqa: PLR0124 - that is NaN
+    return bool((equal | (unordered[0] & unordered[1])).all())
+
+
 def _text(item: object) -> str:
     # Bytes that are no UTF-8 survive as lone surrogates, which JSON writes as escapes.
     return item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)

@@ -23,17 +23,21 @@ from typing import TYPE_CHECKING, Any
 from backends.external import check_external_data
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import (
+    COMPARED,
+    ELSEWHERE,
+    UNTRANSFORMED,
     BackendError,
     InvalidCase,
     Listing,
     Outcome,
     OutOfMemory,
     Rejected,
+    Rewritten,
     Showing,
     Stage,
     Unsupported,
 )  # fmt: skip
-from backends.tensor import Tensor, TensorError
+from backends.tensor import Tensor, TensorError, same
 from backends.timing import time_model
 from backends.vary import vary
 
@@ -127,7 +131,8 @@ def _version(distributions: list[str]) -> str | None:
 class Job:
     """One request in the works: what an operation compiles, runs and tells the driver by.
 
-    `kept` is what operations leave for later requests, each under a name of its own.
+    `kept` is what operations leave for later requests, each under a name of its own; `remark` is the message of an
+    outcome `ok`.
     """
 
     def __init__(
@@ -137,6 +142,7 @@ class Job:
         self.request = request
         self.kept = kept
         self.stage = Stage.IMPORT
+        self.remark = ""
         self.backend = backend
         self._options = options
         self._send = send
@@ -182,14 +188,33 @@ class Job:
             raise
         except Exception as problem:  # noqa: BLE001 - a fault of our own is an outcome too, never the end of a campaign
             return Outcome.ERROR, _say(problem)
-        return Outcome.OK, ""
+        return Outcome.OK, self.remark
 
 
 def _execute(job: Job) -> None:
     """Compile the model, run every data set, send the outputs of each."""
     compiled = job.compile()
-    for inputs in job.request.values:
-        job.outputs(compiled.run(inputs if isinstance(inputs, list) else []))
+    for number, inputs in enumerate(job.request.values):
+        given = inputs if isinstance(inputs, list) else []
+        if isinstance(compiled, Rewritten):
+            _compared(job, compiled, given, number)
+        else:
+            job.outputs(compiled.run(given))
+
+
+def _compared(job: Job, compiled: Rewritten, inputs: Sequence[Value], number: int) -> None:
+    """Run a data set on a rewritten model and on the model as it was; send what differs beside the outputs."""
+    plain = compiled.untransformed(inputs)
+    outputs = compiled.run(inputs)
+    job.outputs(outputs)
+    job.remark = COMPARED
+    differing = [at for at, (one, other) in enumerate(zip(plain, outputs, strict=False)) if not same(one, other)]
+    if not differing:
+        return
+    job.report({"beside": UNTRANSFORMED, "data_set": number, "positions": differing}, [plain[at] for at in differing])
+    if elsewhere := compiled.elsewhere(inputs, outputs, plain):
+        found = [elsewhere[at] for at in differing if at < len(elsewhere)]
+        job.report({"beside": ELSEWHERE, "data_set": number, "positions": differing[: len(found)]}, found)
 
 
 def _show(job: Job) -> None:

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 from backends.frame import build_values, describe_values
-from backends.protocol import Outcome, Stage
+from backends.protocol import ELSEWHERE, UNTRANSFORMED, Outcome, Stage
 from fuzz.errors import RootError, StorageError
 from fuzz.execute.execution import Execution
 
@@ -31,6 +31,8 @@ __all__ = ["STORE_NAME", "Store"]
 STORE_NAME = "fuzz.sqlite"
 _VERSION = "2"
 _COMPRESS_FROM = 256  # bytes; below this the saving does not pay for the time
+
+_BESIDE = (UNTRANSFORMED, ELSEWHERE)  # kept at negative positions, -1 and -2 for the first output, -3 and -4, ...
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -181,6 +183,10 @@ class Store:
                 (identifier, data_set, position, *_pack(value))
                 for data_set, outputs in enumerate(execution.outputs)
                 for position, value in enumerate(outputs)
+            ]
+            + [
+                (identifier, data_set, -1 - _BESIDE.index(kind) - len(_BESIDE) * position, *_pack(value))
+                for (kind, data_set, position), value in execution.beside.items()
             ],
         )
 
@@ -193,7 +199,7 @@ class Store:
         return [
             Execution(
                 name, target, version, Outcome(outcome), Stage(stage) if stage else None, message, stderr, attempts,
-                wall, cpu, self._outputs(identifier, data_sets),
+                wall, cpu, self._outputs(identifier, data_sets), self._beside(identifier),
             )
             for identifier, name, target, version, outcome, stage, message, stderr, attempts, wall, cpu, data_sets
             in rows
@@ -201,13 +207,24 @@ class Store:
 
     def _outputs(self, execution: int, data_sets: int) -> tuple[tuple[Value, ...], ...]:
         rows = self._rows(
-            "SELECT data_set, form, size, data FROM output WHERE execution_id = ? ORDER BY data_set, position",
+            "SELECT data_set, form, size, data FROM output WHERE execution_id = ? AND position >= 0"
+            " ORDER BY data_set, position",
             (execution,),
         )
         outputs: list[tuple[Value, ...]] = [()] * data_sets
         for data_set, group in groupby(rows, key=lambda row: row[0]):
             outputs[data_set] = tuple(_unpack(form, size, data) for _, form, size, data in group)
         return tuple(outputs)
+
+    def _beside(self, execution: int) -> dict[tuple[str, int, int], Value]:
+        rows = self._rows(
+            "SELECT data_set, position, form, size, data FROM output WHERE execution_id = ? AND position < 0",
+            (execution,),
+        )
+        return {
+            (_BESIDE[(-1 - at) % len(_BESIDE)], data_set, (-1 - at) // len(_BESIDE)): _unpack(form, size, data)
+            for data_set, at, form, size, data in rows
+        }
 
     def executed(self, target: str, version: str) -> dict[tuple[str, str], Outcome]:
         """What has been executed on a target at a version: outcomes by (case, digest of the case)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.protocol import Outcome, Stage
     from backends.tensor import Value
 
@@ -28,6 +30,8 @@ class Execution:
         wall_seconds: of the last attempt, compiling and all data sets together.
         cpu_seconds: the same in CPU time, the worker's children included.
         outputs: one tuple of outputs for each data set that was finished.
+        beside: of a model that a tool has rewritten, what else was computed (`protocol.UNTRANSFORMED`, `ELSEWHERE`),
+            by kind, data set and position of the output.
     """
 
     case: str
@@ -41,3 +45,4 @@ class Execution:
     wall_seconds: float
     cpu_seconds: float
     outputs: tuple[tuple[Value, ...], ...]
+    beside: Mapping[tuple[str, int, int], Value] = field(default_factory=dict)

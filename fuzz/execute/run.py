@@ -22,6 +22,7 @@ from fuzz.signature import read_signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backends.tensor import Value
     from fuzz.case import Case
     from fuzz.execute.target import Target
     from fuzz.store import Store
@@ -211,6 +212,7 @@ class _Lane:
             case=case.id, target=target.canonical, version=target.version, outcome=attempt.outcome,
             stage=attempt.stage, message=attempt.message, stderr=attempt.stderr, attempts=attempts,
             wall_seconds=attempt.wall_seconds, cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
+            beside=_beside(attempt),
         )  # fmt: skip
         return _Finished(target, identity, execution, attempt.outcome)
 
@@ -247,6 +249,16 @@ class _Lane:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def _beside(attempt: Attempt) -> dict[tuple[str, int, int], Value]:
+    """What was computed beside the outputs of a model that a tool has rewritten."""
+    return {
+        (str(frame.fields["beside"]), int(frame.fields["data_set"]), int(position)): value
+        for frame in attempt.reports
+        if "beside" in frame.fields
+        for position, value in zip(frame.fields["positions"], frame.values, strict=True)
+    }
 
 
 class _Writer:

@@ -218,6 +218,9 @@ class Worker:
         wall, cpu = time.monotonic() - self._started, self._cpu_used()
         self.close()
         words, outputs, reports = self._last_words, tuple(heard.outputs), tuple(heard.reports)
+        if stage is Stage.PLAIN:
+            message = f"the plain runtime fails where the tool has no part in it: {end.message}"
+            return Attempt(Outcome.UNSUPPORTED, stage, message, words, wall, cpu, outputs, reports)
         return Attempt(end.outcome, stage, end.message, words, wall, cpu, outputs, reports)
 
     def _finished(self, frame: Frame, heard: _Heard) -> Attempt:

@@ -15,7 +15,7 @@ from abstract.fallback import Unrunnable
 from abstract.hazards.detection import Trace, reaching
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import Bounded, TooLarge, interpret
-from backends.protocol import Outcome
+from backends.protocol import COMPARED, ELSEWHERE, UNTRANSFORMED, Outcome
 from backends.registry import BACKENDS
 from backends.tensor import Tensor, Value, to_numpy
 from fuzz.judge.compare import Comparison, compare, worst
@@ -91,6 +91,17 @@ def base_name(target: str) -> str:
     return re.split("[:@=]", target, maxsplit=1)[0]
 
 
+def _other(target: str) -> str:
+    """The runtime that is asked where a tool's plain runtime gives another result than before."""
+    return "onnxruntime" if _options(target).get("runtime") == "reference" else "reference"
+
+
+def kin(target: str) -> str:
+    """Whose arithmetic a target's is: its backend's, or of a graph-to-graph tool that of its plain runtime."""
+    row = BACKENDS.get(base_name(target))
+    return _options(target).get("runtime", "onnxruntime") if row is not None and row.tool else base_name(target)
+
+
 def reference_values(
     program: Program, inputs: Mapping[str, Value], target: str = "", limit: int = 2**26, trace: Trace | None = None
 ) -> dict[str, Bounded]:
@@ -117,6 +128,8 @@ def judge(
         verdicts.update(judge_.all(ran))
     return [verdicts[id(e)] for e in executions]
 
+
+_BAD = frozenset({Word.WRONG, Word.SUSPECT})
 
 _EXCUSABLE = frozenset({Word.REJECTED, Word.CRASH, Word.TIMEOUT})
 """What a hazard may bring about that stops implementations."""
@@ -192,9 +205,10 @@ class _Judge:
 
     def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
         result = {id(e): self.one(e, executions) for e in executions}
-        disputed = self.disputed(executions, list(result.values()))
-        if disputed:
-            return {k: _disputed(v) for k, v in result.items()}
+        # A graph-to-graph tool has no arithmetic of its own: it is no witness for the runtime that it shares.
+        own = [e for e in executions if kin(e.target) == base_name(e.target)]
+        if self.disputed(own, [result[id(e)] for e in own]):
+            return {k: _disputed(v) if v.verdict in _BAD else v for k, v in result.items()}
         agreeing = sorted(v.target for v in result.values() if v.verdict == Word.OK)
         return {k: _outvoted(v, agreeing) for k, v in result.items()}
 
@@ -211,7 +225,7 @@ class _Judge:
                 continue
             for position, actual in enumerate(outputs):
                 name = self.names[position] if self.names else f"output {position}"
-                found.append((self.output(execution.target, number, position, actual, other), number, name))
+                found.append((self.fair(execution, number, position, actual, other), number, name))
         if not found:
             message = self.problem or "there is no output to judge"
             return Verdict(self.case, execution.target, 0, Word.UNDECIDABLE.value, message=message)
@@ -221,6 +235,27 @@ class _Judge:
             self.case, execution.target, number, chosen.word.value, name, chosen.ratio, chosen.index,
             chosen.expected, chosen.actual, chosen.bound, None, chosen.message,
         )  # fmt: skip
+
+    def fair(
+        self, execution: Execution, number: int, position: int, actual: Value, other: Execution | None
+    ) -> Comparison:
+        """As ``output``; a graph-to-graph tool is not blamed for what its plain runtime gets wrong."""
+        found = self.output(execution.target, number, position, actual, other)
+        if execution.message != COMPARED or found.word not in _BAD:
+            return found
+        plain = execution.beside.get((UNTRANSFORMED, number, position), actual)
+        elsewhere = execution.beside.get((ELSEWHERE, number, position))
+        second = _other(execution.target)
+        if plain is actual:
+            reason = "computes the same from the untransformed model"
+        elif self.output(execution.target, number, position, plain, other).word in _BAD:
+            reason = "is wrong on the untransformed model too"
+        elif elsewhere is not None and self.output(second, number, position, elsewhere, other).word is Word.OK:
+            reason = f"is wrong on the transformed model, from which {second} computes what is due"
+        else:
+            return found
+        told = f"the plain runtime {reason}" + (f": {found.message}" if found.message else "")
+        return replace(found, word=Word.UNDECIDABLE, message=told)
 
     def output(self, target: str, number: int, position: int, actual: Value, other: Execution | None) -> Comparison:
         if self.oracle.against is not None:
@@ -233,7 +268,7 @@ class _Judge:
         if self.oracle.name == "allclose":
             return compare(actual, self.tolerated(known[position]))
         found = self.named(compare(actual, known[position]), number, position, target)
-        if found.word in (Word.WRONG, Word.SUSPECT) and opinion is not None:
+        if found.word in _BAD and opinion is not None:
             return _second(found, compare(actual, _opinion(opinion)))
         return found
 
@@ -274,7 +309,7 @@ class _Judge:
         independent = {base_name(e.target) for e in executions}
         if self.oracle.name != "bound" or self.oracle.against or len(independent) < 2 or "reference" in independent:
             return False
-        if any(v.verdict not in (Word.WRONG, Word.SUSPECT) for v in verdicts):
+        if any(v.verdict not in _BAD for v in verdicts):
             return False
         return all(self.agree(executions[0], other) for other in executions[1:])
 
@@ -306,8 +341,8 @@ def _disputed(verdict: Verdict) -> Verdict:
 
 def _outvoted(verdict: Verdict, agreeing: Sequence[str]) -> Verdict:
     """Who is wrong: a target that differs from the reference while other backends give what the reference does."""
-    others = [target for target in agreeing if base_name(target) != base_name(verdict.target)]
-    if verdict.verdict not in (Word.WRONG, Word.SUSPECT) or not others:
+    others = [target for target in agreeing if kin(target) != kin(verdict.target)]
+    if verdict.verdict not in _BAD or not others:
         return verdict
     told = f"{', '.join(others)} {'agrees' if len(others) == 1 else 'agree'} with the reference"
     return replace(verdict, message=f"{verdict.message}; {told}" if verdict.message else told)

@@ -39,6 +39,9 @@ TARGETS = (
     "torch:mode=eager",
     "torch:mode=aot_eager,dynamic=yes",
     "jax:disable=fusion+algsimp,opt=0",
+    # Graph-to-graph tools.
+    "onnxsim",
+    "onnxoptimizer:fixed_point=yes",
 )
 
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.protocol import Outcome, Stage
+from backends.protocol import COMPARED, Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
 NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch")
@@ -30,13 +30,19 @@ def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
 
 
 def arrays(attempt) -> list[list[np.ndarray]]:
-    assert (attempt.outcome, attempt.message) == (Outcome.OK, "")
+    assert attempt.outcome is Outcome.OK, attempt.message
+    assert attempt.message in {"", COMPARED}
     return [[to_numpy(value) for value in outputs] for outputs in attempt.outputs]
 
 
 def test_a_convolution_is_computed(target, execute):
     serialized, x, expected = convolution()
     attempt = execute(target, serialized, [x], [-x])
+    if target == "onnxsim":
+        # It asks for the shape of an output, which the standard leaves open.
+        assert attempt.outcome is Outcome.REJECTED
+        assert "Field 'shape' of 'type' is required" in attempt.message
+        return
     first, second = arrays(attempt)
     assert first[0].dtype == np.float32
     np.testing.assert_array_equal(first[0], expected)

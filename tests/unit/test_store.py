@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backends.protocol import Outcome, Stage
+from backends.protocol import ELSEWHERE, UNTRANSFORMED, Outcome, Stage
 from backends.tensor import Tensor
 from fuzz.errors import RootError, StorageError
 from fuzz.execute.execution import Execution
@@ -21,6 +21,10 @@ EXECUTION = Execution(
         (),
         ([Tensor("int4", (3,), b"\x21\x03"), []], Tensor("bool", (0,), b"")),
     ),
+    beside={
+        (UNTRANSFORMED, 0, 0): Tensor("float", (1,), b"\x00" * 4), (ELSEWHERE, 0, 0): None,
+        (UNTRANSFORMED, 2, 1): Tensor("bool", (1,), b"\x01"), (ELSEWHERE, 2, 7): [],
+    },
 )  # fmt: skip
 VERDICT = Verdict(
     case="000001", target="tvm:opt=0", data_set=1, verdict="wrong", output="y", bound_ratio=float("inf"),
@@ -76,7 +80,7 @@ def test_what_is_executed_again_replaces_the_old_and_its_verdicts(store):
 
 def test_outputs_of_a_replaced_execution_take_no_room(store, tmp_path):
     store.record_executions([EXECUTION], ["d"])
-    store.record_executions([replace(EXECUTION, outputs=())], ["d"])
+    store.record_executions([replace(EXECUTION, outputs=(), beside={})], ["d"])
     with sqlite3.connect(tmp_path / STORE_NAME) as connection:
         assert connection.execute("SELECT count(*) FROM output").fetchone() == (0,)
     connection.close()

@@ -1,0 +1,31 @@
+"""ONNX Optimizer: its passes that fuse and eliminate, or some passes by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnxoptimizer
+
+from backends.protocol import Words
+from backends.rewriting import Rewriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORDS = Words()
+
+
+def _optimized(model: Any, options: Mapping[str, str]) -> Any:
+    named = options.get("passes", "")
+    disabled = set(options.get("disable", "").split("+"))
+    passes = named.split("+") if named else onnxoptimizer.get_fuse_and_elimination_passes()
+    return onnxoptimizer.optimize(
+        model, [name for name in passes if name not in disabled], fixed_point=options.get("fixed_point") == "yes"
+    )
+
+
+def _passes() -> list[str]:
+    return sorted(onnxoptimizer.get_available_passes())
+
+
+BACKEND = Rewriter("onnxoptimizer", _optimized, WORDS, passes=_passes)

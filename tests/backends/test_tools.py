@@ -1,0 +1,140 @@
+"""Graph-to-graph tools: each does its work, under its options, and the result is run on a plain runtime."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from backends.protocol import COMPARED, Outcome, Stage
+from backends.registry import BACKENDS
+from backends.rows import tools
+from backends.tensor import to_numpy
+
+X = np.float32([[1, -2], [3, -4]])
+
+
+def rewritten(name, serialized, **options):
+    """The model that a tool makes, in this process."""
+    entry = BACKENDS[name]
+    for distribution in entry.distributions:
+        pytest.importorskip(distribution, reason=entry.install_command())
+    backend = importlib.import_module(entry.module).BACKEND
+    compiled = backend.compile(serialized, None, {"runtime": "reference", **options}, lambda _: None)
+    return onnx.ModelProto.FromString(compiled.artefacts()["transformed.onnx"])
+
+
+def operators(proto):
+    return [node.op_type for node in proto.graph.node]
+
+
+@pytest.fixture
+def redundant(model):
+    """Two transpositions that cancel out, an identity, and a sum of constants."""
+    return model("""
+        g (float[2, 2] x) => (float[2, 2] y) {
+            a = Transpose <perm = [1, 0]> (x)
+            b = Transpose <perm = [1, 0]> (a)
+            c = Constant <value_float = 1.0> ()
+            d = Add (c, c)
+            e = Identity (b)
+            y = Mul (e, d)
+        }""")
+
+
+CASES = (
+    ("onnxsim", {}, ["Constant", "Mul"]),
+    ("onnxsim", {"off": "optimization"}, ["Constant", "Constant", "Transpose", "Transpose", "Identity", "Mul"]),
+    ("onnxsim", {"off": "folding"}, ["Constant", "Add", "Mul"]),
+    ("onnxsim", {"disable": "eliminate_identity"}, ["Constant", "Identity", "Mul"]),
+    ("onnxoptimizer", {}, ["Transpose", "Constant", "Add", "Mul"]),
+    ("onnxoptimizer", {"passes": "eliminate_identity"}, ["Transpose", "Transpose", "Constant", "Add", "Mul"]),
+    ("onnxoptimizer", {"disable": "eliminate_identity"}, ["Transpose", "Constant", "Add", "Identity", "Mul"]),
+)
+
+
+@pytest.mark.parametrize(("name", "options", "expected"), CASES)
+def test_what_a_tool_leaves_of_a_redundant_model(redundant, name, options, expected):
+    assert operators(rewritten(name, redundant, **options)) == expected
+
+
+def test_the_passes_that_can_be_named_are_those_of_onnx_optimizer():
+    theirs = pytest.importorskip("onnxoptimizer")
+    assert set(tools.FUSE_AND_ELIMINATE) == set(theirs.get_fuse_and_elimination_passes())
+    assert {*tools.FUSE_AND_ELIMINATE, *tools.OTHERS} == set(theirs.get_available_passes())
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in tools.ROWS])
+def test_the_options_of_every_row_allow_its_knobs(name):
+    entry = BACKENDS[name]
+    assert entry.tool
+    for knob in entry.knobs:
+        option = entry.option(knob.option)
+        assert option is not None
+        assert all(map(option.allows, knob.values))
+
+
+TOOLS = [entry.name for entry in tools.ROWS]
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_what_the_plain_runtime_lacks_is_unsupported(execute, model, name):
+    attempt = execute(name, model("g (uint16[2] x) => (uint16[2] y) { y = Max (x, x) }"), [])
+    assert (attempt.outcome, attempt.stage) == (Outcome.UNSUPPORTED, Stage.PLAIN)
+    assert "ONNX Runtime at level 0 cannot run the untransformed model either" in attempt.message
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_takes_constants_from_the_folder_of_the_case(execute, tmp_path, name):
+    weights = numpy_helper.from_array(np.arange(4, dtype=np.float32).reshape(2, 2), "w")
+    (tmp_path / "w.bin").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    ports = [helper.make_tensor_value_info(port, TensorProto.FLOAT, [2, 2]) for port in "xy"]
+    nodes = [helper.make_node("Identity", ["w"], ["v"]), helper.make_node("Add", ["x", "v"], ["y"])]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [weights])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    attempt = execute(name, made.SerializeToString(), [X], folder=str(tmp_path))
+    assert (attempt.outcome, attempt.message) == (Outcome.OK, COMPARED)
+    assert to_numpy(attempt.outputs[0][0]).tolist() == [[1, -1], [5, -1]]
+
+
+FUNCTION = """<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+g (float[2, 2] x) => (float[2, 2] y) { y = own.twice (x) }
+<domain: "own", opset_import: ["" : 17]> twice (a) => (b) { b = Add (a, a) }"""
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_local_functions_keep_their_meaning(execute, name):
+    attempt = execute(name, onnx.parser.parse_model(FUNCTION).SerializeToString(), [X])
+    assert (attempt.outcome, attempt.message) == (Outcome.OK, COMPARED)
+    assert to_numpy(attempt.outputs[0][0]).tolist() == (2 * X).tolist()
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_sequences_and_control_flow_keep_their_meaning(execute, model, name):
+    serialized = model("""
+        g (bool c, float[2, 2] x) => (float[m, n] y, seq(float[2, 2]) s) {
+            s = SequenceConstruct (x, x)
+            y = If (c) <then_branch = t () => (float[m, n] u) { u = Add (x, x) },
+                        else_branch = e () => (float[m, n] v) { v = Identity (x) }>
+        }""")
+    for flag in (True, False):
+        attempt = execute(name, serialized, [np.array(flag), X])
+        assert (attempt.outcome, attempt.message) == (Outcome.OK, COMPARED)
+        y, s = attempt.outputs[0]
+        assert to_numpy(y).tolist() == (X * (1 + flag)).tolist()
+        assert [to_numpy(item).tolist() for item in s] == [X.tolist()] * 2
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_value_for_an_input_with_a_default_replaces_it(execute, model, name):
+    serialized = model("g (float[1] x, float[1] d = {5}) => (float[1] y) { y = Add (x, d) }")
+    one = np.ones(1, np.float32)
+    attempt = execute(name, serialized, [one], [one, one])
+    assert attempt.outcome is Outcome.OK, attempt.message
+    assert [to_numpy(outputs[0]).tolist() for outputs in attempt.outputs] == [[6], [2]]
