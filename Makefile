@@ -4,6 +4,7 @@
 # make campaign-oracle   50,000 cases on real compilers, every distinct wrong answer (hours; goes on where it was)
 # make campaign-null     legal recomputations of every operator on every type: nothing is wrong (two minutes)
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
+# make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -16,7 +17,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-faults clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-faults campaign-doctor clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -44,6 +45,9 @@ campaign-null: .venv/installed-test
 campaign-faults: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_faults.py run
 	$(BIN)/python benchmarks/campaign_faults.py report
+
+campaign-doctor: .venv/installed-test
+	$(BIN)/fuzz doctor --all --root build/doctor --out backends/conformance --page docs/backends.md
 
 clean:
 	rm -rf .venv build

@@ -12,10 +12,6 @@ from fuzz.cli.options import json_option, print_json, root_option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backends.tensor import Value
-    from corpus.onnx_tests import OperatorTest
-    from fuzz.signature import Port
-
 __all__ = ["command"]
 
 
@@ -41,6 +37,7 @@ def onnx_tests(root: Path, pattern: str, as_json: bool) -> None:
     from corpus.onnx_tests import operator_tests
     from fuzz.case import open_root
     from fuzz.cli.progress import progress_bar
+    from fuzz.doctor.suite import write_test
     from fuzz.errors import UsageError
 
     start = time.perf_counter()
@@ -48,7 +45,7 @@ def onnx_tests(root: Path, pattern: str, as_json: bool) -> None:
     count = 0
     with progress_bar("operator tests", None) as progress:
         for test in operator_tests(pattern):
-            _write(root, test)
+            write_test(root, test)
             count += 1
             progress(1)
     if not count:
@@ -58,23 +55,3 @@ def onnx_tests(root: Path, pattern: str, as_json: bool) -> None:
         print_json({"root": str(root), "cases": count, "seconds": seconds})
     else:
         click.echo(f"{count:,} cases in {root} ({seconds:.1f} s)")
-
-
-def _write(root: Path, test: OperatorTest) -> None:
-    from importlib.metadata import version
-
-    from fuzz.case import DataSet, write_case
-    from fuzz.signature import signature
-    from fuzz.values import decode_value
-
-    ports = signature(test.model)
-
-    def values(of: tuple[Port, ...], files: tuple[bytes, ...]) -> dict[str, Value]:
-        return {port.name: decode_value(data, port.type) for port, data in zip(of, files, strict=True)}
-
-    data_set = DataSet(
-        values(ports.inputs + ports.defaults, test.inputs),
-        values(ports.outputs, test.outputs),
-    )
-    source = {"test": test.name, "rtol": test.rtol, "atol": test.atol, "onnx": version("onnx")}
-    write_case(root, test.name, test.model, [data_set], {"source": source})

@@ -39,13 +39,14 @@ class Oracle:
     """How outputs are judged.
 
     ``bound``: within the case's own error bound. ``allclose``: |a - b| <= atol + rtol |b|, b being the reference or
-    the target named in ``against``.
+    the target named in ``against``. ``apart``: each target is judged by itself, whatever the others answer.
     """
 
     name: Literal["bound", "allclose"] = "bound"
     rtol: float = 1e-3
     atol: float = 1e-5
     against: str | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,8 @@ class _Judge:
 
     def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
         result = {id(e): self.one(e, executions) for e in executions}
+        if self.oracle.apart:
+            return result
         # A graph-to-graph tool has no arithmetic of its own: it is no witness for the runtime that it shares.
         own = [e for e in executions if kin(e.target) == base_name(e.target)]
         if self.disputed(own, [result[id(e)] for e in own]):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fuzz.execute.execution import Execution
 
-__all__ = ["Judgement", "judge_alone", "judge_root", "samples_of"]
+__all__ = ["Judgement", "judge_alone", "judge_cases", "judge_root", "samples_of"]
 
 _CHUNK = 16
 _MEMORY = 8 * 2**30  # bytes of address space a judging process may have
@@ -114,7 +114,7 @@ def judge_root(
         wanted = [case for case in cases if case.id in executed]
         if not wanted:
             raise RootError(f"nothing has been executed in {root}: run `fuzz exec --root {root} --backend TARGET`")
-        verdicts = [v for part in _verdicts(root, wanted, oracle, jobs, progress) for v in part]
+        verdicts = [v for part in judge_cases(root, wanted, oracle, jobs=jobs, progress=progress) for v in part]
         store.record_verdicts(verdicts)
         judged = {case.id for case in cases}
         verdicts.extend(v for v in store.verdicts() if v.oracle != REFERENCE and v.case in judged)
@@ -122,9 +122,11 @@ def judge_root(
     return Judgement(len(wanted), tuple(verdicts))
 
 
-def _verdicts(
-    root: Path, cases: Sequence[Case], oracle: Oracle, jobs: int, progress: Callable[[int], None]
-) -> Iterator[list[Verdict]]:
+def judge_cases(
+    root: Path, cases: Sequence[Case], oracle: Oracle, *, jobs: int = 1,
+    progress: Callable[[int], None] = lambda _cases: None,
+) -> Iterator[list[Verdict]]:  # fmt: skip
+    """The verdicts on some cases, in parts as they come; they are not put into the store."""
     chunks = [cases[i : i + _CHUNK] for i in range(0, len(cases), _CHUNK)]
     broken: list[Case] = []
     with process_pool(jobs, memory=_MEMORY) as pool:

@@ -1,0 +1,21 @@
+"""The whole suite as it is written from ONNX's tests."""
+
+from __future__ import annotations
+
+import onnx
+
+from fuzz.doctor.suite import SMOKE, open_suite
+
+
+def operators(case):
+    return {(node.domain, node.op_type) for node in onnx.load(case.model_path, load_external_data=False).graph.node}
+
+
+def test_the_quick_tests_hold_every_operator_that_any_test_has(tmp_path):
+    suite = open_suite(tmp_path)
+    every = {one for name, case in suite.cases.items() if name not in SMOKE for one in operators(case)}
+    quick = {one for name in suite.quick if name not in SMOKE for one in operators(suite.cases[name])}
+    assert len(every) >= 205
+    assert quick == every
+    assert len(suite.quick) <= len(every) + len(SMOKE)
+    assert len(suite.cases) >= 2030
