@@ -42,6 +42,8 @@ TARGETS = (
     # Graph-to-graph tools.
     "onnxsim",
     "onnxoptimizer:fixed_point=yes",
+    "emx-onnx-cgen",
+    "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",
 )
 
 

@@ -1,0 +1,33 @@
+"""For small devices: C code for a model, and inference engines of phones."""
+
+from __future__ import annotations
+
+from backends.entry import Entry, Option
+from backends.protocol import Knob, Numerics
+
+__all__ = ["ROWS"]
+
+ROWS = (
+    Entry(
+        name="emx-onnx-cgen",
+        module="backends.emx",
+        distributions=("emx-onnx-cgen",),
+        requirements=("emx-onnx-cgen==1.4.0", "onnx==1.23.2"),
+        options=(
+            Option("opt", r"[0-3sg]", "0, 1, 2, 3, s or g", "optimisation level of the C compiler (2)"),
+            Option("restrict", r"yes|no", "yes or no", "promise the C compiler that no arrays overlap (yes)"),
+            Option(
+                "sanitize",
+                r"none|undefined|address",
+                "none, undefined or address",
+                "what the C code is checked for as it runs (none)",
+            ),
+        ),
+        # Sums of float16 are float, but for CumSum's and Softmax's; each node's result is stored.
+        numerics=Numerics(half_accumulator=True, half_steps=True),
+        knobs=(
+            Knob("opt", ("0", "1"), "optimisations of the C compiler above that level"),
+            Knob("restrict", ("no",), "what the C compiler makes of arrays that do not overlap"),
+        ),
+    ),
+)
