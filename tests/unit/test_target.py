@@ -76,7 +76,7 @@ def test_the_same_target_counts_once():
         ("onnxruntime==1.2.3", r"1\.2\.3 is not installed \(.* is\): fuzz backends install onnxruntime==1\.2\.3"),
         ("onnxruntime==1/../2", "is no version: write onnxruntime==1"),
         (f"tvm==0.1:python={sys.executable}", "tvm==0.1 is asked for, but .* has 0"),
-        ("tvm@cuda", "tvm runs on cpu, not on 'cuda'"),
+        ("tract@cuda", "tract runs on cpu, not on 'cuda'"),
         ("onnxruntime@cuda", "needs another distribution: pip install onnxruntime-gpu"),
         ("tvm:python=/nowhere/python", "is no interpreter"),
         ("tvm:env.1=2", "has no option"),
