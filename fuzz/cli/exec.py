@@ -34,6 +34,8 @@ __all__ = ["command"]
 @memory_option
 @jobs_option
 @click.option("--force", is_flag=True, help="Execute again what has been executed already.")
+@click.option("--stacks/--no-stacks", default=True, show_default=True,
+              help="Keep native stacks of crashes and time-outs that repeat, where gdb is installed.")  # fmt: skip
 @json_option
 def command(
     root: Path,
@@ -42,6 +44,7 @@ def command(
     memory: int,
     jobs: int | None,
     force: bool,
+    stacks: bool,
     as_json: bool,
 ) -> None:
     """Run the cases of a root on compilers, each in worker processes of its own.
@@ -64,7 +67,7 @@ def command(
     cases = find_cases(root)
     with Store.open(root, create=True) as store, progress_bar("executing", len(cases) * len(targets)) as advance:
         summary = execute(
-            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force,
+            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force, stacks=stacks,
             progress=lambda _target, _outcome: advance(1),
         )  # fmt: skip
     if summary.interrupted:

@@ -80,6 +80,7 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
     memory: int = 4096,
     jobs: int | None = None,
     force: bool = False,
+    stacks: bool = True,
     progress: Callable[[Target, Outcome], None] = lambda _target, _outcome: None,
 ) -> Summary:
     """Execute each case on each target, unless the store has the same case on the same version already.
@@ -92,6 +93,7 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
         memory: MiB of resident memory that one worker may use.
         jobs: worker processes at a time; by default one a core, and at least one a target.
         force: execute also what is in the store.
+        stacks: keep the native stacks of crashes and time-outs that repeat, where gdb is installed.
         progress: told of each case that is done or skipped, in this thread.
 
     Raises:
@@ -107,7 +109,9 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
     library = _Library()
     count = min(jobs or max(len(os.sched_getaffinity(0)), len(targets)), len(cases) * len(targets))
     lanes = [
-        threading.Thread(target=_Lane(schedule, known, library, limits, stop, finished).drive, name=f"lane-{index}")
+        threading.Thread(
+            target=_Lane(schedule, known, library, limits, stop, finished, stacks=stacks).drive, name=f"lane-{index}"
+        )
         for index in range(count)
     ]
     writer = _Writer(store, targets, progress)
@@ -165,7 +169,10 @@ class _Lane:
         limits: Limits,
         stop: threading.Event,
         finished: queue.Queue[_Finished | Exception | None],
+        *,
+        stacks: bool,
     ) -> None:
+        self._stacks = stacks
         self._schedule = schedule
         self._known = known
         self._library = library
@@ -224,7 +231,7 @@ class _Lane:
             return first, 1
         # It counts only if it happens again where nothing came before it.
         self._drop()
-        second = self._ready(target).execute(request.parts)
+        second = self._ready(target).execute(request.parts, expect=first.outcome if self._stacks else Outcome.OK)
         if second.outcome == first.outcome:
             return second, 2
         note = f"flaky: {first.outcome.value} at first ({first.message})"

@@ -8,9 +8,7 @@ which goes with it. The kernel kills it when the *thread* that started it ends, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
 import select
 import signal
 import socket
@@ -24,6 +22,8 @@ from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.protocol import Outcome, Stage
 from fuzz.errors import TargetError
 from fuzz.execute.environment import hold
+from fuzz.execute.native import HEADING, Debugger, stack_of
+from fuzz.execute.printed import Printed
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
 from fuzz.execute.scratch import Scratch
 
@@ -40,9 +40,6 @@ __all__ = ["Attempt", "Interrupted", "Limits", "Worker", "WorkerError"]
 _TICK = 0.02  # seconds between two looks at a busy worker
 _TREE_TICK = 0.5  # seconds between two looks for its children
 _START_SECONDS = 180.0  # to import the backend, on a machine that is busy
-_OUTPUT_LIMIT = 8 << 20  # bytes of printed output kept at most
-_TAIL = 4000  # characters of it that an execution keeps
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FAREWELL = 1.0  # seconds that an idle worker has to end by itself
 _PATIENCE = 4.0  # a starved worker gets at most this many times its limit in wall time
 
@@ -108,12 +105,11 @@ class Worker:
         self._stop = stop
         self._held = _hold(target)
         self._scratch = Scratch.make()
-        self._printed = os.memfd_create("worker-output")
-        fcntl.fcntl(self._printed, fcntl.F_SETFL, os.O_APPEND)
+        self._printed = Printed()
         self._socket, other = socket.socketpair()
         self._socket.settimeout(0.0)
         self._poll = select.poll()
-        self._last_words = ""
+        self._debugger: Debugger | None = None
         self._idle = False
         try:
             with other:
@@ -142,8 +138,8 @@ class Worker:
         return subprocess.Popen(
             [target.python, "-I", str(_entry_point.__file__), str(descriptor)],
             stdin=subprocess.DEVNULL,
-            stdout=self._printed,
-            stderr=self._printed,
+            stdout=self._printed.descriptor,
+            stderr=self._printed.descriptor,
             pass_fds=(descriptor,),
             cwd=self._scratch.path,
             env=environment,
@@ -160,7 +156,7 @@ class Worker:
             self._send(encode(Frame("start", fields)))
             answer = self._receive()
         except _Ended as end:
-            tail = self._tail()
+            tail = self._printed.tail()
             raise WorkerError(f"the worker of {target.canonical} did not start: {end.message} {tail}") from None
         if answer.operation != "ready":
             raise WorkerError(f"the worker of {target.canonical} did not start: {answer.fields.get('message')}")
@@ -183,13 +179,16 @@ class Worker:
         """Whether an idle worker holds so much memory that the next case would not have its share."""
         return resident_bytes((self._process.pid,)) > self._limits.resident_bytes // 2
 
-    def execute(self, request: Sequence[bytes]) -> Attempt:
+    def execute(self, request: Sequence[bytes], *, expect: Outcome = Outcome.OK) -> Attempt:
         """Do what an encoded request asks for: `execute` a case, or another operation of `backends.worker`.
 
         Whatever the worker does, the answer is an `Attempt`; after a crash, a time-out or an excess of memory the
-        worker is dead. Raises `Interrupted`.
+        worker is dead. Where a crash or a time-out is expected, the native stack is kept. Raises `Interrupted`.
         """
         self._idle = False
+        self._expected = expect
+        if expect is Outcome.CRASH:
+            self._debugger = Debugger.attach(self._process.pid)
         self._begin(self._limits.seconds)
         stage = Stage.IMPORT
         heard = _Heard()
@@ -216,12 +215,20 @@ class Worker:
 
     def _finish_dead(self, end: _Ended, stage: Stage, heard: _Heard) -> Attempt:
         wall, cpu = time.monotonic() - self._started, self._cpu_used()
+        stack = self._stack(end.outcome)
         self.close()
-        words, outputs, reports = self._last_words, tuple(heard.outputs), tuple(heard.reports)
+        words = f"{self._printed.tail()}\n{HEADING}\n{stack}".strip() if stack else self._printed.tail()
         if stage is Stage.PLAIN:
             message = f"the plain runtime fails where the tool has no part in it: {end.message}"
-            return Attempt(Outcome.UNSUPPORTED, stage, message, words, wall, cpu, outputs, reports)
-        return Attempt(end.outcome, stage, end.message, words, wall, cpu, outputs, reports)
+            end = _Ended(Outcome.UNSUPPORTED, message)
+        return Attempt(end.outcome, stage, end.message, words, wall, cpu, tuple(heard.outputs), tuple(heard.reports))
+
+    def _stack(self, outcome: Outcome) -> str:
+        if self._debugger is not None:
+            return self._debugger.stack()
+        if outcome is Outcome.TIMEOUT and self._expected is Outcome.TIMEOUT:
+            return stack_of(self._process.pid)
+        return ""
 
     def _finished(self, frame: Frame, heard: _Heard) -> Attempt:
         self._idle = True
@@ -231,7 +238,7 @@ class Worker:
             outcome=outcome,
             stage=_stage(frame),
             message=str(fields["message"]),
-            stderr="" if outcome is Outcome.OK else self._tail(),
+            stderr="" if outcome is Outcome.OK else self._printed.tail(),
             wall_seconds=float(fields["wall_seconds"]),
             cpu_seconds=float(fields["cpu_seconds"]),
             outputs=tuple(heard.outputs),
@@ -242,7 +249,7 @@ class Worker:
 
     def _begin(self, seconds: float) -> None:
         self._rewind(seconds)
-        os.ftruncate(self._printed, 0)
+        self._printed.clear()
 
     def _rewind(self, seconds: float) -> None:
         """Let the time limit begin anew; what was printed is kept, it may be the last words already."""
@@ -302,14 +309,14 @@ class Worker:
         if now - self._tree_seen >= _TREE_TICK:
             self._tree_seen = now
             self._tree = tree(self._process.pid)
-        self._trim()
+        self._printed.trim()
         self._resident = resident_bytes(self._tree)
         if self._resident > self._limits.resident_bytes:
             raise _Ended(Outcome.OOM, f"stopped at {self._resident >> 20} MiB of resident memory")
         if self._cpu_before is None:
             self._cpu_before = cpu_seconds(self._tree)
         elapsed = now - self._started
-        if elapsed >= self._seconds:
+        if elapsed >= self._seconds and not (self._debugger is not None and self._debugger.walks()):
             self._judge_delay(elapsed)
 
     def _judge_delay(self, elapsed: float) -> None:
@@ -374,32 +381,15 @@ class Worker:
         self._release()
 
     def _release(self) -> None:
-        if self._printed < 0:
+        if self._printed.descriptor < 0:
             return
-        self._last_words = self._tail()
-        os.close(self._printed)
-        self._printed = -1
+        self._printed.close()
+        if self._debugger is not None:
+            self._debugger.close()
         self._socket.close()
         self._scratch.remove()
         if self._held is not None:
             os.close(self._held)
-
-    def _trim(self) -> None:
-        if os.fstat(self._printed).st_size > _OUTPUT_LIMIT:
-            kept = self._last_bytes()
-            os.ftruncate(self._printed, 0)
-            os.write(self._printed, kept)
-
-    def _last_bytes(self) -> bytes:
-        size = os.fstat(self._printed).st_size
-        return os.pread(self._printed, 4 * _TAIL, max(0, size - 4 * _TAIL))
-
-    def _tail(self) -> str:
-        """The last lines that the worker printed during this case, without terminal colours."""
-        if self._printed < 0:
-            return self._last_words
-        text = _COLOURS.sub("", self._last_bytes().decode("utf-8", "replace"))
-        return "".join(c for c in text if c.isprintable() or c in "\n\t").strip()[-_TAIL:]
 
 
 def _hold(target: Target) -> int | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 from backends.protocol import Outcome
+from fuzz.execute.native import HEADING
 
 if TYPE_CHECKING:
     from backends.protocol import Stage
@@ -26,6 +28,12 @@ _NOISE = re.compile(
     r"^(?:Fatal Python error|Current thread|Thread 0x|Extension modules:|\s*File \"|Stack\b|!+$|\*+$|[-=~]+$"
     r"|\s*<no Python frame>|\s*$)"
 )
+_ABORTING = re.compile(
+    r"\?\?$|(?:(?:__GI_)?(?:__)?(?:raise|abort|gsignal|__assert_fail\w*|libc_message|malloc_printerr|_int_free"
+    r"|pthread_kill\w*)|__pthread_kill\w*|__restore_rt|<signal handler called>|std::terminate|__cxa_\w+"
+    r"|__gnu_cxx::__verbose_terminate_handler|__cxxabiv1::\w+|_Unwind_\w+)\b"
+)
+_INTERPRETER = re.compile(r"_?Py[A-Z_]\w*|cfunction_|_?PyObject|method_vectorcall|ffi_call|slot_tp_|type_call")
 _FATAL = re.compile(r"^Fatal Python error: (?P<what>.+)$", re.MULTILINE)
 _CHANGES = (
     (re.compile(r"0x[0-9a-fA-F]+"), "ADDRESS"),
@@ -61,8 +69,11 @@ def normalised(text: str) -> str:
 
 
 def _place(stderr: str) -> str:
-    lines = stderr.splitlines()
+    printed, _, stack = stderr.partition(HEADING)
+    lines = printed.splitlines()
     native = [normalised(match["name"]) for line in lines if (match := _NATIVE_FRAME.match(line))]
+    # What gdb saw begins where the process died, what a compiler prints of itself begins with its own handler.
+    native = _telling(stack) or native
     python = [
         f"{_file(match['path'])} {match['name'].strip()}" for line in lines if (match := _PYTHON_FRAME.match(line))
     ]
@@ -73,6 +84,13 @@ def _place(stderr: str) -> str:
     elif not words and (fatal := _FATAL.search(stderr)):
         parts.append(fatal["what"])
     return "; ".join(parts)
+
+
+def _telling(stack: str) -> list[str]:
+    """The frames of gdb's stack up to the interpreter's, without those by which every abort goes."""
+    names = [re.sub(r"\d+", "N", match["name"]) for line in stack.splitlines() if (match := _NATIVE_FRAME.match(line))]
+    own = [name for name in takewhile(lambda name: not _INTERPRETER.match(name), names) if not _ABORTING.match(name)]
+    return [name for name, _ in groupby(own)]
 
 
 def _file(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from dataclasses import replace
@@ -17,9 +18,10 @@ from fuzz.case import find_cases
 from fuzz.errors import StorageError, TargetError
 from fuzz.execute.run import execute
 from fuzz.execute.target import parse_target
+from fuzz.judge.crash import crash_signature
 from fuzz.store import Store
 
-LIMITS = {"timeout": 1.0, "memory": 400, "jobs": 2}
+LIMITS = {"timeout": 1.0, "memory": 400, "jobs": 2, "stacks": False}
 
 
 def descriptors() -> list[str]:
@@ -123,6 +125,27 @@ def test_native_last_words_are_kept_without_terminal_colours(run, make_root):
     assert "the same line again" in found["flood"].stderr
     assert len(found["flood"].stderr) <= 4000
     assert "\x1b" not in found["segv"].stderr
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb, which walks native stacks, is not installed")
+def test_a_crash_and_a_time_out_that_repeat_keep_their_native_stacks(run, make_root):
+    found, _ = run(make_root("segv@run", "abort", "sleep"), stacks=True)
+    assert (found["segv-at-run"].outcome, found["segv-at-run"].attempts) == (Outcome.CRASH, 2)
+    _, _, stack = found["segv-at-run"].stderr.partition("native stack:\n")
+    assert "string_at" in stack
+    assert "0x" not in stack
+    assert "Fatal Python error: Segmentation fault" in found["segv-at-run"].stderr
+    signatures = [crash_signature(e.outcome, e.stage, e.message, e.stderr) for e in found.values()]
+    assert signatures[1] == "SIGABRT at import: os_abort_impl < os_abort"
+    assert found["sleep"].outcome is Outcome.TIMEOUT
+    assert "nanosleep" in found["sleep"].stderr
+
+
+def test_without_gdb_a_crash_is_told_by_what_it_printed(run, make_root, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    found, _ = run(make_root("segv"), stacks=True)
+    assert "native stack:" not in found["segv"].stderr
+    assert "Segmentation fault" in found["segv"].stderr
 
 
 def test_the_children_of_a_worker_go_with_it(run, make_root, tmp_path):

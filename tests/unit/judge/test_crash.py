@@ -84,3 +84,19 @@ def test_any_other_outcome_keeps_its_words():
 
 def test_lines_have_an_end():
     assert len(normalised("word " * 1000)) <= 160
+
+
+def test_the_debuggers_stack_counts_from_where_it_died_to_the_interpreter():
+    stack = """native stack:
+#0 __pthread_kill_implementation (pthread_kill.c:44)
+#1 __GI_raise (raise.c:26)
+#2 __GI_abort (abort.c:79)
+#3 std::terminate() (libstdc++.so.6)
+#4 ov::Node::shape7(int const&) (libopenvino.so.2641)
+#5 ov::Node::shape9(int const&) (libopenvino.so.2641)
+#6 ?? (libopenvino.so.2641)
+#7 ov::validate (libopenvino.so.2641)
+#8 cfunction_vectorcall_NOARGS (methodobject.c:486)
+#9 PyObject_Vectorcall (call.c:299)"""
+    place = "ov::Node::shapeN < ov::validate"
+    assert crash(f"{dump()}\n{stack}", "the worker died of SIGABRT") == f"SIGABRT at run: {place}"
