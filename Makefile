@@ -63,5 +63,6 @@ clean:
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test,xla]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps onnx-tf
 	@touch $@

@@ -44,6 +44,10 @@ TARGETS = (
     "onnxoptimizer:fixed_point=yes",
     "emx-onnx-cgen",
     "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",
+    "xla",
+    "xla:mode=eager",
+    "xla:disable=fusion+algsimp,opt=0",
+    "xla:grappler=off,mode=graph",
 )
 
 
