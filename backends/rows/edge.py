@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backends.entry import Entry, Option
 from backends.protocol import Knob, Numerics
+from backends.rows.options import THREADS
 
 __all__ = ["ROWS"]
+
+# MNN holds each float in float32 and each integer beyond 8 bits in int32, and so leaves casts between them out.
+_MNN = Numerics(excess_half_precision=True, narrow_int64=True, narrow_double=True)
 
 ROWS = (
     Entry(
@@ -29,5 +35,19 @@ ROWS = (
             Knob("opt", ("0", "1"), "optimisations of the C compiler above that level"),
             Knob("restrict", ("no",), "what the C compiler makes of arrays that do not overlap"),
         ),
+    ),
+    Entry(
+        name="mnn",
+        module="backends.mnn",
+        distributions=("mnn",),
+        requirements=("mnn==3.6.1", "onnx==1.23.2"),
+        options=(
+            Option("opt", r"[0-2]", "0, 1 or 2", "optimisation level of the converter (1)"),
+            Option("precision", r"high|normal|low", "high, normal or low", "precision of the backend (high)"),
+            THREADS,
+        ),
+        numerics=_MNN,
+        relaxed=(("precision", "low", replace(_MNN, float_as="bfloat16")),),
+        knobs=(Knob("opt", ("0",), "the converter's rewrites"),),
     ),
 )

@@ -48,6 +48,8 @@ TARGETS = (
     "xla:mode=eager",
     "xla:disable=fusion+algsimp,opt=0",
     "xla:grappler=off,mode=graph",
+    "mnn",
+    "mnn:opt=2,threads=2",
 )
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import COMPARED, Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
-NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch", "emx-onnx-cgen", "xla")
+NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch", "emx-onnx-cgen", "xla", "mnn")
 
 
 def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -161,6 +161,7 @@ LACKING = {
     "xla": "g (float[2] x) => (float[n] y) { y = Unique (x) }",
     "jax": "g () => (float y) { y = RandomNormal <shape = [1]> () }",
     "emx-onnx-cgen": "g (bfloat16[2] x) => (bfloat16[2] y) { y = Neg (x) }",
+    "mnn": "g (float[2, 3] x) => (float[2, 3] y) { y = Hardmax (x) }",
 }
 # These tell reading from compiling, and say what they lack only in the second stage.
 LACK_WHEN_COMPILED = frozenset({"tract", "iree"})
