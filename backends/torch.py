@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
 import tempfile
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +23,7 @@ from backends.external import read_model
 from backends.layout import Layout
 from backends.protocol import Stage, heard
 from backends.torch_module import WORDS, Converted, convert
+from backends.torch_trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +58,8 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "tiling_heuristics": {"cpp.enable_tiling_heuristics": False},
     "lowerings": {"fallback_by_default": True},
 })  # fmt: skip
+# A count of what this process has compiled.
+_NUMBER = re.compile(r"# AOT ID: .*\n")
 # Beyond the recompilations of the data sets of one case torch.compile would go on without compiling, and say nothing.
 _RECOMPILATIONS = 64
 
@@ -81,6 +87,9 @@ def _prepare(options: Mapping[str, str]) -> None:
     torch.set_num_threads(int(options.get("threads", "1")))
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
+    # Both say what is meant to be: no caches, and values that torch.compile does not follow.
+    warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     if options.get("mode", "inductor") == "inductor" and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise RuntimeError("torch.compile needs a C++ compiler: install g++, or set CXX, or use mode=eager")
     dynamo.reset()
@@ -109,15 +118,11 @@ class _Module:
         self._enter = enter
         self._shown = _Shown()
         self._device = self._options.get("device", "cpu")
-        module: Any = converted.module.to(self._device)
+        self._module: Any = converted.module.to(self._device)
+        self._compiled: Any = self._module
         if self._options.get("mode", "inductor") != "eager":
-            module = torch.compile(
-                module,
-                backend=self._compile,
-                dynamic=_DYNAMIC[self._options.get("dynamic", "auto")],
-                fullgraph=self._options.get("fullgraph", "no") == "yes",
-            )
-        self._call = module
+            self._compiled = self._lazily(self._module)
+        self._graphs: dict[Any, Any] = {}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         return self._run(inputs, None)
@@ -133,7 +138,7 @@ class _Module:
             ("optimized-{}.txt", self._shown.optimized),
             ("code-{}.py", self._shown.code),
         ):
-            files |= {name.format(number): text.encode() for number, text in enumerate(texts)}
+            files |= {name.format(number): _NUMBER.sub("", text).encode() for number, text in enumerate(texts)}
         return files
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
@@ -148,8 +153,28 @@ class _Module:
             inductor_config.patch(_settings(self._options)),
             heard(WORDS),
         ):  # fmt: skip
-            returned = self._call(*arguments)
+            returned = self._callable(arguments)(*arguments)
         return self._converted.outputs(arguments, returned)
+
+    def _callable(self, arguments: Sequence[torch.Tensor]) -> Any:
+        """What to call with these arguments: a graph for their shapes where there is one, else the module."""
+        if self._compiled is self._module or self._options.get("capture", "folded") == "module":
+            return self._compiled
+        form = tuple((tensor.dtype, tensor.shape, tensor.stride()) for tensor in arguments)
+        if form not in self._graphs:
+            self._enter(Stage.IMPORT)
+            graph = trace(self._module, arguments)
+            self._enter(Stage.COMPILE)
+            self._graphs[form] = self._compiled if graph is None else self._lazily(graph)
+        return self._graphs[form]
+
+    def _lazily(self, module: Any) -> Any:
+        return torch.compile(
+            module,
+            backend=self._compile,
+            dynamic=_DYNAMIC[self._options.get("dynamic", "auto")],
+            fullgraph=self._options.get("fullgraph", "no") == "yes",
+        )
 
     def _compile(self, graph: Any, examples: Sequence[Any]) -> Any:
         """What torch.compile hands each graph to."""

@@ -21,6 +21,7 @@ ROWS = (
         requirements=("torch==2.13.0", "onnx==1.23.2"),
         options=(
             Option("mode", r"inductor|aot_eager|eager", "inductor, aot_eager or eager", "what runs it (inductor)"),
+            Option("capture", r"folded|module", "folded or module", "torch.compile gets constants folded, or not"),
             Option("dynamic", r"auto|yes|no", "auto, yes or no", "compile for sizes that are not known (auto)"),
             Option("fullgraph", r"yes|no", "yes or no", "refuse what torch.compile cannot take whole (no)"),
             Option("freezing", r"yes|no", "yes or no", "take weights for constants (no)"),
