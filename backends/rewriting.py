@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import onnx.checker
 
+from backends.claims import claims, contradiction, exposing
 from backends.external import read_model
 from backends.protocol import (
     BackendError,
@@ -29,7 +30,7 @@ from backends.protocol import (
 from backends.tensor import Tensor, TensorError, Value, to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from backends.protocol import Backend, Compiled
 
@@ -74,6 +75,7 @@ class Rewriter:
         words: how the tool says that it lacks something.
         runtime: the backend of a plain runtime by its name.
         passes: the names that its option `disable` knows.
+        claims: whether the types and shapes of values are what the tool makes: then they are checked.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Rewriter:
     words: Words
     runtime: Callable[[str], Backend] = _backend
     passes: Callable[[], Sequence[str]] = tuple
+    claims: bool = False
 
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
@@ -92,6 +95,8 @@ class Rewriter:
             content = made.content if isinstance(made, Made) else made.SerializeToString(deterministic=True)
         if not isinstance(made, Made) and (change := _changed(original, made)):
             raise Rejected(f"{self.name} changes the model's signature: {change}")
+        if not isinstance(made, Made) and (lost := _lost(original, made)):
+            raise Rejected(f"{self.name} drops the function {lost}, and leaves calls of it")
         name = made.name if isinstance(made, Made) else ""
         return _Rewritten(self, options.get("runtime", "onnxruntime"), (model, folder), Made(content, name), enter)
 
@@ -105,6 +110,7 @@ class _Rewritten:
     ) -> None:  # fmt: skip
         self._tool = tool
         self._runtime = runtime
+        self._original = original
         self._called = _RUNTIMES[runtime][0]
         self._made = made
         self._enter = enter
@@ -137,12 +143,15 @@ class _Rewritten:
         try:
             if self._transformed is None:
                 raise self._problem or Rejected("")
-            return self._transformed.run(inputs)
+            outputs = self._transformed.run(inputs)
         except BackendError as problem:
             raise self._refused(problem, inputs) from problem
         except InvalidCase as problem:
             self.untransformed(inputs)
             raise Rejected(f"{self._tool.name} changes the model's signature: of what it made, {problem}") from problem
+        if self._tool.claims and (fault := self._contradicted(inputs)):
+            raise Rejected(f"{self._tool.name} claims that {fault}")
+        return outputs
 
     def elsewhere(
         self, inputs: Sequence[Value], outputs: Sequence[Value], untransformed: Sequence[Value]
@@ -156,6 +165,25 @@ class _Rewritten:
 
     def artefacts(self) -> Mapping[str, bytes]:
         return {self._made.name or "transformed.onnx": self._made.content}
+
+    def _contradicted(self, inputs: Sequence[Value]) -> str:
+        """What the tool claims of a value that is not so, in words; what one runtime alone contradicts is no fault."""
+        made = onnx.load_model_from_string(self._made.content)
+        claimed = claims(made)
+        exposed = exposing(self._original[0], [claim.name for claim in claimed])
+        self._enter(Stage.PLAIN)
+        try:
+            faults = []
+            for runtime in (self._runtime, _OTHER[self._runtime]):
+                values = self._compile(runtime, exposed, self._original[1]).run(inputs)
+                faults.append(contradiction(claimed, made, inputs, values))
+                if not faults[-1]:
+                    break
+        except (*_FAILURES, InvalidCase, ImportError):
+            return ""
+        finally:
+            self._enter(Stage.RUN)
+        return faults[0] if all(fault == faults[0] for fault in faults) else ""
 
     def _compile(self, runtime: str, model: bytes, folder: str | None) -> Compiled:
         return self._tool.runtime(runtime).compile(model, folder, _RUNTIMES[runtime][1], lambda _stage: None)
@@ -212,6 +240,21 @@ def _changed(original: Any, made: Any) -> str:
     return _difference("input", *map(_inputs, (original, made))) or _difference(
         "output", *map(_outputs, (original, made))
     )
+
+
+def _lost(original: Any, made: Any) -> str:
+    """A function of the model as it was that the rewritten one calls and no longer has; empty if there is none."""
+    gone = {(f.domain, f.name) for f in original.functions} - {(f.domain, f.name) for f in made.functions}
+    called = set(_calls(made.graph.node)) | {call for function in made.functions for call in _calls(function.node)}
+    return ", ".join(f"{domain}.{name}" for domain, name in sorted(gone & called))
+
+
+def _calls(nodes: Any) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        yield node.domain, node.op_type
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from _calls(body.node)
 
 
 def _inputs(model: Any) -> list[tuple[str, Any]]:

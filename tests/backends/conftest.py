@@ -39,9 +39,6 @@ TARGETS = (
     "torch:mode=eager",
     "torch:mode=aot_eager,dynamic=yes",
     "jax:disable=fusion+algsimp,opt=0",
-    # Graph-to-graph tools.
-    "onnxsim",
-    "onnxoptimizer:fixed_point=yes",
     "emx-onnx-cgen",
     "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",
     "xla",
@@ -50,6 +47,17 @@ TARGETS = (
     "xla:grappler=off,mode=graph",
     "mnn",
     "mnn:opt=2,threads=2",
+    # Graph-to-graph tools.
+    "onnxsim",
+    "onnxoptimizer:fixed_point=yes",
+    "onnxslim",
+    "onnxscript",
+    "onnx-version-converter",
+    "onnx-inliner:schema=yes",
+    "onnx-shape-inference",
+    "ort-symbolic-shapes",
+    "ort-offline",
+    "ort-transformers",
 )
 
 

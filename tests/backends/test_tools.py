@@ -53,12 +53,50 @@ CASES = (
     ("onnxoptimizer", {}, ["Transpose", "Constant", "Add", "Mul"]),
     ("onnxoptimizer", {"passes": "eliminate_identity"}, ["Transpose", "Transpose", "Constant", "Add", "Mul"]),
     ("onnxoptimizer", {"disable": "eliminate_identity"}, ["Transpose", "Constant", "Add", "Identity", "Mul"]),
+    ("onnxslim", {}, ["Mul"]),
+    ("onnxslim", {"off": "constant_folding"}, ["Constant", "Add", "Mul"]),
+    ("onnxslim", {"disable": "EliminationTranspose", "inference": "no"}, ["Transpose", "Transpose", "Mul"]),
+    ("onnxscript", {}, ["Mul"]),
+    ("onnxscript", {"off": "folding+inference+inlining"}, ["Add", "Mul"]),
+    ("onnxscript", {"disable": "transpose_transpose_rule"}, ["Transpose", "Transpose", "Mul"]),
+    ("onnxscript", {"mode": "fold"}, ["Transpose", "Transpose", "Constant", "Identity", "Mul"]),
+    ("onnxscript", {"mode": "rewrite"}, ["Identity", "Constant", "Add", "Identity", "Mul"]),
+    (
+        "onnxscript",
+        {"mode": "rewrite", "disable": "transpose_transpose_rule"},
+        ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"],
+    ),
+    (
+        "onnxscript",
+        {"mode": "rewrite", "rules": "cast_cast_rule+expand_before_binary_op_rules+fuse_hardswish_rules"},
+        ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"],
+    ),
+    ("onnxscript", {"mode": "inline"}, ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"]),
+    ("onnx-version-converter", {}, ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"]),
+    ("onnx-inliner", {}, ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"]),
+    ("ort-offline", {"level": "off"}, ["Transpose", "Transpose", "Constant", "Add", "Identity", "Mul"]),
+    ("ort-offline", {"level": "basic"}, ["Mul"]),
+    ("ort-offline", {"level": "basic", "disable": "ConstantFolding"}, ["Add", "Mul"]),
+    ("ort-transformers", {}, ["Transpose", "Transpose", "Constant", "Add", "Mul"]),
 )
 
 
 @pytest.mark.parametrize(("name", "options", "expected"), CASES)
 def test_what_a_tool_leaves_of_a_redundant_model(redundant, name, options, expected):
     assert operators(rewritten(name, redundant, **options)) == expected
+
+
+def test_the_names_of_rules_and_patterns_are_those_of_the_tools():
+    pytest.importorskip("onnxslim")
+    pytest.importorskip("onnxscript")
+    from onnxscript.rewriter.rules import common
+
+    from backends.onnxscript import BACKEND as SCRIPT
+    from backends.onnxslim import BACKEND as SLIM
+
+    assert sorted(tools.SLIM_PATTERNS) == SLIM.passes()
+    assert sorted(tools.RULES) == SCRIPT.passes()
+    assert {*tools.RULES, *tools.RULES_BY_NAME} == {*common.__all__, "add_0_and_mul_by_1"}
 
 
 def test_the_passes_that_can_be_named_are_those_of_onnx_optimizer():
@@ -83,8 +121,12 @@ TOOLS = [entry.name for entry in tools.ROWS]
 @pytest.mark.parametrize("name", TOOLS)
 def test_what_the_plain_runtime_lacks_is_unsupported(execute, model, name):
     attempt = execute(name, model("g (uint16[2] x) => (uint16[2] y) { y = Max (x, x) }"), [])
-    assert (attempt.outcome, attempt.stage) == (Outcome.UNSUPPORTED, Stage.PLAIN)
-    assert "ONNX Runtime at level 0 cannot run the untransformed model either" in attempt.message
+    # The offline optimiser is the runtime itself.
+    assert (attempt.outcome, attempt.stage) == (
+        Outcome.UNSUPPORTED, Stage.IMPORT if name == "ort-offline" else Stage.PLAIN
+    )  # fmt: skip
+    if name != "ort-offline":
+        assert "ONNX Runtime at level 0 cannot run the untransformed model either" in attempt.message
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -111,6 +153,10 @@ g (float[2, 2] x) => (float[2, 2] y) { y = own.twice (x) }
 @pytest.mark.parametrize("name", TOOLS)
 def test_local_functions_keep_their_meaning(execute, name):
     attempt = execute(name, onnx.parser.parse_model(FUNCTION).SerializeToString(), [X])
+    if name == "onnx-version-converter":
+        assert attempt.outcome is Outcome.REJECTED
+        assert attempt.message == "onnx-version-converter drops the function own.twice, and leaves calls of it"
+        return
     assert (attempt.outcome, attempt.message) == (Outcome.OK, COMPARED)
     assert to_numpy(attempt.outputs[0][0]).tolist() == (2 * X).tolist()
 
@@ -136,5 +182,75 @@ def test_a_value_for_an_input_with_a_default_replaces_it(execute, model, name):
     serialized = model("g (float[1] x, float[1] d = {5}) => (float[1] y) { y = Add (x, d) }")
     one = np.ones(1, np.float32)
     attempt = execute(name, serialized, [one], [one, one])
+    if name == "onnxslim":
+        assert attempt.message == (
+            "onnxslim changes the model's signature: of what it made, the model has 1 inputs, the data set 2"
+        )
+        return
     assert attempt.outcome is Outcome.OK, attempt.message
     assert [to_numpy(outputs[0]).tolist() for outputs in attempt.outputs] == [[6], [2]]
+
+
+CONVERTER = (
+    ("No Previous Version", 21, "15", "g (int8[2] x) => (int8[2] y) { y = BitwiseNot (x) }"),
+    ("No Adapter", 17, "5", "g (float[2] x) => (float[2] y) { y = Abs (x) }"),
+    (
+        "for this version conversion", 16, "15",
+        'g (float[2] x, int64[1, 1] i, float[1] u) => (float[2] y) { y = ScatterND <reduction = "add"> (x, i, u) }',
+    ),
+    (
+        "are not supported", 18, "15",
+        'g (float[2] x, int64[1, 1] i, float[1] u) => (float[2] y) { y = ScatterND <reduction = "max"> (x, i, u) }',
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "opset", "to", "body"), CONVERTER)
+def test_what_the_version_converter_cannot_convert_is_unsupported(execute, model, words, opset, to, body):
+    attempt = execute(f"onnx-version-converter:to={to}", model(body, opset=opset), [])
+    assert (attempt.outcome, attempt.stage) == (Outcome.UNSUPPORTED, Stage.IMPORT)
+    assert words in attempt.message
+
+
+def test_a_version_that_the_runtime_does_not_know_is_unsupported(execute, redundant):
+    attempt = execute("onnx-version-converter:to=28", redundant, [X])
+    assert attempt.outcome is Outcome.UNSUPPORTED
+    assert "lacks what the transformed model needs" in attempt.message
+
+
+def test_the_version_asked_for_is_what_comes_out(redundant):
+    assert rewritten("onnx-version-converter", redundant, to="19").opset_import[0].version == 19
+    assert rewritten("onnx-version-converter", redundant).opset_import[0].version == 26
+
+
+def test_functions_of_the_standard_are_inlined_where_that_is_asked_for(model):
+    serialized = model("g (float[2] x, float[2] w = {1, 2}) => (float[2] y) { z = Add (x, w) y = HardSwish (z) }")
+    assert operators(rewritten("onnx-inliner", serialized)) == ["Add", "HardSwish"]
+    assert "HardSigmoid" in operators(rewritten("onnx-inliner", serialized, schema="yes"))
+
+
+@pytest.mark.parametrize("kind", ["ort", "onnx"])
+def test_what_the_runtime_saves_in_its_own_format_is_run(execute, redundant, kind):
+    attempt = execute(f"ort-offline:format={kind}", redundant, [X])
+    assert (attempt.outcome, attempt.message) == (Outcome.OK, COMPARED)
+    assert to_numpy(attempt.outputs[0][0]).tolist() == (2 * X).tolist()
+
+
+@pytest.mark.parametrize("name", ["onnx-shape-inference", "ort-symbolic-shapes"])
+def test_shapes_are_inferred(model, name):
+    serialized = model("g (float[n, 3] x) => (float[m] y) { a = Add (x, x) s = Shape (a) y = ConstantOfShape (s) }")
+    infos = {info.name: info.type.tensor_type for info in rewritten(name, serialized).graph.value_info}
+    assert [dim.dim_param or dim.dim_value for dim in infos["a"].shape.dim] == ["n", 3]
+
+
+def test_a_shape_that_is_not_so_is_the_tools_fault(execute, model):
+    """Of a slice with a negative step ONNX Runtime's script counts what is not there."""
+    serialized = model("""
+        g (float[8] x) => (float[n] y)
+        <int64[1] start = {2147483647}, int64[1] end = {-8}, int64[1] axis = {0}, int64[1] step = {-1}> {
+            a = Slice (x, start, end, axis, step)
+            y = Abs (a)
+        }""")
+    attempt = execute("ort-symbolic-shapes", serialized, [np.arange(8, dtype=np.float32)])
+    assert (attempt.outcome, attempt.stage) == (Outcome.REJECTED, Stage.RUN)
+    assert attempt.message == "ort-symbolic-shapes claims that 'a' is float[8], and it is float[7]"
