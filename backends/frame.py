@@ -136,23 +136,32 @@ def read_frame(read: Callable[[int], bytes | bytearray], limit: int = BODY_LIMIT
 
 
 def exact_reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes | bytearray]:
-    """Turn `receive(at most n)` into `read(exactly n)`.
+    """Turn `receive(at most n)` into `read(exactly n)`. What comes beyond n is kept for the next read.
 
     The result raises `EOFError` where the stream ends between two reads, `FrameError` where it ends inside one.
     """
+    kept = bytearray()
 
     def read(length: int) -> bytes | bytearray:
-        first = receive(min(length, 1 << 20)) if length else b""
-        if len(first) == length:
-            return first
-        if not first:
-            raise EOFError("the other side has closed the channel")
-        collected = bytearray(first)
-        while len(collected) < length:
-            piece = receive(min(length - len(collected), 1 << 20))
+        nonlocal kept
+        if not length:
+            return b""
+        while len(kept) < length:
+            piece = receive(min(max(length - len(kept), _CHUNK), _LARGEST_CHUNK))
             if not piece:
-                raise FrameError(f"the channel closed after {len(collected)} of {length} bytes")
-            collected += piece
-        return collected
+                if kept:
+                    raise FrameError(f"the channel closed after {len(kept)} of {length} bytes")
+                raise EOFError("the other side has closed the channel")
+            kept += piece
+        if len(kept) == length:
+            taken, kept = kept, bytearray()
+            return taken
+        taken = kept[:length]
+        del kept[:length]
+        return taken
 
     return read
+
+
+_CHUNK, _LARGEST_CHUNK = 1 << 16, 1 << 20
+"""Bytes that are asked for at once: small messages come whole."""

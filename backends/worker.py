@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value
 
 _MESSAGE_LIMIT = 4000
+_JOINED = 1 << 16  # bytes of frames that are copied together rather than written one by one
 _PR_SET_PDEATHSIG = 1
 _OUTCOMES: tuple[tuple[type[BaseException], Outcome], ...] = (
     (Unsupported, Outcome.UNSUPPORTED),
@@ -67,13 +68,9 @@ def main(descriptor: int) -> None:
     channel.set_inheritable(False)
     read = exact_reader(channel.recv)
 
-    def send(frame: Frame) -> None:
-        for part in encode(frame):
-            channel.sendall(part)
-
     try:
         start = read_frame(read)
-        service = _start(start.fields, send)
+        service = _start(start.fields, _Outlet(channel.sendall))
         while service is not None:
             service.serve(read_frame(read))
     except (EOFError, ConnectionError):
@@ -90,7 +87,29 @@ def _die_with_driver() -> None:
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _start(fields: Mapping[str, Any], send: Callable[[Frame], None]) -> _Service | None:
+class _Outlet:
+    """Frames on their way out. Those that are held go with the next one, in one piece where they are small."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._held: list[bytes] = []
+
+    def send(self, frame: Frame) -> None:
+        self.hold(frame)
+        self.flush()
+
+    def hold(self, frame: Frame) -> None:
+        self._held.extend(encode(frame))
+
+    def flush(self) -> None:
+        parts, self._held = self._held, []
+        if sum(map(len, parts)) < _JOINED:
+            parts = [b"".join(parts)] if parts else []
+        for part in parts:
+            self._write(part)
+
+
+def _start(fields: Mapping[str, Any], outlet: _Outlet) -> _Service | None:
     options = dict(fields["options"])
     fault = options.pop("fault", None)
     try:
@@ -98,10 +117,10 @@ def _start(fields: Mapping[str, Any], send: Callable[[Frame], None]) -> _Service
         if fault is not None:
             backend = _module("backends.faults.backend").Faulty(backend, fault)
     except Exception as problem:  # noqa: BLE001 - whatever a foreign package raises on import is the answer
-        send(Frame("failed", {"message": _say(problem)}))
+        outlet.send(Frame("failed", {"message": _say(problem)}))
         return None
-    send(Frame("ready", {"version": _version(fields["distributions"])}))
-    return _Service(backend, options, send)
+    outlet.send(Frame("ready", {"version": _version(fields["distributions"])}))
+    return _Service(backend, options, outlet)
 
 
 def _module(location: str) -> ModuleType:
@@ -136,8 +155,7 @@ class Job:
     """
 
     def __init__(
-        self, request: Frame, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None],
-        kept: dict[str, Any],
+        self, request: Frame, backend: Backend, options: Mapping[str, str], outlet: _Outlet, kept: dict[str, Any]
     ) -> None:  # fmt: skip
         self.request = request
         self.kept = kept
@@ -145,7 +163,7 @@ class Job:
         self.remark = ""
         self.backend = backend
         self._options = options
-        self._send = send
+        self._outlet = outlet
 
     def compile(self, model: bytes | None = None, folder: str | None = None) -> Compiled:
         """Compile the request's model, or another one whose external data lies in `folder`; then runs may begin."""
@@ -159,19 +177,23 @@ class Job:
     def enter(self, stage: Stage) -> None:
         """Tell the driver which stage begins."""
         self.stage = stage
-        self._send(Frame("stage", {"stage": stage}))
+        self._outlet.send(Frame("stage", {"stage": stage}))
 
     def outputs(self, values: Sequence[Value]) -> None:
-        """Send what one data set gave."""
-        self._send(Frame("outputs", values=values))
+        """Send what one data set gave, with the next frame at the latest."""
+        self._outlet.hold(Frame("outputs", values=values))
+
+    def flush(self) -> None:
+        """Send what has not been sent: what comes now may be the end of this process."""
+        self._outlet.flush()
 
     def report(self, fields: Mapping[str, Any], values: Sequence[Value] = ()) -> None:
         """Send what an operation has to say beside outputs: the driver hands it on as it is."""
-        self._send(Frame("report", fields, values))
+        self._outlet.send(Frame("report", fields, values))
 
     def lap(self) -> None:
         """Let the time limit begin anew: what follows is a piece of work of its own."""
-        self._send(Frame("lap"))
+        self._outlet.send(Frame("lap"))
 
     def attempt(self, work: Callable[[], None]) -> tuple[Outcome, str]:
         """Do a piece of work; what it raises becomes an outcome and a message. `FrameError` passes through."""
@@ -196,6 +218,7 @@ def _execute(job: Job) -> None:
     compiled = job.compile()
     for number, inputs in enumerate(job.request.values):
         given = inputs if isinstance(inputs, list) else []
+        job.flush()
         if isinstance(compiled, Rewritten):
             _compared(job, compiled, given, number)
         else:
@@ -242,15 +265,15 @@ _OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType(
 class _Service:
     """Does one job after the other on one backend and reports how far each has come."""
 
-    def __init__(self, backend: Backend, options: Mapping[str, str], send: Callable[[Frame], None]) -> None:
+    def __init__(self, backend: Backend, options: Mapping[str, str], outlet: _Outlet) -> None:
         self._backend = backend
         self._options = options
-        self._send = send
+        self._outlet = outlet
         self._kept: dict[str, Any] = {}
 
     def serve(self, request: Frame) -> None:
         """Do what the request asks for and send what became of it."""
-        job = Job(request, self._backend, self._options, self._send, self._kept)
+        job = Job(request, self._backend, self._options, self._outlet, self._kept)
         wall, cpu = time.perf_counter(), _cpu_seconds()
         try:
             outcome, message = job.attempt(lambda: _OPERATIONS[request.operation](job))
@@ -263,7 +286,7 @@ class _Service:
             "wall_seconds": time.perf_counter() - wall,
             "cpu_seconds": _cpu_seconds() - cpu,
         }
-        self._send(Frame("done", fields))
+        self._outlet.send(Frame("done", fields))
 
 
 def _is_model(model: bytes) -> bool:

@@ -22,6 +22,7 @@ import identity
 import judge
 import reference
 import sharpness
+import workers
 from figure import Figure, Scale, machine, print_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "sharpness": (sharpness.bounds, sharpness.undecidable, sharpness.injected),
     "throughput": (commands.throughput,),
     "reach": (commands.reach,),
+    "workers": (workers.message, workers.restart, workers.side_by_side),
     "conformance": (commands.conformance,),
 }
 

@@ -32,6 +32,9 @@ __all__ = ["command"]
 )
 @timeout_option("Seconds that one case may take on one target, compiling included.")
 @memory_option
+@click.option("--total-memory", type=click.IntRange(min=1), metavar="MB",
+              help="Resident memory that all workers together may use: fewer run side by side.  [default: no limit]",
+              )  # fmt: skip
 @jobs_option
 @click.option("--force", is_flag=True, help="Execute again what has been executed already.")
 @click.option("--stacks/--no-stacks", default=True, show_default=True,
@@ -42,6 +45,7 @@ def command(
     backends: tuple[str, ...],
     timeout: float,
     memory: int,
+    total_memory: int | None,
     jobs: int | None,
     force: bool,
     stacks: bool,
@@ -63,12 +67,14 @@ def command(
     from fuzz.execute.run import execute
     from fuzz.store import Store
 
+    if total_memory is not None and total_memory < memory:
+        raise click.UsageError(f"--total-memory {total_memory} has no room for one worker: --memory is {memory}")
     targets = read_targets(backends)
     cases = find_cases(root)
     with Store.open(root, create=True) as store, progress_bar("executing", len(cases) * len(targets)) as advance:
         summary = execute(
-            cases, targets, store=store, timeout=timeout, memory=memory, jobs=jobs, force=force, stacks=stacks,
-            progress=lambda _target, _outcome: advance(1),
+            cases, targets, store=store, timeout=timeout, memory=memory, total_memory=total_memory, jobs=jobs,
+            force=force, stacks=stacks, progress=lambda _target, _outcome: advance(1),
         )  # fmt: skip
     if summary.interrupted:
         raise click.Abort

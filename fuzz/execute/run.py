@@ -78,6 +78,7 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
     store: Store,
     timeout: float = 60.0,
     memory: int = 4096,
+    total_memory: int | None = None,
     jobs: int | None = None,
     force: bool = False,
     stacks: bool = True,
@@ -91,6 +92,7 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
         store: where executions go, in batches; only this thread writes.
         timeout: seconds that one case may take on one target, all its data sets together.
         memory: MiB of resident memory that one worker may use.
+        total_memory: MiB that all workers together may use: so many of them run side by side as it has room for.
         jobs: worker processes at a time; by default one a core, and at least one a target.
         force: execute also what is in the store.
         stacks: keep the native stacks of crashes and time-outs that repeat, where gdb is installed.
@@ -108,6 +110,8 @@ def execute(  # noqa: PLR0913 - each is a choice of the user's
     schedule = _Schedule(cases, targets)
     library = _Library()
     count = min(jobs or max(len(os.sched_getaffinity(0)), len(targets)), len(cases) * len(targets))
+    if total_memory is not None:
+        count = min(count, max(total_memory // memory, 1))
     lanes = [
         threading.Thread(
             target=_Lane(schedule, known, library, limits, stop, finished, stacks=stacks).drive, name=f"lane-{index}"

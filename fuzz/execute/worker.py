@@ -109,6 +109,7 @@ class Worker:
         self._socket, other = socket.socketpair()
         self._socket.settimeout(0.0)
         self._poll = select.poll()
+        self._read = exact_reader(self._receive_some)
         self._debugger: Debugger | None = None
         self._idle = False
         try:
@@ -274,7 +275,7 @@ class Worker:
 
     def _receive(self) -> Frame:
         try:
-            return read_frame(exact_reader(self._receive_some))
+            return read_frame(self._read)
         except EOFError:
             raise self._death() from None
         except FrameError as problem:

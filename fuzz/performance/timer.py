@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
-from fuzz.errors import TargetError
-from fuzz.execute.worker import Worker, WorkerError
+from fuzz.execute.start import start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from backends.tensor import Value
     from fuzz.execute.target import Target
-    from fuzz.execute.worker import Limits
+    from fuzz.execute.worker import Limits, Worker
 
 __all__ = ["Pair", "Refused", "Subject", "Timer"]
 
@@ -65,10 +64,7 @@ class Timer:
         if self._worker is not None and (not self._worker.alive or self._worker.bloated):
             self.close()
         if self._worker is None:
-            try:
-                self._worker = Worker(self.target, self._limits, self._stop)
-            except WorkerError as problem:
-                raise TargetError(str(problem)) from None
+            self._worker = start_worker(self.target, self._limits, self._stop)
         return self._worker
 
     def load(self, subject: Subject) -> float:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
-from fuzz.errors import TargetError
+from fuzz.execute.start import start_worker
 from fuzz.execute.target import parse_target
-from fuzz.execute.worker import Attempt, Limits, Worker, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from backends.tensor import Value
     from fuzz.execute.target import Target
+    from fuzz.execute.worker import Attempt, Limits, Worker
 
 __all__ = ["REPEATED", "Station", "request", "varied"]
 
@@ -62,7 +62,7 @@ class Station:
         """One attempt. Raises TargetError where no worker starts."""
         if self._worker is None or not self._worker.alive:
             self.renew()
-            self._worker = self._started()
+            self._worker = start_worker(self.target, self._limits, self._stop)
             self.spent += self._worker.start_cpu_seconds
         attempt = self._worker.execute(message)
         hung = attempt.outcome is Outcome.TIMEOUT
@@ -83,9 +83,3 @@ class Station:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-    def _started(self) -> Worker:
-        try:
-            return Worker(self.target, self._limits, self._stop)
-        except WorkerError as problem:
-            raise TargetError(str(problem)) from None

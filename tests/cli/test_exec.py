@@ -165,3 +165,8 @@ def test_listing_imports_no_backend():
         "heavy = {'onnxruntime', 'tvm', 'openvino', 'onnx', 'numpy'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_no_room_for_one_worker_is_misuse(fuzz, refused, tmp_path):
+    done = fuzz("exec", "--root", tmp_path, "--backend", "onnxruntime", "--total-memory", 100)
+    refused(done, "--total-memory 100 has no room for one worker: --memory is 4096")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -256,3 +257,29 @@ def test_a_starved_worker_is_not_timed_out(toy):
         worker._judge_delay(2.5)
         with pytest.raises(Exception, match="stopped after 4"):
             worker._judge_delay(4.5)
+
+
+def test_workers_together_stay_within_the_memory_that_they_are_given(toy, make_root):
+    """Sixteen targets, each of which may take 400 MiB and takes 130: three workers at a time have room in 1,200."""
+    root = make_root("hold", "fine")
+    targets = [toy(f"toy:env.NUMBER={number}") for number in range(16)]
+    most, done = [0], threading.Event()
+
+    def watch() -> None:
+        me = psutil.Process()
+        while not done.wait(0.01):
+            sizes = []
+            for child in me.children():
+                with contextlib.suppress(psutil.Error):
+                    sizes.append(child.memory_info().rss)
+            most[0] = max(most[0], sum(sizes))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with Store.open(root, create=True) as store:
+        summary = execute(find_cases(root), targets, store=store, memory=400, total_memory=1200)
+    done.set()
+    watcher.join()
+    assert all(row[Outcome.OK] == 2 for row in summary.outcomes.values())
+    assert len(summary.outcomes) == 16
+    assert 130 << 20 < most[0] < 1200 << 20
