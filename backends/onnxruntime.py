@@ -15,6 +15,7 @@ import onnxruntime
 from backends.external import read_model
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Unsupported, Words, heard
+from backends.providers import chosen, grant
 from backends.tensor import EXTENDED, ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ WORDS = Words(
         r"[Uu]nsupported (data )?type",
     )
 )
-_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 # Types that numpy has itself; values of all others are handed over as raw bytes.
 _DIRECT = frozenset(
     f"tensor({name})"
@@ -132,16 +132,16 @@ def _session(
     elif folder is not None:
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     disabled = options.get("disable", "")
-    device = options.get("device", "cpu")
+    given = grant(onnxruntime, settings, chosen(options))
     with heard(WORDS):
         session = onnxruntime.InferenceSession(
             model,
             settings,
-            providers=_PROVIDERS[device],
             disabled_optimizers=disabled.split("+") if disabled else None,
+            **given,
         )
     # Where a provider cannot be loaded, ONNX Runtime goes on without it and only warns.
-    if missing := set(_PROVIDERS[device]) - set(session.get_providers()):
+    if missing := {name for name, _ in given.get("providers", ())} - set(session.get_providers()):
         raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
     return session
 

@@ -16,6 +16,8 @@ _ONNXRUNTIME = Numerics(excess_half_precision=True)
 _ONNXRUNTIME_CUDA = Numerics(
     flush_subnormals=True, excess_half_precision=True, half_accumulator=True, half_steps=True, tf32=True, winograd=4
 )
+# TensorRT computes double in float, as its parser says; what it does not take, CUDA does.
+_ONNXRUNTIME_TENSORRT = replace(_ONNXRUNTIME_CUDA, narrow_double=True)
 # OpenVINO's CPU plugin computes double as float and holds int64 in 32 bits, whatever the hints say. It makes zeros of
 # subnormal constants.
 _OPENVINO = Numerics(flush_subnormals=True, excess_half_precision=True, narrow_int64=True, narrow_double=True)
@@ -29,13 +31,22 @@ ROWS = (
         options=(
             Option("opt", r"0|1|2|3|99", "0, 1, 2, 3 or 99", "graph optimisation level (99: all)"),
             Option("disable", PASSES, "optimizer names joined by +", "optimizers to leave out"),
+            Option(
+                "provider", r"cuda|tensorrt|nvtensorrtrtx", "cuda, tensorrt or nvtensorrtrtx",
+                "what computes, on a GPU (the CPU)",
+            ),
             RELOAD,
             THREADS,
         ),
         devices=("cpu", "cuda"),
         device_distributions=(("cuda", "onnxruntime-gpu"),),
         numerics=_ONNXRUNTIME,
-        relaxed=(("@", "cuda", _ONNXRUNTIME_CUDA),),
+        relaxed=(
+            ("provider", "cuda", _ONNXRUNTIME_CUDA),
+            ("provider", "tensorrt", _ONNXRUNTIME_TENSORRT),
+            ("provider", "nvtensorrtrtx", _ONNXRUNTIME_TENSORRT),
+            ("@", "cuda", _ONNXRUNTIME_CUDA),
+        ),
         knobs=(
             Knob("opt", ("0", "1", "2"), "graph optimisations above that level"),
             Knob("disable", (), "the optimizers named"),
