@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen", "grant"]
 
-_CPU = ("CPUExecutionProvider", MappingProxyType({}))
-_CUDA = ("CUDAExecutionProvider", MappingProxyType({}))
+_CPU: tuple[str, Mapping[str, str]] = ("CPUExecutionProvider", MappingProxyType({}))
+_CUDA: tuple[str, Mapping[str, str]] = ("CUDAExecutionProvider", MappingProxyType({}))
 # What a provider lacks falls to those behind it. Nothing is kept on disk between runs.
-_TENSORRT = (
+_TENSORRT: tuple[str, Mapping[str, str]] = (
     "TensorrtExecutionProvider",
     MappingProxyType({"trt_engine_cache_enable": "0", "trt_timing_cache_enable": "0"}),
 )
