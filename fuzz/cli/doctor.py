@@ -84,6 +84,8 @@ def command(
     if page is not None and out is None:
         return _only_page(page, alone=not (every or backends or pattern != "*"))
     targets = read_targets(backends or _installed())
+    if out is not None and len({target.backend for target in targets}) < len(targets):
+        raise UsageError("--out holds one table a backend: name each --backend once")
     output = None if as_json else console()
     checks, sound = _harness(targets, output)
     place = root or Path(os.environ.get("FUZZ_ROOT") or "fuzz-root") / "doctor"
@@ -166,9 +168,7 @@ def _examine(
 def _write(found: Sequence[Examined], onnx: str, out: Path | None, page: Path | None) -> list[str]:
     from fuzz.doctor.table import table_of, write_table
 
-    # A table is of a backend as it comes: other options and devices are compared with it, and not written.
-    plain = [one for one in found if one.target.canonical == one.target.backend] if out is not None else []
-    written = [str(write_table(table_of(one, onnx), out)) for one in plain if out is not None]
+    written = [str(write_table(table_of(one, onnx), out)) for one in found] if out is not None else []
     if page is not None and out is not None:
         _write_page(page, out)
     return written
@@ -241,7 +241,7 @@ def _table(found: Sequence[Examined]) -> Any:
     always = {Result.PASSED, Result.UNSUPPORTED, Result.WRONG, Result.REJECTED, Result.CRASH, Result.TIMEOUT}
     shown = [result for result in Result if result in always or any(one.counts[result] for one in found)]
     table = Table("target", "version", box=None, pad_edge=False, header_style="bold")
-    for column in (*(result.value for result in shown), "all", "seconds"):
+    for column in (*(result.value for result in shown), "all", "CPU s"):
         table.add_column(column, justify="right")
     for one in found:
         counts = (f"{one.counts[result]:,}" if one.counts[result] else "·" for result in shown)

@@ -79,9 +79,10 @@ def compare(examined: Examined, table: Table | None, onnx: str) -> Comparison:
     if table.onnx != onnx:
         note = f"the repository's table has the tests of onnx {table.onnx}, these are of {onnx}: not compared"
         return Comparison(note, lines=explained)
-    known, note = table.results(), ""
-    if table.version != examined.target.version:
-        note = f"the repository's table is of version {table.version}"
+    known, target = table.results(), examined.target
+    notes = [f"version {table.version}"] if table.version != target.version else []
+    notes += [table.target] if table.target != target.canonical else []
+    note = f"the repository's table is of {', '.join(notes)}" if notes else ""
     changes = [
         Change(test, before)
         for test in examined.tests

@@ -60,7 +60,7 @@ _RESULTS: Mapping[str, Result] = MappingProxyType({
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One test on one target: what became of it, in the backend's words or the judge's, and its seconds."""
+    """One test on one target: what became of it, in the backend's words or the judge's, and its seconds of CPU time."""
 
     name: str
     result: Result
@@ -83,7 +83,7 @@ class Examined:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all tests together: compiling and running, not the judge."""
+        """CPU time of all tests together: compiling and running, not the judge."""
         return sum(test.seconds for test in self.tests)
 
     def of(self, *results: Result) -> tuple[Tested, ...]:
@@ -157,7 +157,7 @@ def _collect(store: Store, cases: Sequence[Case], targets: Iterable[Target]) -> 
 def _tested(execution: Execution, verdict: Verdict) -> Tested:
     result = _RESULTS[verdict.verdict]
     message = "" if result is Result.PASSED else told(verdict.message or execution.message, verdict)
-    return Tested(execution.case, result, message, execution.wall_seconds)
+    return Tested(execution.case, result, message, execution.cpu_seconds)
 
 
 _LENGTH = 200

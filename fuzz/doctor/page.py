@@ -21,9 +21,9 @@ _HEAD = """\
 
 Made by `make campaign-doctor`; do not edit. Each backend ran ONNX's own tests (all that the installed onnx brings:
 every operator of the standard, training, strings, ai.onnx.ml) and six small graphs of our generator, in worker
-processes, on the CPU, on one thread, with its default options. The answers were judged by our own reference and its
-error bound; the outputs that ONNX's tests expect are the second opinion. Where ONNX itself is at fault stands in
-[disputes](disputes.md).
+processes, on the CPU, on one thread, with its default options unless its section says otherwise. The answers were
+judged by our own reference and its error bound; the outputs that ONNX's tests expect are the second opinion. Where ONNX
+itself is at fault stands in [disputes](disputes.md).
 
 - pass: within the bound; *suspect*: within four times the bound; *undecidable*: random, or left open by the
   specification; *dispute*: differs from the reference and is what ONNX's test expects
@@ -43,7 +43,7 @@ def page(tables: Sequence[Table]) -> str:
 def _overview(tables: Sequence[Table]) -> Iterator[str]:
     yield _HEAD
     shown = [result for result in Result if any(table.counts[result] for table in tables) or result in _ALWAYS]
-    yield "| backend | version | " + " | ".join(result.value for result in shown) + " | all | seconds |"
+    yield "| backend | version | " + " | ".join(result.value for result in shown) + " | all | CPU seconds |"
     yield "|---|---|" + "--:|" * (len(shown) + 2)
     for table in tables:
         counts = " | ".join(f"{table.counts[result]:,}" if table.counts[result] else _NO_COUNT for result in shown)
@@ -52,8 +52,8 @@ def _overview(tables: Sequence[Table]) -> Iterator[str]:
     yield ""
     releases = sorted({table.onnx for table in tables})
     yield (
-        f"Tests of onnx {', '.join(releases)}. Seconds: compiling and running all tests, without the judge, on a core "
-        "of a virtual machine that had other work as well."
+        f"Tests of onnx {', '.join(releases)}. CPU seconds: compiling and running all tests, without the judge and the "
+        "start of workers."
     )
 
 
@@ -64,6 +64,9 @@ def _section(table: Table) -> Iterator[str]:
     yield ""
     yield f"## {table.backend}"
     yield ""
+    if table.target != table.backend:
+        yield f"Measured as `{table.target}`."
+        yield ""
     entry = BACKENDS.get(table.backend)
     if entry is not None:
         yield from _row(entry)

@@ -2,7 +2,7 @@
 
 One file a backend, ``backends/conformance/NAME.json``, written by ``fuzz doctor --all --out``:
 
-    {"backend", "version", "onnx", "tests", "seconds", "counts": {RESULT: how many},
+    {"backend", "target", "version", "onnx", "tests", "seconds", "counts": {RESULT: how many},
      "failures": {TEST: {"result", "message"}},    what is the backend's own fault: wrong, rejected, crash, ...
      "others": {RESULT: [TEST, ...]},              what neither fails nor passes
      "explanations": {LINE: [TEST, ...]}}          what a person found out about failures
@@ -13,7 +13,7 @@ All that a run measures is written anew each time. An explanation stays as long 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +41,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One backend at one version, on the tests of one release of onnx. ``explanations``: tests by line."""
+    """One backend at one version, on the tests of one release of onnx. ``explanations``: tests by line.
+
+    ``target`` is what was measured: the backend as it comes, or with an option where that takes too long.
+    """
 
     backend: str
+    target: str
     version: str
     onnx: str
     tests: int
@@ -68,10 +72,7 @@ class Table:
             line: tuple(name for name in names if self._still(before, name))
             for line, names in before.explanations.items()
         }
-        return Table(
-            self.backend, self.version, self.onnx, self.tests, self.seconds, self.counts, self.failures, self.others,
-            {line: names for line, names in kept.items() if names},
-        )  # fmt: skip
+        return replace(self, explanations={line: names for line, names in kept.items() if names})
 
     def _still(self, before: Table, name: str) -> bool:
         now, then = self.failures.get(name), before.failures.get(name)
@@ -80,8 +81,9 @@ class Table:
     def to_json(self) -> str:
         """The file's text: a line a test or explanation, keys sorted."""
         head = {
-            "backend": self.backend, "version": self.version, "onnx": self.onnx, "tests": self.tests,
-            "seconds": round(self.seconds, 1), "counts": {r.value: n for r, n in self.counts.items() if n},
+            "backend": self.backend, "target": self.target, "version": self.version, "onnx": self.onnx,
+            "tests": self.tests, "seconds": round(self.seconds, 1),
+            "counts": {r.value: n for r, n in self.counts.items() if n},
         }  # fmt: skip
         failures = {n: {"result": f.result.value, "message": f.message} for n, f in sorted(self.failures.items())}
         others = {result.value: sorted(names) for result, names in self.others.items() if names}
@@ -108,8 +110,9 @@ def table_of(examined: Examined, onnx: str) -> Table:
     }
     target = examined.target
     return Table(
-        target.backend, target.version, onnx, len(examined.tests), examined.seconds, examined.counts, own, others
-    )
+        target.backend, target.canonical, target.version, onnx, len(examined.tests), examined.seconds,
+        examined.counts, own, others,
+    )  # fmt: skip
 
 
 def load_table(backend: str, folder: Path = FOLDER) -> Table | None:
@@ -120,7 +123,7 @@ def load_table(backend: str, folder: Path = FOLDER) -> Table | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Table(
-            data["backend"], data["version"], data["onnx"], data["tests"], data["seconds"],
+            data["backend"], data["target"], data["version"], data["onnx"], data["tests"], data["seconds"],
             {result: data["counts"].get(result.value, 0) for result in Result},
             {name: Failure(Result(f["result"]), f["message"]) for name, f in data["failures"].items()},
             {Result(result): tuple(names) for result, names in data["others"].items()},

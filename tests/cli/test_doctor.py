@@ -111,13 +111,15 @@ def _python() -> str:
 def test_a_table_is_written_and_its_page(fuzz, root):
     out, page = fuzz.home / "tables", fuzz.home / "backends.md"
     done = fuzz(
-        "doctor", "--all", "--backend", "onnxruntime", "--backend", "onnxruntime:opt=0", "--root", root,
+        "doctor", "--all", "--backend", "onnxruntime:opt=0", "--root", root,
         "--out", out, "--page", page, "--json",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["tables"] == [str(out / "onnxruntime.json")]
     table = load_table("onnxruntime", out)
-    assert (table.version, table.tests, table.counts[Result.UNSUPPORTED]) == (version("onnxruntime"), 4, 1)
+    assert (table.target, table.version, table.tests, table.counts[Result.UNSUPPORTED]) == (
+        "onnxruntime:opt=0", version("onnxruntime"), 4, 1,
+    )  # fmt: skip
     assert "| [onnxruntime](#onnxruntime) |" in page.read_text(encoding="utf-8")
 
 
@@ -133,6 +135,7 @@ def test_the_page_alone(fuzz):
         (("--backend", "nonsense"), ["unknown backend 'nonsense'"]),
         (("--out", "tables"), ["--out goes with --all"]),
         (("--out", "tables", "--all", "--filter", "test_a*"), ["without --filter"]),
+        (("--out", "t", "--all", "--backend", "tract", "--backend", "tract:reload=yes"), ["one table a backend"]),
         (("--page", "page.md", "--all"), ["--page goes with --all --out, or alone"]),
         (("--page", "none/page.md"), ["cannot write"]),
         (("--root", ""), ["it is empty"]),

@@ -84,6 +84,8 @@ def test_what_is_not_as_the_table_says(table, examined):
     found = examined(test_a="timeout", test_b="crash", test_c="unsupported", test_d="pass", test_e="error")
     compared = compare(found, replace(table, version="0.1"), "1.23")
     assert compared.note == "the repository's table is of version 0.1"
+    other = replace(table, version=found.target.version, target="toy:mood=bad")
+    assert compare(found, other, "1.23").note == "the repository's table is of toy:mood=bad"
     assert [(c.test.name, c.before) for c in compared.failing] == [("test_a", "pass"), ("test_b", "wrong")]
     assert [c.test.name for c in compared.passing] == ["test_d"]
     assert [c.test.name for c in compared.changed] == ["test_c"]
@@ -105,13 +107,16 @@ def test_nothing_to_compare_with(table, examined):
 
 
 def test_the_page(table, examined):
-    text = page([table, replace(table, backend="onnxruntime", failures={}, counts=examined(a="pass").counts, tests=1)])
+    sound = table_of(examined(a="pass"), "1.23")
+    text = page([replace(table, target="toy:mood=bad"), replace(sound, backend="onnxruntime", target="onnxruntime")])
     assert f"| [toy](#toy) | {table.version} | 1 | 1 | 2 | · | 1 | · | 5 |" in text
     assert f"- wrong: {LINE} (test_b, test_c)" in text
     assert "- crash: `CRASH` (test_e)" in text
     assert "- devices: cpu, cuda" in text
     assert "- switches off graph optimisations above that level: `opt` = 0 or 1 or 2" in text
     assert "No failure of its own." in text
+    assert "Measured as `toy:mood=bad`." in text
+    assert "Measured as `onnxruntime`." not in text
 
 
 def test_the_tables_of_the_repository():
