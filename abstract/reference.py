@@ -204,7 +204,8 @@ class _Machine:
         if narrow is None:
             return _flushed(content, dtype, self.contract)
         if narrow.is_float:
-            with np.errstate(over="ignore"):
+            # What becomes of an infinity is not known then: the bound is NaN.
+            with np.errstate(over="ignore", invalid="ignore"):
                 loss = np.abs(content - content.astype(narrow.numpy))
             return self._settle(content, narrow, np.maximum(loss, _flushed(content, narrow, self.contract)))
         return self._settle(content, narrow, 0.0)
