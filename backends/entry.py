@@ -51,7 +51,7 @@ class Entry:
         bare: requirements that are installed there without those that they name themselves.
         older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
         tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
-        problem: why a plug-in cannot be used; empty for all others.
+        problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fuzz.cli.artefacts import passes, show
+from fuzz.cli.describe import describe
 from fuzz.cli.options import echo, json_option, print_json
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def command(context: click.Context, as_json: bool) -> None:
         _list(as_json)
 
 
+command.add_command(describe)
 command.add_command(passes)
 command.add_command(show)
 
@@ -194,13 +196,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
-    for column in ("name", "version", "runs on", "options"):
-        table.add_column(column)
+    table = Table("name", "version", "runs on", "options", box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        options = "\n".join(f"{name}: {allowed}" for name, allowed in row["options"].items())
-        table.add_row(row["name"], escape(_versions(row) or row["reason"]), ", ".join(row["devices"]), options)
+        version = escape(_versions(row) or row["reason"])
+        table.add_row(row["name"], version, ", ".join(row["devices"]) or "·", ", ".join(row["options"]))
     Console().print(table)
+    echo("`fuzz backends describe NAME` tells what the options of one take")
 
 
 def _versions(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`fuzz backends show` and `fuzz backends passes`, as somebody types them."""
+"""`fuzz backends show`, `passes` and `describe`, as somebody types them."""
 
 from __future__ import annotations
 
@@ -70,3 +70,24 @@ def test_a_backend_without_any_says_so(fuzz):
 def test_a_pass_that_does_not_exist_is_refused(fuzz, refused):
     path = write(fuzz.home)
     refused(fuzz("check", path, "--backend", "onnxruntime:disable=ConstantFoldin"), "did you mean ConstantFolding?")
+
+
+def test_a_backend_is_described(fuzz):
+    done = fuzz("backends", "describe", "onnxruntime", COLUMNS="160")
+    assert done.returncode == 0
+    assert done.stdout.startswith("onnxruntime ")
+    assert "graph optimisation level (99: all)" in done.stdout
+    assert "opt=0 or 1 or 2" in done.stdout
+    content = json.loads(fuzz("backends", "describe", "tvm", "--json").stdout)
+    assert "pipeline" in [option["name"] for option in content["options"]]
+    assert content["knobs"][0]["switches_off"] == "fusion"
+    assert content["devices"] == ["cpu", "cuda"]
+
+
+def test_a_backend_that_is_no_more_says_why(fuzz, refused):
+    done = fuzz("backends", "describe", "glow")
+    assert (done.returncode, done.stdout.startswith("Glow, ")) == (0, True)
+    rows = {row["name"]: row for row in json.loads(fuzz("backends", "--json").stdout)["backends"]}
+    assert (rows["glow"]["reason"], rows["glow"]["runnable"]) == (done.stdout.strip(), False)
+    refused(fuzz("exec", "--backend", "relay"), "Relay, with its graph and debug executors, is gone from TVM")
+    refused(fuzz("backends", "describe", "gloww"), "unknown backend 'gloww'")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
+import backends
 from backends.entry import Entry
 from backends.passes import Passes
 from backends.registry import BACKENDS
@@ -104,9 +107,14 @@ def test_a_program_that_is_no_interpreter_is_refused(tmp_path):
 
 @pytest.mark.parametrize("entry", BACKENDS.values(), ids=lambda entry: entry.name)
 def test_the_table_is_whole(entry):
-    assert entry.module == f"backends.{entry.name}"
+    if entry.problem:
+        with pytest.raises(TargetError, match="^" + re.escape(entry.problem)):
+            parse_target(entry.name)
+        return
+    file = entry.module.replace("backends.", "") + ".py"
+    assert (Path(backends.__file__).parent / file).is_file()
     assert entry.requirements
-    assert all("==" in requirement for requirement in entry.requirements)
+    assert all("==" in requirement for requirement in (*entry.requirements, *entry.bare))
     for knob in entry.knobs:
         option = entry.option(knob.option)
         assert option is not None
