@@ -210,7 +210,8 @@ class _Judge:
             return result
         # A graph-to-graph tool has no arithmetic of its own: it is no witness for the runtime that it shares.
         own = [e for e in executions if kin(e.target) == base_name(e.target)]
-        if self.disputed(own, [result[id(e)] for e in own]):
+        settled = any(v.verdict == Word.OK for v in result.values())
+        if not settled and self.disputed(own, [result[id(e)] for e in own]):
             return {k: _disputed(v) if v.verdict in _BAD else v for k, v in result.items()}
         agreeing = sorted(v.target for v in result.values() if v.verdict == Word.OK)
         return {k: _outvoted(v, agreeing) for k, v in result.items()}

@@ -11,7 +11,7 @@ from onnx import helper
 
 from abstract.contract import PERMISSIVE
 from abstract.dtypes import dtype
-from backends.protocol import Outcome, Stage
+from backends.protocol import COMPARED, Outcome, Stage
 from backends.registry import BACKENDS
 from backends.tensor import from_numpy
 from fuzz.judge.judge import Oracle, Sample, base_name, contract, judge
@@ -241,6 +241,22 @@ class TestDispute:
     def test_one_backend_at_two_settings_is_not_independent(self, negated, ran, sample):
         executions = [ran("one", [X]), ran("one:opt=0", [X]), ran("one==1.2@cuda", [X])]
         assert words(judge("case", negated, "", [sample(x=X)], executions)) == [Word.WRONG] * 3
+
+    def test_a_graph_to_graph_tool_is_not_independent_of_its_runtime(self, negated, ran, sample):
+        same = replace(ran("onnxsim", [X]), message=COMPARED)
+        for others, expected in (
+            ([ran("onnxruntime", [X])], [Word.WRONG]),
+            ([ran("onnxruntime", [X]), ran("two", [X])], [Word.DISPUTE] * 2),
+            ([ran("reference", [X])], [Word.WRONG]),
+        ):
+            verdicts = judge("case", negated, "", [sample(x=X)], [*others, same])
+            assert words(verdicts) == [*expected, Word.UNDECIDABLE]
+
+    def test_a_tool_on_whose_runtime_it_is_right_settles_it(self, negated, ran, sample):
+        executions = [ran("onnxruntime", [X]), ran("two", [X]), ran("onnxslim", [-X])]
+        verdicts = judge("case", negated, "", [sample(x=X)], executions)
+        assert words(verdicts) == [Word.WRONG, Word.WRONG, Word.OK]
+        assert ["agrees" in verdict.message for verdict in verdicts] == [False, True, False]
 
     def test_one_that_is_right_settles_it(self, negated, ran, sample):
         executions = [ran("one", [X]), ran("two", [X]), ran("three", [-X])]
