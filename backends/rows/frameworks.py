@@ -12,6 +12,7 @@ __all__ = ["ROWS"]
 
 _TORCH = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
 _TORCH_EAGER = replace(_TORCH, excess_half_precision=False)
+_TINYGRAD = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
 
 ROWS = (
     Entry(
@@ -48,5 +49,30 @@ ROWS = (
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
+    ),
+    Entry(
+        name="tinygrad",
+        module="backends.tinygrad",
+        distributions=("tinygrad",),
+        requirements=("tinygrad==0.14.0", "onnx==1.23.2"),
+        options=(
+            Option("code", r"python|clang|llvm|x86", "python, clang, llvm or x86", "what kernels become (python)"),
+            Option("opt", r"0|1", "0 or 1", "optimise kernels (1)"),
+            Option("beam", r"[0-9]", "a digit", "kernels to try by the clock, 0: none (0)"),
+            Option("jit", r"yes|no", "yes or no", "record a call and replay it (no)"),
+            Option("disable", PASSES, "switches joined by +", "optimisations to leave out"),
+        ),
+        devices=("cpu", "cuda"),
+        # No cache on disk, no compilers beside the worker, and a device for the import, which asks for one.
+        environment=(
+            ("CACHELEVEL", "0"), ("CCACHE", "0"), ("SCACHE", "0"), ("PARALLEL", "0"), ("NUM_CPU_THREADS", "1"),
+            ("DEV", "PYTHON"),
+        ),
+        numerics=_TINYGRAD,
+        relaxed=(("@", "cuda", replace(_TINYGRAD, flush_subnormals=True)),),
+        knobs=(
+            Knob("opt", ("0",), "optimisations of kernels"),
+            Knob("disable", (), "the switches named"),
+        ),
     ),
 )

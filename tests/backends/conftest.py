@@ -38,6 +38,8 @@ TARGETS = (
     "torch",
     "torch:mode=eager",
     "torch:mode=aot_eager,dynamic=yes",
+    "tinygrad",
+    "tinygrad:opt=0",
     "jax:disable=fusion+algsimp,opt=0",
     "emx-onnx-cgen",
     "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",

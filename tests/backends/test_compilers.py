@@ -11,7 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import COMPARED, Outcome, Stage
 from backends.tensor import Tensor, to_numpy
 
-NAMES = ("onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch", "emx-onnx-cgen", "xla", "mnn")
+NAMES = (
+    "onnxruntime", "tvm", "openvino", "reference", "tract", "jax", "iree", "torch", "tinygrad", "emx-onnx-cgen", "xla",
+    "mnn",
+)  # fmt: skip
 
 
 def convolution() -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -158,6 +161,7 @@ LACKING = {
     "tract": "g (float[2, 2] x) => (float y) { y = Det (x) }",
     "iree": "g (float[1, 1, 4, 4] x, float[1, 5] r) => (float[n] y) { y = MaxRoiPool <pooled_shape = [2, 2]> (x, r) }",
     "torch": "g (float[2, 2] x) => (float y) { y = Det (x) }",
+    "tinygrad": "g () => (float y) <float[2, 2] x = {1, 2, 3, 4}> { y = Det (x) }",
     "xla": "g (float[2] x) => (float[n] y) { y = Unique (x) }",
     "jax": "g () => (float y) { y = RandomNormal <shape = [1]> () }",
     "emx-onnx-cgen": "g (bfloat16[2] x) => (bfloat16[2] y) { y = Neg (x) }",

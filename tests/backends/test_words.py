@@ -103,6 +103,51 @@ def test_torch_gives_outputs_back_in_the_models_order_whatever_makes_them(execut
         assert [to_numpy(value).tolist() for value in attempt.outputs[0]] == [array.tolist() for array in expected]
 
 
+TINYGRAD = (
+    ("op='Det' is not supported", "", "g (float[2, 2] x) => (float y) { y = Det (x) }"),
+    ("is not a valid OnnxDataType", "", "g (float[2] x) => (int2[2] y) { y = Cast <to = 26> (x) }"),
+    ("didn't JIT anything", ":jit=yes", "g (float[2] x) => (int64[1] y) { y = Shape (x) }"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "options", "body"), TINYGRAD)
+def test_what_tinygrad_lacks_is_unsupported(execute, model, words, options, body):
+    shape = (2, 2) if "[2, 2]" in body else (2,)
+    attempt = execute(f"tinygrad{options}", model(body, opset=21), [np.ones(shape, np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
+def test_tinygrad_takes_shapes_anew_for_each_data_set(execute, model):
+    """Its front end keeps the first values of what it needs as numbers."""
+    serialized = model("g (float[4] x, int64[2] s) => (float[n, m] y) { y = Reshape (x, s) }")
+    x = np.arange(4, dtype=np.float32)
+    attempt = execute("tinygrad", serialized, [x, np.array([2, 2])], [x, np.array([1, 4])])
+    assert [outputs[0].shape for outputs in attempt.outputs] == [(2, 2), (1, 4)]
+
+
+def test_what_tinygrad_records_it_replays(execute, model):
+    serialized = model("g (float[2] a, float[2] b) => (float[2] y, float[2] z) { y = Sub (a, b) z = Exp (y) }")
+    attempt = execute("tinygrad:jit=yes", serialized, [3 * X, X])
+    assert [to_numpy(value).tolist() for value in attempt.outputs[0]] == [[2, 2], pytest.approx([np.exp(2)] * 2)]
+
+
+def test_tinygrad_without_clang_says_so(execute, model, monkeypatch):
+    monkeypatch.setenv("CC", "/nowhere/clang")
+    attempt = execute("tinygrad:code=llvm", model("g (float[2] x) => (float[2] y) { y = Neg (x) }"), [X])
+    assert attempt.outcome is Outcome.ERROR
+    assert "code=llvm needs clang: install it" in attempt.message
+
+
+def test_tinygrad_knows_its_switches(execute, model):
+    serialized = model("g (float[2] x) => (float[2] y) { y = Neg (x) }")
+    off = "kernel_optimizations+locals+memory_planner+split_reduce+tensor_cores"
+    assert execute(f"tinygrad:disable={off}", serialized, [X]).outcome is Outcome.OK
+    attempt = execute("tinygrad:disable=nonsense", serialized, [X])
+    assert attempt.outcome is Outcome.ERROR
+    assert "tinygrad has no switch nonsense: there are kernel_optimizations" in attempt.message
+
+
 IREE = (
     ("'torch.operator'", 20, "g (float[1, 2, 3] t, int64[4] s) => (float[a, b, c, d] y) { y = AffineGrid (t, s) }"),
     ("torch.aten", 17, "g (float[1,1,4,4] x, float[1,5] r) => (float[n] y){ y = MaxRoiPool<pooled_shape=[2,2]>(x,r) }"),
