@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from backends.entry import Entry, Option
 from backends.protocol import Knob, Numerics
-from backends.rows.options import THREADS
+from backends.rows.options import PASSES, THREADS
 
 __all__ = ["ROWS"]
 
@@ -49,5 +49,30 @@ ROWS = (
         numerics=_MNN,
         relaxed=(("precision", "low", replace(_MNN, float_as="bfloat16")),),
         knobs=(Knob("opt", ("0",), "the converter's rewrites"),),
+    ),
+    Entry(
+        name="ncnn",
+        module="backends.ncnn",
+        distributions=("ncnn",),
+        requirements=("ncnn==1.0.20261020", "onnx==1.23.2", "pnnx==20261020"),
+        options=(
+            Option("opt", r"[12]", "1 or 2", "optimisation level of pnnx (2)"),
+            Option("precision", r"f32|f16|bf16", "f32, f16 or bf16", "what ncnn stores and computes in (f32)"),
+            Option("winograd", r"yes|no", "yes or no", "Winograd's convolutions (no)"),
+            Option("disable", PASSES, "packing_layout, sgemm_convolution or both joined by +", "switches to turn off"),
+            THREADS,
+        ),
+        numerics=Numerics(),
+        relaxed=(
+            ("precision", "f16", Numerics(float_as="float16", winograd=6)),
+            ("precision", "bf16", Numerics(float_as="bfloat16", winograd=6)),
+            ("winograd", "yes", Numerics(winograd=6)),
+        ),
+        knobs=(
+            Knob("opt", ("1",), "rewrites of pnnx above that level"),
+            Knob("disable", ("packing_layout", "sgemm_convolution"), "the switches named"),
+        ),
+        # It asks for torch, which only its Python package uses.
+        bare=("pnnx==20261020",),
     ),
 )

@@ -60,6 +60,8 @@ TARGETS = (
     "ort-symbolic-shapes",
     "ort-offline",
     "ort-transformers",
+    "ncnn",
+    "ncnn:opt=1,disable=packing_layout",
 )
 
 

@@ -1,0 +1,255 @@
+"""ncnn: pnnx turns the model into ncnn's graph, in a process of its own; ncnn runs that in this one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import ncnn
+import numpy as np
+import onnx
+
+from backends.external import read_model
+from backends.layout import Layout, arranged
+from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
+from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+WORDS = Words(
+    unsupported=(
+        r"^todo ",  # what pnnx has not come to yet
+        r"not exists or registered",
+        r"[Uu]nsupported",
+        r"[Nn]ot (yet |currently )?support",
+        r"support for this is limited",  # of an opset that the ONNX Runtime inside of pnnx does not know yet
+    )
+)
+_NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ONNX_NUMBERS.items()})
+# How pnnx's own script for ncnn hands tensors over: which axis is the batch's, 233 for none.
+_INPUT = re.compile(r'ex\.input\("(in\d+)", .*batch_index=(\d+)\)')
+_OUTPUT = re.compile(r"(out\d+)\.numpy\(batch_index=(\d+)\)")
+_RANKS = range(1, 5)
+_NUMBERS_ALONE = frozenset({"Shape", "Size"})  # what these give depends on no value
+# Options of ncnn's that make it compute in other types.
+_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "f32": (), "f16": ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
+    "bf16": ("use_bf16_packed", "use_bf16_storage"),
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ncnn:
+    """ncnn on the CPU, in float, as pnnx at its level 2 has rewritten the model unless the options say otherwise."""
+
+    name: str = "ncnn"
+
+    def compile(
+        self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
+    ) -> _Runnable:
+        """Convert and load; where sizes are open, when they are known."""
+        parsed = read_model(model, folder)
+        with heard(WORDS):
+            inferred = onnx.shape_inference.infer_shapes(parsed)
+        _check(inferred.graph)
+        runnable = _Runnable(parsed, inferred.graph, dict(options), enter)
+        if runnable.shapes is not None:
+            runnable.load(runnable.shapes)
+        return runnable
+
+
+def _check(graph: Any) -> None:
+    """Raise `Unsupported` for what ncnn's tensors cannot hold: they are floats of one to four axes."""
+    constant = {tensor.name for tensor in graph.initializer}
+    types = {port.name: port.type for port in (*graph.input, *graph.value_info, *graph.output)}
+    computed = [port.name for port in graph.input if port.name not in constant]
+    for node in graph.node:
+        if node.op_type in _NUMBERS_ALONE or all(name in constant for name in node.input if name):
+            constant.update(node.output)
+        computed += [name for name in node.output if name and name not in constant]
+    if any(port.name in constant for port in graph.output):
+        raise Unsupported("an output that depends on no input is none of ncnn's")
+    for name in computed:
+        if name in types:
+            _check_type(types[name])
+
+
+def _check_type(kind: Any) -> None:
+    if kind.WhichOneof("value") != "tensor_type":
+        raise Unsupported("ncnn has no sequences and no optionals")
+    tensor = kind.tensor_type
+    if tensor.elem_type != ONNX_NUMBERS["float"]:
+        raise Unsupported(f"ncnn computes in float, not in {_NAMES.get(tensor.elem_type, tensor.elem_type)}")
+    if tensor.HasField("shape"):
+        if len(tensor.shape.dim) not in _RANKS:
+            raise Unsupported(f"ncnn has tensors of 1 to 4 axes, not of {len(tensor.shape.dim)}")
+        if any(dim.HasField("dim_value") and dim.dim_value == 0 for dim in tensor.shape.dim):
+            raise Unsupported("ncnn has no empty tensors")
+
+
+def converter() -> str:
+    """The program that the wheel of pnnx brings. Its Python package imports torch, and is not imported."""
+    found = find_spec("pnnx")
+    if found is None or found.origin is None:
+        raise Unsupported("ncnn reads ONNX models through pnnx: pip install --no-deps pnnx")
+    return str(Path(found.origin).parent / "pnnx")
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    """A name of ncnn's, and which axis is the batch's."""
+
+    name: str
+    batch: int
+
+
+class _Runnable:
+    # Arrays are made contiguous, then copied.
+    layouts = tuple(Layout)
+
+    def __init__(self, model: Any, graph: Any, options: Mapping[str, str], enter: Callable[[Stage], None]) -> None:
+        self._model = model
+        self._options = options
+        self._enter = enter
+        constants = {tensor.name for tensor in graph.initializer}
+        self._inputs = [port for port in graph.input if port.name not in constants]
+        self._outputs = list(graph.output)
+        self._net: Any = None
+        self._blobs: tuple[list[_Blob], list[_Blob]] = ([], [])
+        self._shown: dict[str, bytes] = {}
+        self._loaded: tuple[tuple[int, ...], ...] | None = None
+        self.shapes = _static(self._inputs)
+
+    def run(self, inputs: Sequence[Value]) -> list[Value]:
+        return self._run(inputs, None)
+
+    def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
+        return self._run(inputs, layout)
+
+    def artefacts(self) -> dict[str, bytes]:
+        """The graph of pnnx, then that of ncnn, both as text."""
+        return dict(self._shown)
+
+    def load(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        """Convert for inputs of these shapes and load what comes of it."""
+        with tempfile.TemporaryDirectory() as place:
+            Path(place, "model.onnx").write_bytes(self._model.SerializeToString())
+            said = _convert(place, shapes, self._options)
+            self._enter(Stage.COMPILE)
+            self._shown = {name: Path(place, name).read_bytes() for name in ("model.pnnx.param", "model.ncnn.param")}
+            script = Path(place, "model_ncnn.py").read_text(encoding="utf-8")
+            # What pnnx has optimised away has no layer, and nothing to be given.
+            left = {line.split()[1] for line in self._shown["model.ncnn.param"].decode().splitlines()
+                    if line.startswith("Input ")}  # fmt: skip
+            self._blobs = (
+                [_Blob(name, int(batch)) for name, batch in _INPUT.findall(script) if name in left],
+                [_Blob(name, int(batch)) for name, batch in _OUTPUT.findall(script)],
+            )
+            sys.stderr.flush()
+            printed = os.fstat(2).st_size
+            net = ncnn.Net()
+            for name, value in settings(self._options).items():
+                setattr(net.opt, name, value)
+            for loaded in (
+                net.load_param(str(Path(place, "model.ncnn.param"))),
+                net.load_model(str(Path(place, "model.ncnn.bin"))),
+            ):
+                if loaded != 0:
+                    printed_since = os.pread(2, 1 << 16, printed).decode("utf-8", "replace").strip()
+                    text = "\n".join((*said, printed_since or f"ncnn does not load what pnnx wrote ({loaded})"))
+                    raise WORDS.sort(text)(text)
+        self._net = net
+        self._loaded = shapes
+
+    def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
+        if len(inputs) < len(self._inputs):
+            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
+        arrays = [_array(value, layout) for value in inputs[: len(self._inputs)]]
+        shapes = tuple(array.shape for array in arrays)
+        if shapes != self._loaded:
+            if self.shapes is not None:
+                raise InvalidCase(f"inputs of the shapes {shapes}, the model says {self.shapes}")
+            self._enter(Stage.IMPORT)
+            self.load(shapes)
+            self._enter(Stage.RUN)
+        given, made = self._blobs
+        with heard(WORDS):
+            extractor = self._net.create_extractor()
+            for blob in given:
+                array = arrays[int(blob.name.removeprefix("in"))]
+                extractor.input(blob.name, ncnn.Mat(array, batch_index=blob.batch).clone())
+            results = [extractor.extract(blob.name) for blob in made]
+        if len(results) != len(self._outputs):
+            raise Rejected(f"pnnx kept {len(results)} of {len(self._outputs)} outputs")
+        for blob, (status, _) in zip(made, results, strict=True):
+            if status != 0:
+                raise Rejected(f"ncnn gives no {blob.name}: {status}")
+        return [from_numpy(np.array(mat.numpy(batch_index=blob.batch)))
+                for blob, (_, mat) in zip(made, results, strict=True)]  # fmt: skip
+
+
+def settings(options: Mapping[str, str]) -> dict[str, Any]:
+    """The options of ncnn's network: no other type than float, nothing by Winograd, on one thread."""
+    switches = dict.fromkeys((name for names in _TYPES.values() for name in names), False)
+    switches.update(dict.fromkeys(_TYPES[options.get("precision", "f32")], True))
+    disabled = set(filter(None, options.get("disable", "").split("+")))
+    return {
+        **switches,
+        "use_vulkan_compute": False,
+        "num_threads": int(options.get("threads", "1")),
+        "use_winograd_convolution": options.get("winograd", "no") == "yes",
+        **{f"use_{name}": name not in disabled for name in ("packing_layout", "sgemm_convolution")},
+    }
+
+
+def _convert(place: str, shapes: tuple[tuple[int, ...], ...], options: Mapping[str, str]) -> list[str]:
+    """Run pnnx in that folder; what it says that it has still to do.
+
+    Ends as pnnx ends where a signal ends it, unless the ONNX Runtime inside of it has said why: pnnx goes on without.
+    """
+    listed = ",".join(f"[{','.join(map(str, shape))}]f32" for shape in shapes)
+    command = [converter(), "model.onnx", f"optlevel={options.get('opt', '2')}", "fp16=0"]
+    done = subprocess.run(
+        [*command, f"inputshape={listed}"], cwd=place, capture_output=True, text=True, errors="replace", check=False
+    )
+    lines = [line for text in (done.stderr, done.stdout) for line in text.splitlines()]
+    refused = [line for line in lines if "CreateSession failed" in line]
+    if done.returncode < 0 and not refused:
+        sys.stderr.write("\n".join(lines[-5:]))
+        sys.stderr.flush()
+        signal.raise_signal(-done.returncode)
+    told = [line for line in lines if line.startswith("todo ")]
+    if done.returncode != 0 or not Path(place, "model.ncnn.param").is_file():
+        text = "\n".join(refused or told or lines[-5:])[:4000] or f"pnnx ended with {done.returncode}"
+        raise WORDS.sort(text)(text)
+    return told
+
+
+def _static(ports: Sequence[Any]) -> tuple[tuple[int, ...], ...] | None:
+    """The shapes of inputs whose sizes are all numbers, else None."""
+    dims = [port.type.tensor_type.shape.dim for port in ports]
+    if all(dim.HasField("dim_value") for each in dims for dim in each):
+        return tuple(tuple(dim.dim_value for dim in each) for each in dims)
+    return None
+
+
+def _array(value: Value, layout: Layout | None) -> Any:
+    if not isinstance(value, Tensor) or value.element_type != "float":
+        raise Unsupported("ncnn takes tensors of float alone")
+    array = to_numpy(value)
+    if array.ndim not in _RANKS or not array.size:
+        raise Unsupported(f"ncnn has tensors of 1 to 4 axes with elements, not of shape {list(array.shape)}")
+    return np.ascontiguousarray(array if layout is None else arranged(array, layout))
+
+
+BACKEND = Ncnn()

@@ -1,0 +1,77 @@
+"""ncnn through pnnx: what it is not asked, what it says that it lacks, its options, what it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backends.protocol import Outcome, Unsupported
+from backends.registry import BACKENDS
+
+pytest.importorskip("ncnn", reason="pip install ncnn, and pnnx with --no-deps")
+ncnn = pytest.importorskip("backends.ncnn")
+
+X = np.array([[1, -2], [3, 4]], np.float32)
+LIMITS = (
+    ("not in int32", "g (float[2] x) => (float[2] y) { i = Cast <to = 6> (x) y = Cast <to = 1> (i) }"),
+    ("computes in float, not in double", "g (double[2] x) => (double[2] y) { y = Neg (x) }"),
+    ("1 to 4 axes, not of 5", "g (float[1, 1, 1, 2, 2] x) => (float[1, 1, 1, 2, 2] y) { y = Neg (x) }"),
+    ("1 to 4 axes, not of 0", "g (float[2, 2] x) => (float y) { y = ReduceSum <keepdims = 0> (x) }"),
+    ("no empty tensors", "g (float[2, 0] x) => (float[2, 0] y) { y = Neg (x) }"),
+    ("depends on no input", "g (float[2, 2] x) => (float[2] y) <float[2] c = {1, 2}> { y = Neg (c) }"),
+    ("todo Hardmax", "g (float[2, 2] x) => (float[2, 2] y) { y = Hardmax (x) }"),
+)
+
+
+@pytest.mark.parametrize(("words", "body"), LIMITS)
+def test_what_it_lacks_is_unsupported(execute, model, words, body):
+    attempt = execute("ncnn", model(body), [X])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
+def test_the_axis_of_the_batch_stays_where_it_is(execute, model):
+    body = "g (float[2, 3, 4, 4] x) => (float[2, 3, 1, 1] y) { y = GlobalAveragePool (x) }"
+    x = np.arange(96, dtype=np.float32).reshape(2, 3, 4, 4)
+    attempt = execute("ncnn", model(body), [x])
+    (y,) = attempt.outputs[0]
+    assert y.shape == (2, 3, 1, 1)
+    np.testing.assert_allclose(ncnn.to_numpy(y), x.mean((2, 3), keepdims=True), rtol=1e-6)
+
+
+def test_a_converter_that_dies_is_a_crash(execute, model):
+    """An input that is an output ends pnnx; its end is the worker's."""
+    attempt = execute("ncnn", model("g (float[2] x) => (float[2] x, float[2] y) { y = Neg (x) }"), [X[0]])
+    assert attempt.outcome in {Outcome.CRASH, Outcome.REJECTED}
+
+
+def test_it_computes_in_float_without_winograd_on_one_thread_unless_told():
+    plain = ncnn.settings({})
+    assert not any(value for name, value in plain.items() if "16" in name or "winograd" in name or "vulkan" in name)
+    assert (plain["num_threads"], plain["use_packing_layout"], plain["use_sgemm_convolution"]) == (1, True, True)
+    other = ncnn.settings({"precision": "f16", "threads": "2", "disable": "packing_layout", "winograd": "yes"})
+    assert other["use_fp16_storage"]
+    assert not other["use_bf16_storage"]
+    assert (other["num_threads"], other["use_packing_layout"], other["use_winograd_convolution"]) == (2, False, True)
+
+
+def test_narrower_types_and_winograd_are_granted_where_they_are_asked_for():
+    entry = BACKENDS["ncnn"]
+    assert entry.contract({}).float_as == ""
+    assert entry.contract({"precision": "bf16"}).float_as == "bfloat16"
+    assert entry.contract({"winograd": "yes"}).winograd == 6
+
+
+def test_without_pnnx_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(ncnn, "find_spec", lambda _name: None)
+    with pytest.raises(Unsupported, match="pip install --no-deps pnnx"):
+        ncnn.converter()
+
+
+def test_it_shows_the_graphs_of_pnnx_and_of_ncnn(model):
+    serialized = model("g (float[2, 2] x) => (float[2, 2] y) { t = Add (x, x) y = Relu (t) }")
+    compiled = ncnn.BACKEND.compile(serialized, None, {}, lambda _stage: None)
+    shown = compiled.artefacts()
+    assert list(shown) == ["model.pnnx.param", "model.ncnn.param"]
+    assert b"BinaryOp" in shown["model.ncnn.param"]
+    assert shown == ncnn.BACKEND.compile(serialized, None, {}, lambda _stage: None).artefacts()
