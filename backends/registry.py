@@ -9,14 +9,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from backends.entry import Entry
-from backends.rows import compilers, edge, frameworks, gone, runtimes, tensorflow, tools
+from backends.rows import accelerators, compilers, edge, frameworks, gone, runtimes, tensorflow, tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["BACKENDS", "ONE_THREAD", "installed_version", "is_installed"]
 
-_ENTRIES = (*runtimes.ROWS, *compilers.ROWS, *frameworks.ROWS, *tools.ROWS, *edge.ROWS, *tensorflow.ROWS, *gone.ROWS)
+_ENTRIES = (
+    *runtimes.ROWS, *compilers.ROWS, *frameworks.ROWS, *tools.ROWS, *edge.ROWS, *tensorflow.ROWS, *accelerators.ROWS,
+    *gone.ROWS,
+)  # fmt: skip
 # Each worker starts with these: one thread everywhere, so that a result depends on nothing but the case.
 ONE_THREAD: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(

@@ -29,7 +29,7 @@ WORDS = Words(
         r"[Nn]ot (yet |currently )?(supported|implemented)",
         r"[Uu]nsupported",
         r"No registered '\w+' OpKernel",
-        r"is not in the list of allowed values",  # of types that one of its operations takes
+        r"not in (the )?list of allowed values",  # of types that one of its operations takes
         r"must be a compile-time constant",
         r"is not available with Keras 3",  # what cells of recurrent networks are made of
     ),
