@@ -30,7 +30,7 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 @click.command()
 @click.option("--backend", "backends", metavar="TARGET", multiple=True,
               help="What to examine, such as tvm or onnxruntime:opt=0; repeat it for several."
-              "  [default: every backend that is installed]")  # fmt: skip
+              "  [default: every backend that is installed, as its table was measured]")  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="All tests, not only about one an operator. Goes on where it was.")
 @click.option("--filter", "pattern", default="*", metavar="GLOB", help="Tests by name, e.g. 'test_conv*'.")
 @click.option("--root", type=FilePath(path_type=Path, file_okay=True), metavar="DIR",
@@ -112,19 +112,22 @@ def command(
 
 
 def _installed() -> tuple[str, ...]:
-    """Every backend that can run here by its name alone, the project's own first."""
+    """Every backend that can run here by its name alone, each as the repository's table has it."""
     from backends.registry import BACKENDS
+    from fuzz.doctor.table import load_table
     from fuzz.errors import TargetError
     from fuzz.execute.target import parse_target
 
-    names = []
+    texts = []
     for name in BACKENDS:
+        table = load_table(name)
+        text = name if table is None else table.target
         try:
-            parse_target(name)
+            parse_target(text)
         except TargetError:
             continue
-        names.append(name)
-    return tuple(names)
+        texts.append(text)
+    return tuple(texts)
 
 
 def _harness(targets: Sequence[Target], output: Console | None) -> tuple[list[Check], list[Target]]:

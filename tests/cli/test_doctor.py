@@ -143,3 +143,11 @@ def test_the_page_alone(fuzz):
 )
 def test_misuse(fuzz, refused, arguments, words):
     refused(fuzz("doctor", *arguments), *words)
+
+
+def test_without_a_name_every_backend_is_examined_as_its_table_was_measured(monkeypatch):
+    from fuzz.cli.doctor import _installed
+
+    installed = {"onnxruntime": "1.31.1", "torch": "2.13.0"}
+    monkeypatch.setattr("fuzz.execute.target.installed_version", lambda entry: installed.get(entry.name))
+    assert set(_installed()) == {"onnxruntime", "torch:mode=eager"}
