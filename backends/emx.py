@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import emx_onnx_cgen
 import onnx
 from emx_onnx_cgen.compiler import Compiler, CompilerOptions
 
@@ -47,10 +48,11 @@ _C_TYPES: Mapping[str, str] = MappingProxyType({
     "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "uint64": "uint64_t",
     "float8e4m3fn": "emx_float8e4m3fn_t", "float8e4m3fnuz": "emx_float8e4m3fnuz_t",
     "float8e5m2": "emx_float8e5m2_t", "float8e5m2fnuz": "emx_float8e5m2fnuz_t",
-    "float8e8m0": "emx_float8e8m0_t",
+    "float8e8m0": "emx_float8e8m0fnu_t",
 })  # fmt: skip
 _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ONNX_NUMBERS.items()})
 _ARRAY = re.compile(r"(?P<const>const )?(?P<type>\w+) (?P<name>\w+)(?P<sizes>(\[[^\]]*\])+)")
+_HEADERS = Path(emx_onnx_cgen.__file__).with_name("third_party")  # what the code of some operators includes
 _POISON = 0xA5  # what an output holds that the function leaves as it was
 
 
@@ -74,8 +76,9 @@ class EmxOnnxCgen:
             source, library = Path(place, "model.c"), Path(place, "model.so")
             source.write_text(text, encoding="utf-8")
             done = subprocess.run(
-                [*command, str(source), "-o", str(library), "-lm"], capture_output=True, text=True, check=False
-            )
+                [*command, f"-I{_HEADERS}", str(source), "-o", str(library), "-lm"],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
             if done.returncode != 0:
                 _refuse(done.stderr, place)
             return _Function(ctypes.CDLL(str(library)), text, *ports, command)

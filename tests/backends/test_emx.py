@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -90,3 +91,13 @@ def test_it_shows_the_c_code_and_its_assembly(model):
     assert list(shown) == ["model.c", "model.s"]
     assert b"void model(int n, const float x[n], float y[n])" in shown["model.c"]
     assert shown == compiled.artefacts()
+
+
+def test_powers_of_two_in_a_byte_are_passed(execute, model):
+    scales = np.array([0.5, 2], ml_dtypes.float8_e8m0fnu)
+    attempt = execute(NAME, model("g (float8e8m0[2] x) => (float[2] y) { y = Cast <to = 1> (x) }", opset=24), [scales])
+    assert attempt.outputs == ((from_numpy(np.array([0.5, 2], np.float32)),),), attempt.message
+
+
+def test_the_headers_that_generated_code_includes_are_found():
+    assert (emx._HEADERS / "stb_image.h").is_file()
