@@ -13,11 +13,12 @@ from figure import Clock, Figure, Scale, clock
 
 from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
+from backends.support import load_support
 from fuzz.cli.main import COMMANDS
 from fuzz.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["conformance", "fuzz", "help_latency", "reach", "refusals", "throughput"]
@@ -126,20 +127,45 @@ def reach(scale: Scale) -> Iterator[Figure]:
     folder = scale.folder()
     with clock() as spent:
         fuzz("gen", "--root", folder, "--count", str(count), "--dynamic", "mixed", "--for", *targets)
-        chosen = [word for target in targets for word in ("--backend", target)]
-        outcomes = fuzz("exec", "--root", folder, *chosen)["targets"]
-        with Store.open(folder) as store:
-            ran = dict.fromkeys(targets, 0)
-            for case in store.cases():
-                for execution in store.executions(case):
-                    at_run = execution.stage is not None and execution.stage.value == "run"
-                    ran[execution.target] += execution.outcome is Outcome.OK or at_run
-    for target in targets:
-        rest = ", ".join(f"{n} {name}" for name, n in outcomes[target].items() if n)
+        ran = _reached(folder, targets)
+    for target, (share, rest) in ran.items():
         yield Figure(
-            f"cases that reach the run stage on {target}", round(100 * ran[target] / count, 1), "%", 80, "at_least",
+            f"cases that reach the run stage on {target}", share, "%", 80, "at_least",
             spent.cpu if target == targets[0] else None, f"{count} cases: {rest}",
         )  # fmt: skip
+
+
+def reach_alone(scale: Scale) -> Iterator[Figure]:
+    """The same of ten nodes for every backend that has a support table and is installed, each by itself."""
+    count = 6 if scale.quick else 60
+    for target in _installed(*(name for name in sorted(BACKENDS) if load_support(name) is not None)):
+        folder = scale.folder()
+        with clock() as spent:
+            fuzz("gen", "--root", folder, "--count", str(count), "--nodes", "10", "--for", target)
+            ((share, rest),) = _reached(folder, [target]).values()
+        yield Figure(
+            f"cases of ten nodes that reach the run stage on {target}", share, "%", 80, "at_least", spent.cpu,
+            f"{count} cases: {rest}",
+        )  # fmt: skip
+
+
+def _reached(root: Path, targets: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """By target, how many in a hundred cases reached the run stage, and how many have each outcome."""
+    chosen = [word for target in targets for word in ("--backend", target)]
+    outcomes = fuzz("exec", "--root", root, *chosen)["targets"]
+    ran = dict.fromkeys(targets, 0)
+    with Store.open(root) as store:
+        for case in store.cases():
+            for execution in store.executions(case):
+                at_run = execution.stage is not None and execution.stage.value == "run"
+                ran[execution.target] += execution.outcome is Outcome.OK or at_run
+    return {
+        target: (
+            round(100 * ran[target] / sum(outcomes[target].values()), 1),
+            ", ".join(f"{n} {name}" for name, n in outcomes[target].items() if n),
+        )
+        for target in targets
+    }
 
 
 def conformance(scale: Scale) -> Iterator[Figure]:

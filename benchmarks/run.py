@@ -38,6 +38,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "sharpness": (sharpness.bounds, sharpness.undecidable, sharpness.injected),
     "throughput": (commands.throughput,),
     "reach": (commands.reach,),
+    "reach-alone": (commands.reach_alone,),
     "workers": (workers.message, workers.restart, workers.side_by_side),
     "conformance": (commands.conformance,),
 }
