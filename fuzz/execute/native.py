@@ -34,9 +34,12 @@ _SETTINGS = (
 )  # fmt: skip
 _WATCH = (
     "handle SIGSEGV SIGABRT SIGBUS SIGFPE SIGILL SIGSYS stop print pass", f"echo {_ATTACHED}\\n", "continue",
+    r'printf "address %lu stack %lu\n", $_siginfo._sifields._sigfault.si_addr, $sp',
     "sharedlibrary", f"backtrace {_FRAMES}", "handle all nostop noprint pass", "continue",
 )  # fmt: skip
 _LOOK = ("sharedlibrary", f"thread apply all backtrace {_THREAD_FRAMES}")
+_FAULT = re.compile(r"SIG(?:SEGV|BUS).*?^address (?P<address>\d+) stack (?P<stack>\d+)$", re.DOTALL | re.MULTILINE)
+_GUARD = 1 << 16  # bytes around the stack pointer: a function's frame may begin so far beyond it
 _FRAME = re.compile(r"^#(?P<number>\d+)\s+(?:0x[0-9a-f]+ in )?(?P<rest>.+)$")
 
 
@@ -74,6 +77,11 @@ class Debugger:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_STACK_SECONDS if self.walks() else 1.0)
         return _frames(self.text().partition(_FATAL)[2])
+
+    def overflowed(self) -> bool:
+        """Whether what killed the worker is that it wrote beyond the end of its stack; asked after `stack`."""
+        found = _FAULT.search(self.text())
+        return found is not None and abs(int(found["address"]) - int(found["stack"])) < _GUARD
 
     def close(self) -> None:
         """End gdb; the worker goes on without it."""

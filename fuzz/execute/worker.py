@@ -217,6 +217,8 @@ class Worker:
     def _finish_dead(self, end: _Ended, stage: Stage, heard: _Heard) -> Attempt:
         wall, cpu = time.monotonic() - self._started, self._cpu_used()
         stack = self._stack(end.outcome)
+        if stack and self._debugger is not None and self._debugger.overflowed():
+            end = _Ended(end.outcome, f"{end.message}: its stack overflowed")
         self.close()
         words = f"{self._printed.tail()}\n{HEADING}\n{stack}".strip() if stack else self._printed.tail()
         if stage is Stage.PLAIN:

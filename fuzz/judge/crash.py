@@ -55,7 +55,7 @@ def crash_signature(outcome: Outcome, stage: Stage | None, message: str, stderr:
     if outcome is not Outcome.CRASH:
         return message
     signal = _SIGNAL.search(message)
-    what = signal[0] if signal else normalised(message)
+    what = "stack overflow" if "stack overflowed" in message else signal[0] if signal else normalised(message)
     at = f" at {stage.value}" if stage is not None else ""
     place = _place(stderr)
     return f"{what}{at}: {place}" if place else f"{what}{at}"

@@ -130,7 +130,7 @@ def test_native_last_words_are_kept_without_terminal_colours(run, make_root):
 
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb, which walks native stacks, is not installed")
 def test_a_crash_and_a_time_out_that_repeat_keep_their_native_stacks(run, make_root):
-    found, _ = run(make_root("segv@run", "abort", "sleep"), stacks=True)
+    found, _ = run(make_root("segv@run", "abort", "sleep", "overflow"), stacks=True)
     assert (found["segv-at-run"].outcome, found["segv-at-run"].attempts) == (Outcome.CRASH, 2)
     _, _, stack = found["segv-at-run"].stderr.partition("native stack:\n")
     assert "string_at" in stack
@@ -138,6 +138,9 @@ def test_a_crash_and_a_time_out_that_repeat_keep_their_native_stacks(run, make_r
     assert "Fatal Python error: Segmentation fault" in found["segv-at-run"].stderr
     signatures = [crash_signature(e.outcome, e.stage, e.message, e.stderr) for e in found.values()]
     assert signatures[1] == "SIGABRT at import: os_abort_impl < os_abort"
+    assert found["overflow"].message == "the worker died of SIGSEGV: its stack overflowed"
+    assert signatures[3].startswith("stack overflow at import: ")
+    assert "overflow" not in signatures[0]
     assert found["sleep"].outcome is Outcome.TIMEOUT
     assert "nanosleep" in found["sleep"].stderr
 

@@ -106,6 +106,13 @@ def child_allocates() -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
 
 
+def overflow() -> None:
+    nested: object = ()
+    for _ in range(1 << 19):
+        nested = (nested,)
+    hash(nested)
+
+
 def crash_once() -> None:
     flag = Path(os.environ["TOY_FLAG"])
     if not flag.exists():
@@ -129,6 +136,7 @@ ACTIONS = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segv": lambda: ctypes.string_at(0),
     "abort": os.abort,
+    "overflow": overflow,
     "exit": lambda: os._exit(0),
     "exit3": lambda: os._exit(3),
     "sleep": lambda: time.sleep(1000),
