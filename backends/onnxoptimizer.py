@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WORDS = Words()
+_OF_THE_SIGNATURE = frozenset({"rename_input_output", "rewrite_input_dtype", "split_init", "split_predict"})
 
 
 def _optimized(model: Any, options: Mapping[str, str]) -> Any:
@@ -24,8 +25,13 @@ def _optimized(model: Any, options: Mapping[str, str]) -> Any:
     )
 
 
+def _renames(options: Mapping[str, str]) -> bool:
+    """Whether a pass is asked for whose purpose is to give inputs or outputs other names, types or places."""
+    return not _OF_THE_SIGNATURE.isdisjoint(options.get("passes", "").split("+"))
+
+
 def _passes() -> list[str]:
     return sorted(onnxoptimizer.get_available_passes())
 
 
-BACKEND = Rewriter("onnxoptimizer", _optimized, WORDS, passes=_passes)
+BACKEND = Rewriter("onnxoptimizer", _optimized, WORDS, passes=_passes, renames=_renames)

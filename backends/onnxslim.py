@@ -31,4 +31,4 @@ def _patterns() -> list[str]:
     return sorted(DEFAULT_FUSION_PATTERNS)
 
 
-BACKEND = Rewriter("onnxslim", _slimmed, WORDS, passes=_patterns)
+BACKEND = Rewriter("onnxslim", _slimmed, WORDS, passes=_patterns, prunes=True)

@@ -22,4 +22,4 @@ def _fused(model: Any, options: Mapping[str, str]) -> Any:
     return optimizer.optimize_model(model, model_type=options.get("model", "bert"), opt_level=0).model
 
 
-BACKEND = Rewriter("ort-transformers", _fused, WORDS)
+BACKEND = Rewriter("ort-transformers", _fused, WORDS, prunes=True)

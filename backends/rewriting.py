@@ -27,10 +27,11 @@ from backends.protocol import (
     Words,
     heard,
 )
+from backends.signature import alike, changed, left, lost
 from backends.tensor import Tensor, TensorError, Value, to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from backends.protocol import Backend, Compiled
 
@@ -64,6 +65,10 @@ def _backend(runtime: str) -> Backend:
     return found
 
 
+def _never(_options: Mapping[str, str]) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Rewriter:
     """A graph-to-graph tool as a backend.
@@ -76,6 +81,8 @@ class Rewriter:
         runtime: the backend of a plain runtime by its name.
         passes: the names that its option `disable` knows.
         claims: whether the types and shapes of values are what the tool makes: then they are checked.
+        prunes: whether it removes inputs that nothing reads, and means to.
+        renames: whether it says that under these options inputs and outputs change.
     """
 
     name: str
@@ -84,6 +91,8 @@ class Rewriter:
     runtime: Callable[[str], Backend] = _backend
     passes: Callable[[], Sequence[str]] = tuple
     claims: bool = False
+    prunes: bool = False
+    renames: Callable[[Mapping[str, str]], bool] = _never
 
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
@@ -92,13 +101,22 @@ class Rewriter:
         original = read_model(model, folder)
         with heard(self.words):
             made = self.rewrite(read_model(model, folder), options)
-            content = made.content if isinstance(made, Made) else made.SerializeToString(deterministic=True)
-        if not isinstance(made, Made) and (change := _changed(original, made)):
-            raise Rejected(f"{self.name} changes the model's signature: {change}")
-        if not isinstance(made, Made) and (lost := _lost(original, made)):
-            raise Rejected(f"{self.name} drops the function {lost}, and leaves calls of it")
-        name = made.name if isinstance(made, Made) else ""
-        return _Rewritten(self, options.get("runtime", "onnxruntime"), (model, folder), Made(content, name), enter)
+            file = made if isinstance(made, Made) else Made(made.SerializeToString(deterministic=True), "")
+        positions = None if isinstance(made, Made) else self._positions(model, original, made, options)
+        return _Rewritten(self, options.get("runtime", "onnxruntime"), (model, folder), file, positions, enter)
+
+    def _positions(self, model: bytes, original: Any, made: Any, options: Mapping[str, str]) -> list[int] | None:
+        """Which inputs the rewritten model takes, None for all. Raises for other changes of the signature."""
+        if calls := lost(original, made):
+            raise Rejected(f"{self.name} drops the function {calls}, and leaves calls of it")
+        change = changed(original, made)
+        if not change or (self.renames(options) and alike(original, made)):
+            return None
+        if self.prunes and (positions := left(model, original, made)) is not None:
+            return positions
+        if self.renames(options):
+            raise Unsupported(f"{self.name} changes the model's signature, as it says that it does: {change}")
+        raise Rejected(f"{self.name} changes the model's signature: {change}")
 
 
 class _Rewritten:
@@ -106,13 +124,14 @@ class _Rewritten:
 
     def __init__(
         self, tool: Rewriter, runtime: str, original: tuple[bytes, str | None], made: Made,
-        enter: Callable[[Stage], None],
+        positions: list[int] | None, enter: Callable[[Stage], None],
     ) -> None:  # fmt: skip
         self._tool = tool
         self._runtime = runtime
         self._original = original
         self._called = _RUNTIMES[runtime][0]
         self._made = made
+        self._positions = positions
         self._enter = enter
         enter(Stage.PLAIN)
         try:
@@ -143,7 +162,7 @@ class _Rewritten:
         try:
             if self._transformed is None:
                 raise self._problem or Rejected("")
-            outputs = self._transformed.run(inputs)
+            outputs = self._transformed.run(self._taken(inputs))
         except BackendError as problem:
             raise self._refused(problem, inputs) from problem
         except InvalidCase as problem:
@@ -193,9 +212,13 @@ class _Rewritten:
         if self._made.name or sum(_elements(value) for value in inputs) > _LARGEST:
             return []
         try:
-            return self._compile(_OTHER[self._runtime], self._made.content, None).run(inputs)
+            return self._compile(_OTHER[self._runtime], self._made.content, None).run(self._taken(inputs))
         except (*_FAILURES, InvalidCase, ImportError):
             return []
+
+    def _taken(self, inputs: Sequence[Value]) -> Sequence[Value]:
+        """Of the inputs those that the rewritten model takes."""
+        return inputs if self._positions is None else [inputs[position] for position in self._positions]
 
     def _refused(self, problem: BackendError, inputs: Sequence[Value]) -> BackendError:
         """Whose fault it is that the plain runtime refuses the rewritten model: the tool's only if nothing else is."""
@@ -232,64 +255,6 @@ def _invalid(made: Made) -> str:
         onnx.checker.check_model(onnx.load_model_from_string(made.content), full_check=True)
     except Exception as problem:  # noqa: BLE001 - whatever the checker raises is its opinion
         return " ".join(str(problem).split())[:300]
-    return ""
-
-
-def _changed(original: Any, made: Any) -> str:
-    """How inputs or outputs of the rewritten model differ from those of the model as it was; empty if they do not."""
-    return _difference("input", *map(_inputs, (original, made))) or _difference(
-        "output", *map(_outputs, (original, made))
-    )
-
-
-def _lost(original: Any, made: Any) -> str:
-    """A function of the model as it was that the rewritten one calls and no longer has; empty if there is none."""
-    gone = {(f.domain, f.name) for f in original.functions} - {(f.domain, f.name) for f in made.functions}
-    called = set(_calls(made.graph.node)) | {call for function in made.functions for call in _calls(function.node)}
-    return ", ".join(f"{domain}.{name}" for domain, name in sorted(gone & called))
-
-
-def _calls(nodes: Any) -> Iterator[tuple[str, str]]:
-    for node in nodes:
-        yield node.domain, node.op_type
-        for attribute in node.attribute:
-            for body in (attribute.g, *attribute.graphs):
-                yield from _calls(body.node)
-
-
-def _inputs(model: Any) -> list[tuple[str, Any]]:
-    defaults = {tensor.name for tensor in model.graph.initializer}
-    defaults |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-    return [(port.name, port.type) for port in model.graph.input if port.name not in defaults]
-
-
-def _outputs(model: Any) -> list[tuple[str, Any]]:
-    return [(port.name, port.type) for port in model.graph.output]
-
-
-def _difference(kind: str, before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> str:
-    old, new = [name for name, _ in before], [name for name, _ in after]
-    if gone := [name for name in old if name not in new]:
-        return f"{kind} {gone[0]!r} is gone" + (f" ({kind}s are {', '.join(new)})" if new else "")
-    if added := [name for name in new if name not in old]:
-        return f"{kind} {added[0]!r} is new"
-    if old != new:
-        return f"{kind}s {', '.join(old)} are {', '.join(new)}"
-    for (name, one), (_, other) in zip(before, after, strict=True):
-        if (mine := _kind(one)) and (theirs := _kind(other)) and mine != theirs:
-            return f"{kind} {name!r} is {theirs}, and was {mine}"
-    return ""
-
-
-def _kind(declared: Any) -> str:
-    """A declared type without sizes: `tensor of float`; empty where it is left open."""
-    which = declared.WhichOneof("value")
-    if which in {"tensor_type", "sparse_tensor_type"}:
-        number = getattr(declared, which).elem_type
-        return f"tensor of {onnx.TensorProto.DataType.Name(number).lower()}" if number else ""
-    if which in {"sequence_type", "optional_type"}:
-        inner = _kind(getattr(declared, which).elem_type)
-        return f"{which.removesuffix('_type')} of {inner}" if inner else ""
     return ""
 
 

@@ -31,6 +31,30 @@ def rename_output(model):
     model.graph.node[0].output[0] = model.graph.output[0].name = "z"
 
 
+def rename_all(model):
+    """Other names in the same order."""
+    for node in model.graph.node:
+        node.input[:] = [f"new_{name}" for name in node.input]
+        node.output[:] = [f"new_{name}" for name in node.output]
+    for port in (*model.graph.input, *model.graph.output):
+        port.name = f"new_{port.name}"
+
+
+def prune(model):
+    """Inputs that no node reads are gone."""
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [port for port in model.graph.input if port.name in read]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+
+
+def prune_read(model):
+    """As `prune`, of a node that it loses too."""
+    del model.graph.node[0].input[1:]
+    model.graph.node[0].op_type = "Abs"
+    prune(model)
+
+
 def swap_outputs(model):
     model.graph.output.reverse()
 
@@ -82,6 +106,10 @@ BREAKS = {
     "subtract": subtract,
     "drop_input": drop_input,
     "rename_output": rename_output,
+    "rename_all": rename_all,
+    "rename_and_widen": lambda model: (widen(model), rename_all(model)),
+    "prune": prune,
+    "prune_read": prune_read,
     "swap_outputs": swap_outputs,
     "swap_inputs": swap_inputs,
     "add_input": add_input,
@@ -142,4 +170,11 @@ class Runtime:
 
 
 WORDS = Words(unsupported=("NotImplementedError",))
-BACKEND = Rewriter("planted", rewrite, WORDS, lambda name: REFERENCE if name == "reference" else Runtime())
+BACKEND = Rewriter(
+    "planted",
+    rewrite,
+    WORDS,
+    lambda name: REFERENCE if name == "reference" else Runtime(),
+    prunes=True,
+    renames=lambda options: options["breaks"].startswith("rename_a"),
+)

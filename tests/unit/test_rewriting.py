@@ -159,6 +159,33 @@ def test_another_signature_is_a_finding_of_its_own(tmp_path, run, breaks, words)
     assert verdict.verdict == "rejected"
 
 
+def test_a_change_that_the_tool_says_it_makes_is_none(tmp_path, run):
+    write(tmp_path)
+    execution, verdict = run("rename_all")
+    assert (execution.outcome, verdict.verdict) == (Outcome.OK, "ok")
+
+
+def test_but_what_cannot_be_compared_then_is_unsupported(tmp_path, run):
+    write(tmp_path)
+    execution, _ = run("rename_and_widen")
+    assert execution.outcome is Outcome.UNSUPPORTED
+    assert "as it says that it does: input 'a' is gone (inputs are new_a, new_b)" in execution.message
+
+
+def test_an_input_that_nothing_reads_may_be_removed_by_a_tool_that_means_to(tmp_path, run):
+    write(tmp_path, nodes=(("Mul", "b", "b", "y"),))
+    execution, verdict = run("prune")
+    assert (execution.outcome, verdict.verdict) == (Outcome.OK, "ok")
+    assert to_numpy(execution.outputs[0][0]).tolist() == [100, 400, 900]
+
+
+def test_but_not_one_that_is_read(tmp_path, run):
+    write(tmp_path, nodes=(("Mul", "a", "b", "y"),))
+    execution, _ = run("prune_read")
+    assert execution.outcome is Outcome.REJECTED
+    assert "input 'b' is gone (inputs are a)" in execution.message
+
+
 def test_an_invalid_model_is_the_tools_fault(tmp_path, run):
     write(tmp_path)
     execution, verdict = run("unknown_attribute", "refuse_early-rewritten")

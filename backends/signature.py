@@ -1,0 +1,93 @@
+"""Inputs, outputs and functions of a model before and after a tool has rewritten it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+from backends.external import read_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["alike", "changed", "left", "lost"]
+
+
+def changed(original: Any, made: Any) -> str:
+    """How inputs or outputs of the rewritten model differ from those of the model as it was; empty if they do not."""
+    return _difference("input", *map(_inputs, (original, made))) or _difference(
+        "output", *map(_outputs, (original, made))
+    )
+
+
+def lost(original: Any, made: Any) -> str:
+    """A function of the model as it was that the rewritten one calls and no longer has; empty if there is none."""
+    gone = {(f.domain, f.name) for f in original.functions} - {(f.domain, f.name) for f in made.functions}
+    called = set(_calls(made.graph.node)) | {call for function in made.functions for call in _calls(function.node)}
+    return ", ".join(f"{domain}.{name}" for domain, name in sorted(gone & called))
+
+
+def alike(original: Any, made: Any) -> bool:
+    """Whether inputs and outputs are as many, of the same types in the same order, whatever their names."""
+    pairs = ((_inputs(original), _inputs(made)), (_outputs(original), _outputs(made)))
+    return all([_kind(t) for _, t in before] == [_kind(t) for _, t in after] for before, after in pairs)
+
+
+def left(model: bytes, original: Any, made: Any) -> list[int] | None:
+    """The positions of the inputs that are left where all that changed is that some are gone which nothing reads.
+
+    None where anything else changed. ``model`` is the serialized original.
+    """
+    read = {original.graph.input[position].name for position in read_inputs(model)}
+    names = {name for name, _ in _inputs(made)}
+    before = _inputs(original)
+    positions = [position for position, (name, _) in enumerate(before) if name in names]
+    if any(name in read for name, _ in before if name not in names):
+        return None
+    difference = _difference("input", [before[position] for position in positions], _inputs(made))
+    return None if difference or _difference("output", _outputs(original), _outputs(made)) else positions
+
+
+def _calls(nodes: Any) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        yield node.domain, node.op_type
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from _calls(body.node)
+
+
+def _inputs(model: Any) -> list[tuple[str, Any]]:
+    defaults = {tensor.name for tensor in model.graph.initializer}
+    defaults |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return [(port.name, port.type) for port in model.graph.input if port.name not in defaults]
+
+
+def _outputs(model: Any) -> list[tuple[str, Any]]:
+    return [(port.name, port.type) for port in model.graph.output]
+
+
+def _difference(kind: str, before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> str:
+    old, new = [name for name, _ in before], [name for name, _ in after]
+    if gone := [name for name in old if name not in new]:
+        return f"{kind} {gone[0]!r} is gone" + (f" ({kind}s are {', '.join(new)})" if new else "")
+    if added := [name for name in new if name not in old]:
+        return f"{kind} {added[0]!r} is new"
+    if old != new:
+        return f"{kind}s {', '.join(old)} are {', '.join(new)}"
+    for (name, one), (_, other) in zip(before, after, strict=True):
+        if (mine := _kind(one)) and (theirs := _kind(other)) and mine != theirs:
+            return f"{kind} {name!r} is {theirs}, and was {mine}"
+    return ""
+
+
+def _kind(declared: Any) -> str:
+    """A declared type without sizes: `tensor of float`; empty where it is left open."""
+    which = declared.WhichOneof("value")
+    if which in {"tensor_type", "sparse_tensor_type"}:
+        number = getattr(declared, which).elem_type
+        return f"tensor of {onnx.TensorProto.DataType.Name(number).lower()}" if number else ""
+    if which in {"sequence_type", "optional_type"}:
+        inner = _kind(getattr(declared, which).elem_type)
+        return f"{which.removesuffix('_type')} of {inner}" if inner else ""
+    return ""
