@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib import util
+from importlib import import_module, util
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -90,9 +90,7 @@ class Converted:
 
 def convert(model: Any) -> Converted:
     """Make a torch module of a parsed model. Raises `Unsupported` or `Rejected`."""
-    _provide_torchvision()
-    import onnx2torch
-
+    onnx2torch = _onnx2torch()
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [port.name for port in graph.input if port.name not in constants]
@@ -170,13 +168,13 @@ def value_of(result: Any) -> Tensor:
     return Tensor(name, shape, data)
 
 
-def _provide_torchvision() -> None:
-    """Let onnx2torch be imported without torchvision, of which it uses three functions for two operators.
+def _onnx2torch() -> Any:
+    """onnx2torch, imported without torchvision where that is missing: it uses three functions for two operators.
 
-    Its wheels fit one build of torch each, and most environments have none that fits.
+    Wheels of torchvision fit one build of torch each, and most environments have none that fits.
     """
-    if "torchvision" in sys.modules or util.find_spec("torchvision") is not None:
-        return
+    if "onnx2torch" in sys.modules or util.find_spec("torchvision") is not None:
+        return import_module("onnx2torch")
 
     def missing(*_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError("torchvision is not installed: it has the boxes of this operator")
@@ -185,4 +183,11 @@ def _provide_torchvision() -> None:
     for name in ("nms", "box_convert", "roi_align"):
         setattr(operators, name, missing)
     package.ops = operators  # type: ignore[attr-defined]
-    sys.modules.update({"torchvision": package, "torchvision.ops": operators})
+    stand_in = {"torchvision": package, "torchvision.ops": operators}
+    sys.modules.update(stand_in)
+    try:
+        return import_module("onnx2torch")
+    finally:
+        # torch looks for torchvision too, and is to find none.
+        for name in stand_in:
+            del sys.modules[name]

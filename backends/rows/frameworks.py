@@ -7,12 +7,15 @@ from dataclasses import replace
 from backends.entry import Entry, Option
 from backends.protocol import Knob, Numerics
 from backends.rows.options import PASSES, THREADS
+from backends.rows.tools import RUNTIME
 
 __all__ = ["ROWS"]
 
 _TORCH = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
 _TORCH_EAGER = replace(_TORCH, excess_half_precision=False)
 _TINYGRAD = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
+# Functions become several operators, each rounded to its type by the plain runtime, or not.
+_EXPORTED = Numerics(excess_half_precision=True, half_steps=True, half_accumulator=True)
 
 ROWS = (
     Entry(
@@ -49,6 +52,22 @@ ROWS = (
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
+    ),
+    Entry(
+        name="torch-export",
+        module="backends.torch_export",
+        distributions=("torch",),
+        requirements=("torch==2.13.0", "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.31.1"),
+        options=(
+            RUNTIME,
+            Option("optimize", r"yes|no", "yes or no", "have ONNX Script optimise what was exported (yes)"),
+            Option("strict", r"yes|no", "yes or no", "torch.export reads bytecode, or runs the module (no)"),
+            Option("opset", r"1[89]|2[0-3]", "a number from 18 to 23", "the operator set to export to (18)"),
+        ),
+        numerics=_EXPORTED,
+        knobs=(Knob("optimize", ("no",), "ONNX Script's optimizer"),),
+        bare=("onnx2torch==1.5.15",),
+        tool=True,
     ),
     Entry(
         name="tinygrad",
