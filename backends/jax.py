@@ -11,6 +11,7 @@ import numpy as np
 from jaxonnxruntime.call_onnx import call_onnx_model
 
 from backends.external import read_model
+from backends.hlo_passes import hlo_passes
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
@@ -35,6 +36,16 @@ class Jax:
         jaxonnxruntime.config.update("jaxort_only_allow_initializers_as_static_args", val=False)
         parsed = read_model(model, folder)
         return _Function(parsed, dict(options), enter)
+
+    def passes(self) -> list[str]:
+        """The names that `disable` knows: what XLA runs over a small program."""
+        return hlo_passes(_PROGRAM)
+
+
+_PROGRAM = """
+import jax
+jax.jit(lambda x: jax.numpy.tanh(x) @ x.T + jax.numpy.sort(x)).lower(jax.numpy.ones((4, 4))).compile()
+"""
 
 
 class _Function:

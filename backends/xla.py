@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from backends.external import read_model
+from backends.hlo_passes import hlo_passes
 from backends.layout import Layout, arranged
 from backends.onnx_tf_shim import import_onnx_tf
 from backends.protocol import BackendError, InvalidCase, Stage, Unsupported, Words, heard
@@ -57,6 +58,16 @@ class Xla:
             # What `prepare` does beside it is to run ONNX's checker, which is not what is tested here.
             module = onnx_tf.TensorflowBackend.onnx_model_to_tensorflow_rep(parsed, strict=True).tf_module
         return _Function(module, parsed.graph, options, enter)
+
+    def passes(self) -> list[str]:
+        """The names that `disable` knows: what XLA runs over a small function."""
+        return hlo_passes(_FUNCTION)
+
+
+_FUNCTION = """
+import tensorflow as tf
+tf.function(lambda x: tf.tanh(x) @ tf.transpose(x) + tf.sort(x), jit_compile=True)(tf.ones((4, 4)))
+"""
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_openvino_shows_what_its_plugin_runs(show):
     assert b"f32" in line
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "tvm"])
+@pytest.mark.parametrize("name", ["onnxruntime", "tvm", "jax", "xla", "onnxoptimizer", "onnxscript", "onnxslim"])
 def test_the_table_of_passes_is_what_the_backend_says(name, workers):
     workers(name)
     table = load_passes(name)
