@@ -15,6 +15,7 @@ import tensorflow as tf
 from backends.external import read_model
 from backends.hlo_passes import hlo_passes
 from backends.layout import Layout, arranged
+from backends.names import rename
 from backends.onnx_tf_shim import import_onnx_tf
 from backends.protocol import BackendError, InvalidCase, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
@@ -53,7 +54,7 @@ class Xla:
         """Convert the model and trace it with the sizes that it declares; XLA compiles it for the first inputs."""
         _set_up(options)
         parsed = read_model(model, folder)
-        _rename(parsed.graph)
+        rename(parsed.graph)
         with _heard():
             # What `prepare` does beside it is to run ONNX's checker, which is not what is tested here.
             module = onnx_tf.TensorflowBackend.onnx_model_to_tensorflow_rep(parsed, strict=True).tf_module
@@ -121,33 +122,6 @@ def grappler_settings(options: Mapping[str, str]) -> dict[str, bool]:
     if names == [""]:
         return {}
     return {"disable_meta_optimizer": True} if names == ["off"] else dict.fromkeys(names, False)
-
-
-def _rename(graph: Any) -> None:
-    """Give all values and nodes names that suit TensorFlow, which makes names of its own out of them.
-
-    Names mean nothing to a model. One name becomes one other name everywhere, so that bodies read what they did.
-    """
-    names: dict[str, str] = {"": ""}
-    for number, inner in enumerate(_graphs(graph)):
-        inner.name = f"g{number}"
-        for position, node in enumerate(inner.node):
-            node.name = f"n{number}_{position}"
-            for port in (node.input, node.output):
-                port[:] = [names.setdefault(name, f"v{len(names)}") for name in port]
-        for port in (*inner.input, *inner.output, *inner.value_info, *inner.initializer):
-            port.name = names.setdefault(port.name, f"v{len(names)}")
-        for sparse in inner.sparse_initializer:
-            sparse.values.name = names.setdefault(sparse.values.name, f"v{len(names)}")
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and the bodies inside it."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _graphs(body)
 
 
 class _Function:

@@ -41,4 +41,18 @@ ROWS = (
         # Its own requirements name TensorFlow Addons, which is gone; backends/onnx_tf_shim.py has what it uses of it.
         bare=("onnx-tf==1.10.0",),
     ),
+    Entry(
+        name="litert",
+        module="backends.litert",
+        distributions=("onnx2tf",),
+        # It pins what it needs, down to numpy: in an environment of its own.
+        requirements=("onnx2tf==1.29.24",),
+        options=(
+            Option("kernels", r"xnnpack|builtin|reference", "xnnpack, builtin or reference", "what computes (xnnpack)"),
+            THREADS,
+        ),
+        environment=(("TF_CPP_MIN_LOG_LEVEL", "3"), ("CUDA_VISIBLE_DEVICES", "")),
+        numerics=_TENSORFLOW,
+        knobs=(Knob("kernels", ("builtin", "reference"), "XNNPACK's kernels; with reference all that is tuned"),),
+    ),
 )
