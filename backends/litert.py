@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class LiteRt:
         rename(parsed.graph)
         constants = {tensor.name for tensor in parsed.graph.initializer}
         inputs = [port for port in parsed.graph.input if port.name not in constants]
+        if not inputs:
+            raise Unsupported("onnx2tf makes no model without inputs")
         types = [_NAMES.get(port.type.tensor_type.elem_type, "") for port in parsed.graph.output]
         names = _flattened(parsed)
         with _heard():
@@ -156,16 +159,25 @@ def _written(keras: Any) -> bytes:
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """As `heard`; onnx2tf leaves the process where an operator cannot be converted, with the reason behind that."""
+    """As `heard`, for messages with listings of places in sources, and for onnx2tf, which leaves the process.
+
+    It does so where an operator cannot be converted; what was raised there stands behind that.
+    """
     with heard(WORDS):
         try:
             yield
-        except SystemExit as end:
-            cause = end.__context__
-            message = f"{type(cause).__name__}: {cause}" if cause is not None else "onnx2tf ended without a word"
-            raise WORDS.sort(message)(message) from end
-        except BackendError:
+        except (BackendError, MemoryError):
             raise
+        except (Exception, SystemExit) as problem:
+            cause = problem.__context__ if isinstance(problem, SystemExit) else problem
+            message = f"{type(cause).__name__}: {essence(str(cause))}" if cause else "onnx2tf ended without a word"
+            raise WORDS.sort(message)(message) from problem
+
+
+def essence(message: str) -> str:
+    """What a message says: of the converter's listing the errors, of Keras' all but the arguments of the call."""
+    errors = re.findall(r" error: (.*)", message)
+    return "; ".join(errors) or message.partition("\n\nCall arguments received")[0]
 
 
 class _Program:

@@ -106,7 +106,8 @@ def test_float16_is_computed_in_float(results, model):
     ("body", "stage", "words"),
     [
         ("g (float[2] x) => (float[n] y) { y = Unique (x) }", Stage.IMPORT, "only tensors of known sizes"),
-        ("g (float[2, 2] x) => (float[2, 2] y) { y = LpNormalization <p = 2> (x) }", Stage.IMPORT, "onnx2tf.ops."),
+        ("g (float[2, 2] x) => (float y) { y = Det (x) }", Stage.COMPILE, "neither a custom op nor a flex op"),
+        ("g () => (float[2] y) <float[2] c = {1, 2}> { y = Neg (c) }", Stage.IMPORT, "no model without inputs"),
         ("g (string[2] x) => (string[2] y) { y = Identity (x) }", None, ""),
     ],
 )
