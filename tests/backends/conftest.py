@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import onnx.parser
@@ -14,6 +15,8 @@ from backends.tensor import from_numpy
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits, Worker
 
+HERE = Path(__file__).parent
+SIDE_BY_SIDE = 3  # workers that a process of the tests keeps: a gigabyte each of some backends
 TARGETS = (
     "onnxruntime",
     "onnxruntime:opt=0",
@@ -76,18 +79,35 @@ def ask(worker: Worker, serialized: bytes, *data_sets, folder: str | None = None
     return worker.execute(encode(Frame("execute", {"folder": folder}, values, serialized)))
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of this folder come first, those of one target together: then few workers are alive at a time."""
+
+    def target_of(item) -> str:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        named = parameters.get("target") or parameters.get("name")
+        return named if isinstance(named, str) else ""
+
+    ours = [item for item in items if item.path.parent == HERE]
+    rest = [item for item in items if item.path.parent != HERE]
+    items[:] = [*sorted(ours, key=target_of), *rest]
+
+
 @pytest.fixture(scope="session")
 def workers():
-    """Makes the worker of a target when it is first asked for, or anew where it has died."""
+    """Makes the worker of a target when it is first asked for, or anew where it has died or made room for others."""
     made: dict[str, Worker] = {}
 
     def worker(target: str) -> Worker:
-        if target not in made or not made[target].alive:
+        kept = made.pop(target, None)
+        if kept is None or not kept.alive:
             entry = BACKENDS[target.partition(":")[0]]
             if installed_version(entry) is None:
                 pytest.skip(f"{entry.name} is not installed: {entry.install_command()}")
-            made[target] = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
-        return made[target]
+            if len(made) >= SIDE_BY_SIDE:
+                made.pop(next(iter(made))).close()
+            kept = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
+        made[target] = kept
+        return kept
 
     yield worker
     for each in made.values():
