@@ -163,10 +163,11 @@ class _Module:
                  "numThread": int(options.get("threads", "1"))},
             ))  # fmt: skip
             manager.set_hint(_WINOGRAD_MEMORY_LEVEL, 0)
-            self._module = nn.load_module_from_file(
-                str(path), [port.name for port in self._inputs], [port.name for port in self._outputs],
-                runtime_manager=manager,
-            )  # fmt: skip
+        names = [port.name for port in self._inputs], [port.name for port in self._outputs]
+        try:
+            self._module = nn.load_module_from_file(str(path), *names, runtime_manager=manager)
+        except Exception as problem:  # noqa: BLE001 - it raises what Python makes of a missing result
+            _refuse(printed, f"{type(problem).__name__}: {problem}")
         if self._module is None:
             _refuse(printed, "the module was not loaded")
 
