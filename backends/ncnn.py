@@ -40,7 +40,7 @@ _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in O
 _INPUT = re.compile(r'ex\.input\("(in\d+)", .*batch_index=(\d+)\)')
 _OUTPUT = re.compile(r"(out\d+)\.numpy\(batch_index=(\d+)\)")
 _RANKS = range(1, 5)
-_NUMBERS_ALONE = frozenset({"Shape", "Size"})  # what these give depends on no value
+_KNOWN = frozenset({"Constant", "Shape", "Size"})  # what these give is known before anything is computed
 # Options of ncnn's that make it compute in other types.
 _TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "f32": (), "f16": ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
@@ -74,11 +74,11 @@ def _check(graph: Any) -> None:
     types = {port.name: port.type for port in (*graph.input, *graph.value_info, *graph.output)}
     computed = [port.name for port in graph.input if port.name not in constant]
     for node in graph.node:
-        if node.op_type in _NUMBERS_ALONE or all(name in constant for name in node.input if name):
+        if node.op_type in _KNOWN:
             constant.update(node.output)
         computed += [name for name in node.output if name and name not in constant]
     if any(port.name in constant for port in graph.output):
-        raise Unsupported("an output that depends on no input is none of ncnn's")
+        raise Unsupported("a constant or a shape is no output of ncnn's")
     for name in computed:
         if name in types:
             _check_type(types[name])
