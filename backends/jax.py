@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 WORDS = Words(unsupported=(r"NotImplementedError", r"must have static", r"only support\b", r"is not implement yet"))
+# Where in which file each instruction comes from: paths of this machine.
+_SOURCES = re.compile(r"^FileNames\n.*?\n\n\n?(?=%|ENTRY)", re.DOTALL | re.MULTILINE)
+_METADATA = re.compile(r", metadata=\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Jax:
-    """jaxonnxruntime on JAX's CPU backend, in the types of the model (64 bits too)."""
+    """jaxonnxruntime on JAX's CPU or CUDA backend, in the types of the model (64 bits too)."""
 
     name: str = "jax"
 
@@ -33,6 +37,7 @@ class Jax:
     ) -> _Function:
         """Parse the model. The rest waits for inputs, whose values the importer takes for those of all runs."""
         jax.config.update("jax_enable_x64", val=True)
+        jax.config.update("jax_platforms", options.get("device", "cpu"))
         jaxonnxruntime.config.update("jaxort_only_allow_initializers_as_static_args", val=False)
         parsed = read_model(model, folder)
         return _Function(parsed, dict(options), enter)
@@ -59,12 +64,21 @@ class _Function:
         constants = {tensor.name for tensor in model.graph.initializer}
         self._names = [port.name for port in model.graph.input if port.name not in constants]
         self._imported: tuple[list[Tensor], Callable[[Any], Any]] | None = None
+        self._stages: tuple[Any, Any] | None = None
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         return self._run(inputs, None)
 
     def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
         return self._run(inputs, layout)
+
+    def artefacts(self) -> dict[str, bytes]:
+        """What the last data set was compiled to, under jit: the program that XLA was given, and what it made of it."""
+        if self._stages is None:
+            return {}
+        lowered, compiled = self._stages
+        optimized = _METADATA.sub("", _SOURCES.sub("", compiled.as_text()))
+        return {"stablehlo.mlir": lowered.as_text().encode(), "optimized.hlo.txt": optimized.encode()}
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
         if len(inputs) < len(self._names):
@@ -94,6 +108,7 @@ class _Function:
             with heard(WORDS):
                 lowered = jax.jit(call).lower(dict(feed))
                 compiled: Callable[[Any], Any] = lowered.compile(compiler_options=_settings(self._options))
+                self._stages = lowered, compiled
         else:
 
             def compiled(inputs: Any) -> Any:
@@ -106,8 +121,6 @@ class _Function:
 def _settings(options: Mapping[str, str]) -> dict[str, Any]:
     """XLA's own options."""
     settings: dict[str, Any] = {}
-    if "opt" in options:
-        settings["xla_backend_optimization_level"] = int(options["opt"])
     if "disable" in options:
         settings["xla_disable_hlo_passes"] = options["disable"].replace("+", ",")
     return settings

@@ -70,15 +70,17 @@ ROWS = (
         requirements=("jax==0.10.2", "jaxlib==0.10.2", "onnx==1.23.2", "absl-py==2.5.1", "jaxonnxruntime==0.3.0"),
         options=(
             Option("mode", r"jit|eager", "jit or eager", "compile the whole, or each operator by itself (jit)"),
-            Option("opt", r"[0-3]", "0, 1, 2 or 3", "XLA's backend optimisation level (3)"),
             Option("disable", PASSES, "pass names joined by +", "HLO passes to leave out"),
             THREADS,
         ),
-        environment=(("JAX_PLATFORMS", "cpu"), ("JAX_ENABLE_COMPILATION_CACHE", "false")),
+        devices=("cpu", "cuda"),
+        device_distributions=(("cuda", "jax-cuda12-plugin"),),
+        environment=(("JAX_ENABLE_COMPILATION_CACHE", "false"),),
         numerics=_FLUSHING,
+        # XLA takes float32 products in TF32 on a GPU unless told otherwise, and cuDNN's algorithms by their speed.
+        relaxed=(("@", "cuda", replace(_FLUSHING, tf32=True, winograd=4)),),
         knobs=(
             Knob("mode", ("eager",), "all that reaches across operators"),
-            Knob("opt", ("0", "1", "2"), "LLVM's optimisations above that level"),
             Knob("disable", (), "the HLO passes named"),
         ),
     ),

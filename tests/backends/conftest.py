@@ -43,7 +43,7 @@ TARGETS = (
     "torch:mode=aot_eager,dynamic=yes",
     "tinygrad",
     "tinygrad:opt=0",
-    "jax:disable=fusion+algsimp,opt=0",
+    "jax:disable=algsimp",
     "emx-onnx-cgen",
     "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",
     "xla",

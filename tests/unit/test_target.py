@@ -82,7 +82,8 @@ def test_the_same_target_counts_once():
         ("tract@cuda", "tract runs on cpu, not on 'cuda'"),
         ("onnxruntime@cuda", "needs another distribution: pip install onnxruntime-gpu"),
         ("tvm:python=/nowhere/python", "is no interpreter"),
-        ("tvm:env.1=2", "has no option"),
+        ("jax@cuda", "jax@cuda needs another distribution: pip install jax-cuda12-plugin"),
+            ("tvm:env.1=2", "has no option"),
     ],
 )
 def test_misuse_gets_one_line_that_helps(text, words):
