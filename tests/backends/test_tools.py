@@ -236,6 +236,14 @@ def test_what_the_runtime_saves_in_its_own_format_is_run(execute, redundant, kin
     assert to_numpy(attempt.outputs[0][0]).tolist() == (2 * X).tolist()
 
 
+def test_what_the_runtime_refuses_anyway_is_not_the_fault_of_its_optimiser(execute, model):
+    """Its LRN knows no even sizes."""
+    serialized = model("g (float[1, 4, 1, 1] x) => (float[1, 4, 1, 1] y) { y = LRN <size = 2> (x) }")
+    attempt = execute("ort-offline", serialized, [np.ones((1, 4, 1, 1), np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED
+    assert "refuses the model without optimisations as well" in attempt.message
+
+
 @pytest.mark.parametrize("name", ["onnx-shape-inference", "ort-symbolic-shapes"])
 def test_shapes_are_inferred(model, name):
     serialized = model("g (float[n, 3] x) => (float[m] y) { a = Add (x, x) s = Shape (a) y = ConstantOfShape (s) }")
