@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fuzz.doctor.comparison import Change, Comparison
     from fuzz.doctor.examination import Examined
     from fuzz.doctor.harness import Check
+    from fuzz.doctor.suite import Suite
     from fuzz.execute.target import Target
 
 __all__ = ["command"]
@@ -37,9 +38,9 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
               help="Where tests and results are kept."
               "  [default: doctor in $FUZZ_ROOT, else ./fuzz-root/doctor]")  # fmt: skip
 @click.option("--out", type=FilePath(path_type=Path, file_okay=False), metavar="DIR",
-              help="With --all: write NAME.json for each backend, the explanations in it kept.")  # fmt: skip
+              help="Write NAME.json for each backend, the explanations in it kept.")  # fmt: skip
 @click.option("--page", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
-              help="With --out: write the tables that lie there as a page in Markdown. Without --all: write the"
+              help="With --out: write the tables that lie there as a page in Markdown. Alone: write the"
               " repository's tables, and end.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Execute again what has been executed already.")
 @click.option("--rejudge", is_flag=True, help="Judge again what has been judged already.")
@@ -77,10 +78,10 @@ def command(
     from fuzz.cli.targets import read_targets
     from fuzz.doctor.comparison import compare
     from fuzz.doctor.examination import Result, Settings
-    from fuzz.doctor.table import load_table
+    from fuzz.doctor.table import load_table, table_of, write_table
 
-    if out is not None and (not every or pattern != "*"):
-        raise UsageError("--out goes with --all and without --filter: a table is of all tests")
+    if out is not None and pattern != "*":
+        raise UsageError("--out goes without --filter: a table is of all tests, or of all quick ones")
     if page is not None and out is None:
         return _only_page(page, alone=not (every or backends or pattern != "*"))
     targets = read_targets(backends or _installed())
@@ -89,14 +90,17 @@ def command(
     output = None if as_json else console()
     checks, sound = _harness(targets, output)
     place = root or Path(os.environ.get("FUZZ_ROOT") or "fuzz-root") / "doctor"
-    suite_onnx, found = _examine(
+    suite, found = _examine(
         place, sound, every, pattern, Settings(timeout, memory, jobs, force=force, rejudge=rejudge)
     )
-    compared = [(one, compare(one, load_table(one.target.backend), suite_onnx)) for one in found]
-    written = _write(found, suite_onnx, out, page)
+    compared = [(one, compare(one, load_table(one.target.backend), suite.onnx, suite.quick)) for one in found]
+    tables = [table_of(one, suite.onnx, "all" if every else "quick") for one in found]
+    written = [str(write_table(table, out)) for table in tables] if out is not None else []
+    if page is not None and out is not None:
+        _write_page(page, out)
     if output is None:
         print_json({
-            "root": str(place), "onnx": suite_onnx, "harness": [check.to_json() for check in checks],
+            "root": str(place), "onnx": suite.onnx, "harness": [check.to_json() for check in checks],
             "targets": [_plain(one, comparison) for one, comparison in compared], "tables": written,
         })  # fmt: skip
     else:
@@ -154,7 +158,7 @@ def _harness(targets: Sequence[Target], output: Console | None) -> tuple[list[Ch
 
 def _examine(
     root: Path, targets: Sequence[Target], every: bool, pattern: str, settings: Any
-) -> tuple[str, list[Examined]]:
+) -> tuple[Suite, list[Examined]]:
     from fuzz.cli.progress import progress_bar
     from fuzz.doctor.examination import examine
     from fuzz.doctor.suite import open_suite
@@ -163,25 +167,16 @@ def _examine(
         suite = open_suite(root, progress=advance)
     cases = suite.chosen(every=every, pattern=pattern)
     if not targets:
-        return suite.onnx, []
+        return suite, []
     with progress_bar("executing and judging", len(cases) * (len(targets) + 1)) as advance:
-        return suite.onnx, examine(root, cases, targets, settings, executed=advance, judged=advance)
-
-
-def _write(found: Sequence[Examined], onnx: str, out: Path | None, page: Path | None) -> list[str]:
-    from fuzz.doctor.table import table_of, write_table
-
-    written = [str(write_table(table_of(one, onnx), out)) for one in found] if out is not None else []
-    if page is not None and out is not None:
-        _write_page(page, out)
-    return written
+        return suite, examine(root, cases, targets, settings, executed=advance, judged=advance)
 
 
 def _only_page(page: Path, *, alone: bool) -> int:
     from fuzz.doctor.table import FOLDER
 
     if not alone:
-        raise UsageError("--page goes with --all --out, or alone: it shows tables, and a run writes none without --out")
+        raise UsageError("--page goes with --out, or alone: it shows tables, and a run writes none without --out")
     _write_page(page, FOLDER)
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fuzz.doctor.examination import FAILING, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from fuzz.doctor.examination import Examined, Tested
     from fuzz.doctor.table import Table
@@ -68,8 +68,11 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare(examined: Examined, table: Table | None, onnx: str) -> Comparison:
-    """Compare the tests that were run with a backend's table; ``onnx`` is the release whose tests they are."""
+def compare(examined: Examined, table: Table | None, onnx: str, quick: Container[str] = ()) -> Comparison:
+    """Compare the tests that were run with a backend's table.
+
+    ``onnx`` is the release whose tests they are; ``quick`` the tests that a table of the quick ones knows.
+    """
     failures = examined.of(*FAILING)
     if table is None:
         note = f"the repository has no table of {examined.target.backend}: nothing to compare with"
@@ -81,12 +84,14 @@ def compare(examined: Examined, table: Table | None, onnx: str) -> Comparison:
         return Comparison(note, lines=explained)
     known, target = table.results(), examined.target
     notes = [f"version {table.version}"] if table.version != target.version else []
+    notes += ["the quick tests alone"] if table.suite == "quick" else []
     notes += [table.target] if table.target != target.canonical else []
     note = f"the repository's table is of {', '.join(notes)}" if notes else ""
     changes = [
         Change(test, before)
         for test in examined.tests
-        if (before := known.get(test.name, Result.PASSED)) is not test.result and test.result is not Result.ERROR
+        if (table.suite == "all" or test.name in quick)
+        and (before := known.get(test.name, Result.PASSED)) is not test.result and test.result is not Result.ERROR
     ]
     return Comparison(
         note,

@@ -67,6 +67,9 @@ def _section(table: Table) -> Iterator[str]:
     if table.target != table.backend:
         yield f"Measured as `{table.target}`."
         yield ""
+    if table.suite == "quick":
+        yield f"The quick tests alone, {table.tests}: about one an operator."
+        yield ""
     entry = BACKENDS.get(table.backend)
     if entry is not None:
         yield from _row(entry)

@@ -2,7 +2,7 @@
 
 One file a backend, ``backends/conformance/NAME.json``, written by ``fuzz doctor --all --out``:
 
-    {"backend", "target", "version", "onnx", "tests", "seconds", "counts": {RESULT: how many},
+    {"backend", "target", "version", "onnx", "suite": "all" | "quick", "tests", "seconds", "counts": {RESULT: how many},
      "failures": {TEST: {"result", "message"}},    what is the backend's own fault: wrong, rejected, crash, ...
      "others": {RESULT: [TEST, ...]},              what neither fails nor passes
      "explanations": {LINE: [TEST, ...]}}          what a person found out about failures
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import backends
 from fuzz.doctor.examination import FAILING, Result
-from fuzz.errors import StorageError
+from fuzz.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,15 @@ class Failure:
 class Table:
     """One backend at one version, on the tests of one release of onnx. ``explanations``: tests by line.
 
-    ``target`` is what was measured: the backend as it comes, or with an option where that takes too long.
+    ``target`` is what was measured: the backend as it comes, or with an option where that takes too long. ``suite`` is
+    "all" tests, or the "quick" ones where all have not been run.
     """
 
     backend: str
     target: str
     version: str
     onnx: str
+    suite: str
     tests: int
     seconds: float
     counts: Mapping[Result, int]
@@ -82,7 +84,7 @@ class Table:
         """The file's text: a line a test or explanation, keys sorted."""
         head = {
             "backend": self.backend, "target": self.target, "version": self.version, "onnx": self.onnx,
-            "tests": self.tests, "seconds": round(self.seconds, 1),
+            "suite": self.suite, "tests": self.tests, "seconds": round(self.seconds, 1),
             "counts": {r.value: n for r, n in self.counts.items() if n},
         }  # fmt: skip
         failures = {n: {"result": f.result.value, "message": f.message} for n, f in sorted(self.failures.items())}
@@ -100,7 +102,7 @@ def _rows(rows: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(dump) + "\n }"
 
 
-def table_of(examined: Examined, onnx: str) -> Table:
+def table_of(examined: Examined, onnx: str, suite: str = "all") -> Table:
     """What was measured as a table without explanations."""
     own = {test.name: Failure(test.result, test.message) for test in examined.of(*FAILING)}
     others: dict[Result, tuple[str, ...]] = {
@@ -110,8 +112,8 @@ def table_of(examined: Examined, onnx: str) -> Table:
     }
     target = examined.target
     return Table(
-        target.backend, target.canonical, target.version, onnx, len(examined.tests), examined.seconds,
-        examined.counts, own, others,
+        target.backend, target.canonical, target.version, onnx, suite, len(examined.tests),
+        examined.seconds, examined.counts, own, others,
     )  # fmt: skip
 
 
@@ -123,7 +125,8 @@ def load_table(backend: str, folder: Path = FOLDER) -> Table | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Table(
-            data["backend"], data["target"], data["version"], data["onnx"], data["tests"], data["seconds"],
+            data["backend"], data["target"], data["version"], data["onnx"], data["suite"], data["tests"],
+            data["seconds"],
             {result: data["counts"].get(result.value, 0) for result in Result},
             {name: Failure(Result(f["result"]), f["message"]) for name, f in data["failures"].items()},
             {Result(result): tuple(names) for result, names in data["others"].items()},
@@ -140,9 +143,14 @@ def load_tables(folder: Path = FOLDER) -> list[Table]:
 
 
 def write_table(table: Table, folder: Path) -> Path:
-    """Write a table with the explanations of the one that it replaces, where they still hold."""
+    """Write a table with the explanations of the one that it replaces, where they still hold.
+
+    Raises `UsageError` where one of all tests would be replaced by one of the quick ones.
+    """
     path = folder / f"{table.backend}.json"
     before = load_table(table.backend, folder)
+    if before is not None and (before.suite, table.suite) == ("all", "quick"):
+        raise UsageError(f"{path} is of all tests: run with --all, or give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text((table if before is None else table.explained_by(before)).to_json(), encoding="utf-8")

@@ -133,10 +133,9 @@ def test_the_page_alone(fuzz):
     ("arguments", "words"),
     [
         (("--backend", "nonsense"), ["unknown backend 'nonsense'"]),
-        (("--out", "tables"), ["--out goes with --all"]),
         (("--out", "tables", "--all", "--filter", "test_a*"), ["without --filter"]),
         (("--out", "t", "--all", "--backend", "tract", "--backend", "tract:reload=yes"), ["one table a backend"]),
-        (("--page", "page.md", "--all"), ["--page goes with --all --out, or alone"]),
+        (("--page", "page.md", "--all"), ["--page goes with --out, or alone"]),
         (("--page", "none/page.md"), ["cannot write"]),
         (("--root", ""), ["it is empty"]),
     ],
