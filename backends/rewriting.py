@@ -61,7 +61,11 @@ class Made:
 
 
 def _backend(runtime: str) -> Backend:
-    found: Backend = importlib.import_module(f"backends.{runtime}").BACKEND
+    try:
+        found: Backend = importlib.import_module(f"backends.{runtime}").BACKEND
+    except ImportError as problem:
+        hint = f"pip install {runtime}, or set runtime=reference" if runtime != "reference" else "pip install onnx"
+        raise ImportError(f"the plain runtime {runtime} cannot be loaded ({problem}): {hint}") from problem
     return found
 
 

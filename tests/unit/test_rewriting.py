@@ -268,6 +268,20 @@ def test_the_new_model_is_shown(tmp_path):
         assert onnx.ModelProto.FromString(compiled.artefacts()[name]).graph.name == "g"
 
 
+def test_a_plain_runtime_that_is_not_there_is_told_with_the_way_to_mend_it(tmp_path, monkeypatch):
+    import sys
+
+    from backends.protocol import Words
+    from backends.rewriting import Rewriter
+
+    write(tmp_path)
+    monkeypatch.setitem(sys.modules, "backends.onnxruntime", None)
+    with pytest.raises(ImportError, match="pip install onnxruntime, or set runtime=reference"):
+        Rewriter("t", lambda m, _: m, Words()).compile(
+            (tmp_path / "case" / "model.onnx").read_bytes(), None, {}, lambda _: None
+        )
+
+
 class TestSame:
     @pytest.mark.parametrize(
         ("one", "other", "expected"),
