@@ -154,6 +154,7 @@ class _Module:
             heard(WORDS),
         ):  # fmt: skip
             returned = self._callable(arguments)(*arguments)
+        self._enter(Stage.RUN)
         return self._converted.outputs(arguments, returned)
 
     def _callable(self, arguments: Sequence[torch.Tensor]) -> Any:
