@@ -33,6 +33,8 @@ WORDS = Words(
         r"KeyError: 'sparse_tensor'",
         r"only float32 is supported",
         r"is not a valid Domain",
+        # A constant that it reads as a number goes by way of the CPU's device, also where kernels are interpreted.
+        r"No such file or directory: 'clang'",
         # Values that Python asks for while a call is recorded, or a call that starts no kernel.
         r"JitError: (cannot access tensor data|didn't JIT anything)",
     )
@@ -176,6 +178,11 @@ def _value(result: Any) -> Value:
         return [_value(item) for item in result]
     if not isinstance(result, tinygrad.Tensor):
         raise Rejected(f"tinygrad returns a {type(result).__name__} where the model has a tensor")
+    if result.dtype in tinygrad.dtypes.weaks:
+        # A number of Python's: it becomes the default type as soon as anything asks for its bytes.
+        from tinygrad.dtype import strong_dtype
+
+        result = result.cast(strong_dtype(result.dtype))
     name = _NAMES.get(str(result.dtype))
     if name is None:
         raise Rejected(f"tinygrad returns a tensor of {result.dtype}, which the model cannot have declared")
