@@ -179,7 +179,8 @@ class _Rewritten:
     def elsewhere(
         self, inputs: Sequence[Value], outputs: Sequence[Value], untransformed: Sequence[Value]
     ) -> list[Value]:
-        if all(map(_close, outputs, untransformed)):
+        # A runtime that takes an invalid model for what was meant is no witness.
+        if all(map(_close, outputs, untransformed)) or _invalid(self._made):
             return []
         self._enter(Stage.PLAIN)
         found = self._other(inputs)

@@ -78,7 +78,22 @@ def _difference(kind: str, before: list[tuple[str, Any]], after: list[tuple[str,
     for (name, one), (_, other) in zip(before, after, strict=True):
         if (mine := _kind(one)) and (theirs := _kind(other)) and mine != theirs:
             return f"{kind} {name!r} is {theirs}, and was {mine}"
+        if (sizes := _sizes(one)) is not None and (others := _sizes(other)) is not None and _contradict(sizes, others):
+            return f"{kind} {name!r} has the shape {others}, and had {sizes}"
     return ""
+
+
+def _sizes(declared: Any) -> list[int | str] | None:
+    """The sizes that a tensor is declared with, open ones as text; None without a shape."""
+    if not declared.HasField("tensor_type") or not declared.tensor_type.HasField("shape"):
+        return None
+    return [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in declared.tensor_type.shape.dim]
+
+
+def _contradict(one: list[int | str], other: list[int | str]) -> bool:
+    """Whether two shapes have another rank, or another number where both have one."""
+    pairs = zip(one, other, strict=False)
+    return len(one) != len(other) or any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
 
 
 def _kind(declared: Any) -> str:

@@ -73,6 +73,10 @@ def widen(model):
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
+def resize(model):
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 6
+
+
 def unknown_attribute(model):
     model.graph.node[0].attribute.append(helper.make_attribute("nonsense", 1))
 
@@ -114,6 +118,7 @@ BREAKS = {
     "swap_inputs": swap_inputs,
     "add_input": add_input,
     "widen": widen,
+    "resize": resize,
     "unknown_attribute": unknown_attribute,
     "impossible": impossible,
     "other_nan": other_nan,

@@ -148,6 +148,7 @@ def test_a_runtime_that_dies_of_the_new_model_alone_is_a_crash(tmp_path, run):
         ("swap_inputs", "inputs a, b are b, a"),
         ("rename_output", "output 'y' is gone (outputs are z, t)"),
         ("swap_outputs", "outputs y, t are t, y"),
+        ("resize", "output 'y' has the shape [6], and had [3]"),
         ("widen", "output 'y' is tensor of double, and was tensor of float"),
     ],
 )
