@@ -126,7 +126,8 @@ def examine(
         wanted = cases if settings.rejudge else _unjudged(store, cases, targets)
         judged(len(cases) - len(wanted))
         jobs = settings.jobs or len(os.sched_getaffinity(0))
-        for verdicts in judge_cases(root, wanted, Oracle(apart=True), jobs=jobs, progress=judged):
+        oracle = Oracle(apart=True, only=tuple(target.canonical for target in targets))
+        for verdicts in judge_cases(root, wanted, oracle, jobs=jobs, progress=judged):
             store.record_verdicts(verdicts)
         return _collect(store, cases, targets)
 

@@ -39,7 +39,8 @@ class Oracle:
     """How outputs are judged.
 
     ``bound``: within the case's own error bound. ``allclose``: |a - b| <= atol + rtol |b|, b being the reference or
-    the target named in ``against``. ``apart``: each target is judged by itself, whatever the others answer.
+    the target named in ``against``. ``apart``: each target is judged by itself, whatever the others answer. ``only``:
+    the targets that are judged, all if empty.
     """
 
     name: Literal["bound", "allclose"] = "bound"
@@ -47,6 +48,7 @@ class Oracle:
     atol: float = 1e-5
     against: str | None = None
     apart: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def samples_of(case: Case) -> list[Sample]:
 
 
 def _judge_case(case: Case, store: Store, oracle: Oracle) -> list[Verdict]:
-    executions = store.executions(case.id)
+    executions = [e for e in store.executions(case.id) if not oracle.only or e.target in oracle.only]
     if not executions:
         return []
     try:

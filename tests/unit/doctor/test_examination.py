@@ -9,6 +9,7 @@ import pytest
 from fuzz.doctor.examination import FAILING, Examined, Result, Settings, examine, told
 from fuzz.errors import UsageError
 from fuzz.judge.verdict import Verdict
+from fuzz.store import Store
 
 QUICK = Settings(timeout=30.0, jobs=2)
 
@@ -112,3 +113,13 @@ def test_a_wrong_element_is_told_with_its_bound():
     verdict = Verdict("case", "toy", 0, "wrong", "y", 9.0, (0, 1), 1.0, 2.0, 0.125, message="more")
     assert told("more", verdict) == "y[0, 1] is 2.0, 1.0 is due ± 0.12; more"
     assert told("", replace(verdict, index=None, bound=None)) == "y is 2.0, 1.0 is due"
+
+
+def test_only_the_targets_that_are_asked_for_are_judged(tmp_path, cases, toy):
+    fine = [case for case in cases if case.id == "test_fine"]
+    examine(tmp_path / "root", fine, [toy], QUICK)
+    with Store.open(tmp_path / "root") as store:
+        store.record_executions([replace(store.executions("test_fine")[0], target="other")], ["digest"])
+    examine(tmp_path / "root", fine, [toy], replace(QUICK, rejudge=True))
+    with Store.open(tmp_path / "root") as store:
+        assert [verdict.target for verdict in store.verdicts()] == ["toy"]
