@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from contextlib import contextmanager
@@ -16,11 +17,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import TensorProto, helper
 from onnx2tf import onnx2tf as converter
-from onnx2tf.ops import ConvTranspose
 
 from backends.external import read_model
 from backends.names import rename
-from backends.protocol import BackendError, InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import BackendError, InvalidCase, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ WORDS = Words(
         r"No module named 'onnx2tf\.ops\.",
         r"not in (the )?list of allowed values",
         r"needs to be (supported|a custom op)|neither a custom op nor a flex op",
+        r"model has 0 Signatures",  # nothing of an input reached an output
         r"Select TensorFlow op|[Ff]lex ops?\b",
     )
 )
@@ -44,19 +45,13 @@ _RESOLVERS = MappingProxyType({
 _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ONNX_NUMBERS.items()})
 
 
-def _no_inference(*_: Any, **__: Any) -> Any:
-    raise RuntimeError("no test inference in a conversion")
-
-
 def _no_download() -> Any:
     return np.zeros((20, 128, 128, 3), np.float32)
 
 
-# onnx2tf runs the model in ONNX Runtime to guide its choice of layouts, on images from the network where it looks like
-# a model for these. What it converts must hang on the model alone: its own way for models that cannot be run is taken.
-converter.dummy_onnx_inference = _no_inference
+# onnx2tf runs a model in ONNX Runtime to learn its shapes and layouts: on images from the network, where inputs look
+# like images.
 converter.download_test_image_data = _no_download
-ConvTranspose.dummy_onnx_inference = _no_inference
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +180,8 @@ class _Program:
         self, interpreter: Any, content: bytes, required: int, order: Mapping[int, int], types: Sequence[str],
         shapes: Sequence[tuple[int, ...]],
     ) -> None:  # fmt: skip
-        self._runner = interpreter.get_signature_runner()
+        with _heard():
+            self._runner = interpreter.get_signature_runner()
         self._interpreter, self._content = interpreter, content
         self._required, self._order, self._types, self._shapes = required, order, types, shapes
 
@@ -224,6 +220,8 @@ def _value(array: Any, declared: str, shape: tuple[int, ...]) -> Value:
     dtype = to_numpy(Tensor(declared, (0,), b"")).dtype
     if array.dtype != dtype and (array.dtype.name, dtype.name) != ("float32", "float16"):
         raise Unsupported(f"onnx2tf makes {array.dtype.name} of an output of type {declared}")
+    if array.size != math.prod(shape):
+        raise Rejected(f"the program returns {array.size} elements for an output of the sizes {list(shape)}")
     return from_numpy(array.astype(dtype).reshape(shape))
 
 
