@@ -51,6 +51,7 @@ class Entry:
         bare: requirements that are installed there without those that they name themselves.
         older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
         tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
+        ranks: of the tensors that it has, the lowest and the highest.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -69,6 +70,7 @@ class Entry:
     bare: tuple[str, ...] = ()
     older: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tool: bool = False
+    ranks: tuple[int, int] = (0, 8)
     problem: str = ""
 
     @property

@@ -74,5 +74,6 @@ ROWS = (
         ),
         # It asks for torch, which only its Python package uses.
         bare=("pnnx==20261020",),
+        ranks=(1, 4),
     ),
 )

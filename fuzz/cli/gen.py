@@ -47,7 +47,8 @@ class _Gen(SeveralValues):
               help="Version of the operator set.  [default: 21; with --for that of the tables]")  # fmt: skip
 @click.option("--ops", type=Names(), help="Use these operators alone, e.g. Conv,Relu,Add.  [default: all]")
 @click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: the common ones]")
-@click.option("--rank", type=IntRange(0, 8), default="0-5", show_default=True, help="Ranks of the tensors.")
+@click.option("--rank", type=IntRange(0, 8),
+              help="Ranks of the tensors.  [default: 0-5; with --for those of them that the targets have]")  # fmt: skip
 @click.option(
     "--dynamic",
     type=click.Choice(list(_DYNAMIC)),
@@ -74,7 +75,7 @@ def command(
     opset: int | None,
     ops: tuple[str, ...] | None,
     dtypes: tuple[str, ...] | None,
-    rank: tuple[int, int],
+    rank: tuple[int, int] | None,
     dynamic: str,
     targets: tuple[str, ...],
     jobs: int | None,
@@ -123,18 +124,18 @@ def _settings(
     opset: int | None,
     ops: tuple[str, ...] | None,
     dtypes: tuple[str, ...] | None,
-    rank: tuple[int, int],
+    rank: tuple[int, int] | None,
     dynamic: bool | None,
     targets: tuple[str, ...],
 ) -> Settings:
     from dataclasses import replace
 
     from fuzz.generate.settings import Settings
-    from fuzz.generate.support import joint_opset
+    from fuzz.generate.support import joint_opset, joint_ranks
 
     if opset is None:
         opset = joint_opset(targets)
-    chosen = Settings(nodes=nodes, rank=rank, dynamic=dynamic, targets=targets)
+    chosen = Settings(nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets)
     if opset is not None:
         chosen = replace(chosen, opset=opset)
     if ops:

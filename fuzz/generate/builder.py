@@ -233,10 +233,12 @@ class Builder:
             raise AssertionError(f"shape rule of {name} says {sizes}, its values have {value.array.shape}")
 
     def _examine(self, name: str, value: Value) -> None:
-        """Refuse what the case could not be judged by: too many elements, values out of range or all alike."""
+        """Refuse a rank that is not wanted, and what cannot be judged: too many elements, out of range, all alike."""
         array, dtype = value.array, value.type.dtype
         if array.size > _LARGEST:
             raise Infeasible(f"{name} makes {array.size} elements")
+        if array.ndim < self.plan.rank[0]:
+            raise Infeasible(f"{name} makes a tensor of rank {array.ndim}")
         if dtype.kind.value in ("bool", "string") or not array.size:
             return
         low, high = value.range()

@@ -237,7 +237,8 @@ class Scope:
         for axis in range(len(shape)):
             if self.coin(0.35):
                 shape[axis] = 1
-        drop = self.integer(0, len(shape)) if self.coin(0.4) else 0
+        most = max(len(shape) - self.builder.plan.rank[0], 0)
+        drop = self.integer(0, most) if self.coin(0.4) else 0
         return self.shaped(tuple(shape[drop:]), variable, domain=domain)
 
     def constant(self, array: Array, dtype: DType) -> Value:

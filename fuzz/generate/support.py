@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from backends.registry import BACKENDS
 from backends.support import load_support
+from fuzz.generate.settings import Settings
 
 if TYPE_CHECKING:
     from backends.support import Support
     from fuzz.generate.plan import Supports
 
-__all__ = ["joint_opset", "joint_support"]
+__all__ = ["joint_opset", "joint_ranks", "joint_support"]
 
 
 @cache
@@ -36,10 +37,28 @@ def joint_opset(targets: tuple[str, ...]) -> int | None:
     return min((table.opset for table in _tables(targets)), default=None)
 
 
+def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
+    """The lowest and highest rank of tensors that all targets have, within those that are drawn by default.
+
+    Raises ValueError where no rank is left.
+    """
+    low, high = Settings().rank
+    for target in targets:
+        first, last = BACKENDS[_backend(target)].ranks
+        low, high = max(low, first), min(high, last)
+    if low > high:
+        raise ValueError(f"no rank of tensors suits all of {', '.join(targets)}")
+    return low, high
+
+
+def _backend(target: str) -> str:
+    return re.split("[:@=]", target, maxsplit=1)[0]
+
+
 def _tables(targets: tuple[str, ...]) -> list[Support]:
     tables = []
     for target in targets:
-        backend = re.split("[:@=]", target, maxsplit=1)[0]
+        backend = _backend(target)
         table = load_support(backend)
         if table is None and backend not in BACKENDS:
             raise ValueError(f"unknown backend {backend!r}: known are {', '.join(sorted(BACKENDS))}")
