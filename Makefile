@@ -63,6 +63,6 @@ clean:
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test,xla]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps onnx-tf
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[everything,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps onnx-tf onnx2torch pnnx
 	@touch $@

@@ -78,7 +78,7 @@ def _convert(source: Path, target: Path, level: str) -> None:
     with heard(WORDS):
         _tools.mnnconvert([
             "mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target),
-            "--optimizeLevel", level, "--keepInputFormat", "--bizCode", "model",
+            "--optimizeLevel", level, "--bizCode", "model",
         ])  # fmt: skip
     if not target.is_file():
         _refuse(printed, "the converter wrote no model")

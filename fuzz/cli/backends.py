@@ -201,7 +201,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         version = escape(_versions(row) or row["reason"])
         table.add_row(row["name"], version, ", ".join(row["devices"]) or "·", ", ".join(row["options"]))
     Console().print(table)
-    echo("`fuzz backends describe NAME` tells what the options of one take")
+    click.echo("\n`fuzz backends describe NAME` tells what the options of one take")
 
 
 def _versions(row: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import onnx.parser
 import pytest
 
 from backends.frame import Frame, encode
+from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
 from backends.tensor import from_numpy
 from fuzz.execute.target import parse_target
@@ -117,6 +118,19 @@ def workers():
 @pytest.fixture
 def execute(workers):
     return lambda target, serialized, *data_sets, **options: ask(workers(target), serialized, *data_sets, **options)
+
+
+@pytest.fixture
+def artefacts(workers):
+    """What a target shows of a model, once it has run: files by name. Backends are never imported by the tests."""
+
+    def shown(target: str, body: str, *inputs: np.ndarray) -> dict[str, bytes]:
+        values = [[from_numpy(array) for array in inputs]]
+        attempt = workers(target).execute(encode(Frame("show", {"folder": None}, values, model(body))))
+        assert (attempt.outcome, attempt.message) == (Outcome.OK, "")
+        return {report.fields["file"]: bytes(report.values[0].data) for report in attempt.reports}
+
+    return shown
 
 
 @pytest.fixture(name="ask")

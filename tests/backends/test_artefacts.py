@@ -6,11 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from backends.frame import Frame, encode
 from backends.passes import load_passes
-from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
-from backends.tensor import from_numpy
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits
 from fuzz.show import passes
@@ -23,16 +20,9 @@ MODEL = """
 
 
 @pytest.fixture
-def show(workers, model):
+def show(artefacts):
     """The artefacts that a target has for the model, by name."""
-
-    def files(target: str) -> dict[str, bytes]:
-        values = [[from_numpy(np.ones((2, 3), np.float32))]]
-        attempt = workers(target).execute(encode(Frame("show", {"folder": None}, values, model(MODEL))))
-        assert (attempt.outcome, attempt.message) == (Outcome.OK, "")
-        return {report.fields["file"]: bytes(report.values[0].data) for report in attempt.reports}
-
-    return files
+    return lambda target: artefacts(target, MODEL, np.ones((2, 3), np.float32))
 
 
 @pytest.mark.parametrize("target", ["onnxruntime", "tvm:pipeline=zero", "tvm:exec_mode=compiled", "openvino"])

@@ -246,7 +246,7 @@ def test_what_the_runtime_refuses_anyway_is_not_the_fault_of_its_optimiser(execu
 
 @pytest.mark.parametrize("name", ["onnx-shape-inference", "ort-symbolic-shapes"])
 def test_shapes_are_inferred(model, name):
-    serialized = model("g (float[n, 3] x) => (float[m] y) { a = Add (x, x) s = Shape (a) y = ConstantOfShape (s) }")
+    serialized = model("g (float[n, 3] x) => (float[p, q] y) { a = Add (x, x) s = Shape (a) y = ConstantOfShape (s) }")
     infos = {info.name: info.type.tensor_type for info in rewritten(name, serialized).graph.value_info}
     assert [dim.dim_param or dim.dim_value for dim in infos["a"].shape.dim] == ["n", 3]
 

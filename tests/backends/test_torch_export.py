@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from backends.frame import Frame, encode
 from backends.protocol import Outcome
-from backends.tensor import to_numpy
+from backends.tensor import from_numpy, to_numpy
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -42,14 +43,13 @@ def test_what_cannot_make_the_trip_is_unsupported(execute, model, words, body):
     assert words in attempt.message
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_what_was_exported_is_shown():
-    pytest.importorskip("torch")
-    from backends.torch_export import BACKEND
-
+def test_what_was_exported_is_shown(workers, model):
     graph = "g (float[2, 3] x) => (float[2, 3] y) { t = Neg (x) y = Neg (t) }"
-    serialized = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>\n{graph}').SerializeToString()
-    made = BACKEND.compile(serialized, None, {}, lambda _stage: None).artefacts()
-    exported = onnx.load_model_from_string(made["transformed.onnx"])
+    attempt = workers("torch-export").execute(
+        encode(Frame("show", {"folder": None}, [[from_numpy(X)]], model(graph)))
+    )
+    (report,) = attempt.reports
+    assert report.fields["file"] == "transformed.onnx"
+    exported = onnx.load_model_from_string(bytes(report.values[0].data))
     assert [port.name for port in exported.graph.output] == ["y"]
     assert {node.op_type for node in exported.graph.node} <= {"Neg", "Identity"}
