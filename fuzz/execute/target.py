@@ -205,7 +205,8 @@ def _place(
             raise TargetError(f"{entry.name}=={asked} is asked for, but {python} has {version or 'no such backend'}")
         return version, python, None
     own = installed_version(entry)
-    if own is not None and asked in {None, own} and _reaches(entry, device):
+    # What stands behind a plus tells apart builds of one release: torch 2.13.0+cpu is a torch 2.13.0.
+    if own is not None and asked in {None, own, own.partition("+")[0]} and _reaches(entry, device):
         _check_gpu(entry, device)
         return own, sys.executable, None
     made = _environment(entry, asked, device, own)

@@ -43,6 +43,11 @@ def test_the_version_that_is_installed_may_be_named():
     assert parse_target(f"tvm=={version}:opt=1").canonical == f"tvm=={version}:opt=1"
 
 
+def test_a_build_of_a_release_is_that_release(monkeypatch):
+    monkeypatch.setattr("fuzz.execute.target.installed_version", lambda _: "2.13.0+cpu")
+    assert parse_target("tvm==2.13.0").version == parse_target("tvm==2.13.0+cpu").version == "2.13.0+cpu"
+
+
 def test_a_local_build_has_its_own_interpreter_and_variables():
     target = parse_target(f"tvm:env.TVM_LOG=a=b,python={sys.executable}")
     assert target.python == sys.executable
