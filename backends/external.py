@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.graph import graphs
 from backends.protocol import InvalidCase
 
 if TYPE_CHECKING:
@@ -40,17 +41,9 @@ def read_inputs(model: bytes) -> list[int]:
     """The positions of the inputs that have no default and are read: by a node, in a body too, or as an output."""
     graph = _parse(model).graph
     constants = {tensor.name for tensor in graph.initializer}
-    read = {output.name for output in graph.output} | set(_reads(graph))
+    read = {output.name for inner in graphs(graph) for output in inner.output}
+    read |= {name for inner in graphs(graph) for node in inner.node for name in node.input}
     return [n for n, port in enumerate(graph.input) if port.name in read and port.name not in constants]
-
-
-def _reads(graph: Any) -> Iterator[str]:
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            for body in (attribute.g, *attribute.graphs):
-                yield from _reads(body)
-                yield from (output.name for output in body.output)
 
 
 def _parse(model: bytes) -> Any:

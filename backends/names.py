@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from backends.graph import graphs
 
 __all__ = ["rename"]
 
@@ -16,7 +15,7 @@ def rename(graph: Any) -> None:
     One name becomes one other name everywhere, so that bodies read what they did.
     """
     names: dict[str, str] = {"": ""}
-    for number, inner in enumerate(_graphs(graph)):
+    for number, inner in enumerate(graphs(graph)):
         inner.name = f"g{number}"
         for position, node in enumerate(inner.node):
             node.name = f"n{number}_{position}"
@@ -26,12 +25,3 @@ def rename(graph: Any) -> None:
             port.name = names.setdefault(port.name, f"v{len(names)}")
         for sparse in inner.sparse_initializer:
             sparse.values.name = names.setdefault(sparse.values.name, f"v{len(names)}")
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and the bodies inside it."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _graphs(body)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from backends.external import read_model
+from backends.graph import small_model
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Unsupported, Words, heard
 from backends.providers import chosen, grant
@@ -68,12 +69,8 @@ class OnnxRuntime:
 
     def passes(self) -> list[str]:
         """The names that `disable` knows: the transformers that run for a small model, and the rules in two of them."""
-        from onnx import TensorProto, helper
-
-        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
-        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", ports[:1], ports[1:])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        journal = _journal(lambda: _session(model.SerializeToString(), None, {}, severity=_INFORMATION))
+        model = small_model().SerializeToString()
+        journal = _journal(lambda: _session(model, None, {}, severity=_INFORMATION))
         return sorted({name for name, _ in journal if not name.endswith("_RuleBasedTransformer")} | set(_RULES))
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx
 
 from backends.external import read_inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from backends.graph import graphs
 
 __all__ = ["alike", "changed", "left", "lost"]
 
@@ -24,7 +22,12 @@ def changed(original: Any, made: Any) -> str:
 def lost(original: Any, made: Any) -> str:
     """A function of the model as it was that the rewritten one calls and no longer has; empty if there is none."""
     gone = {(f.domain, f.name) for f in original.functions} - {(f.domain, f.name) for f in made.functions}
-    called = set(_calls(made.graph.node)) | {call for function in made.functions for call in _calls(function.node)}
+    called = {
+        (node.domain, node.op_type)
+        for holder in (made.graph, *made.functions)
+        for graph in graphs(holder)
+        for node in graph.node
+    }
     return ", ".join(f"{domain}.{name}" for domain, name in sorted(gone & called))
 
 
@@ -47,14 +50,6 @@ def left(model: bytes, original: Any, made: Any) -> list[int] | None:
         return None
     difference = _difference("input", [before[position] for position in positions], _inputs(made))
     return None if difference or _difference("output", _outputs(original), _outputs(made)) else positions
-
-
-def _calls(nodes: Any) -> Iterator[tuple[str, str]]:
-    for node in nodes:
-        yield node.domain, node.op_type
-        for attribute in node.attribute:
-            for body in (attribute.g, *attribute.graphs):
-                yield from _calls(body.node)
 
 
 def _inputs(model: Any) -> list[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from tvm.runtime import ShapeTuple as Shape
 from tvm.support import cc
 
 from backends.external import read_model
+from backends.graph import small_model
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
@@ -65,12 +66,7 @@ class Tvm:
 
     def passes(self) -> list[str]:
         """The names that `disable` knows: what runs for a small model, in each pipeline."""
-        from onnx import TensorProto, helper
-
-        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
-        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", ports[:1], ports[1:])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        module = from_onnx(model, keep_params_in_input=False)
+        module = from_onnx(small_model(), keep_params_in_input=False)
         journal = _Journal()
         for pipeline in PIPELINES:
             _build(module, {"pipeline": pipeline}, [journal])

@@ -14,7 +14,12 @@ ours.
 
 from __future__ import annotations
 
-__all__ = ["CaseError", "FuzzError", "RootError", "StorageError", "TargetError", "UsageError"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["CaseError", "FuzzError", "RootError", "StorageError", "TargetError", "UsageError", "did_you_mean"]
 
 
 class FuzzError(Exception):
@@ -39,3 +44,11 @@ class StorageError(FuzzError):
 
 class TargetError(FuzzError):
     """A target that is unknown or not installed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names, to stand behind an unknown one in a message; empty where none is near."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""

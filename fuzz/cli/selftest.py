@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fuzz.cli.options import FilePath, Number, jobs_option, json_option, print_json
-from fuzz.errors import StorageError, UsageError
+from fuzz.errors import StorageError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,10 +128,7 @@ def _known(chosen: tuple[str, ...]) -> tuple[str, ...]:
 
     for name in chosen:
         if name not in FAULTS:
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, FAULTS, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
+            hint = did_you_mean(name, FAULTS)
             raise UsageError(f"unknown fault {name!r}{hint}: `fuzz selftest --list` shows all {len(FAULTS)}")
     return tuple(dict.fromkeys(chosen))
 

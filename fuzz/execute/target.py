@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from backends.faults.table import FAULTS
 from backends.passes import load_passes
 from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
-from fuzz.errors import TargetError
+from fuzz.errors import TargetError, did_you_mean
 from fuzz.execute.environment import Environment, find, recipe
 
 if TYPE_CHECKING:
@@ -176,10 +176,7 @@ def _check_passes(entry: Entry, version: str, options: Mapping[str, str]) -> Non
         return
     for name in options["disable"].split("+"):
         if name not in table.names:
-            from difflib import get_close_matches
-
-            close = get_close_matches(name, table.names, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
+            hint = did_you_mean(name, table.names)
             raise TargetError(
                 f"{entry.name} {version} has no pass {name!r}{hint}; `fuzz backends passes {entry.name}` shows them"
             )
@@ -188,10 +185,7 @@ def _check_passes(entry: Entry, version: str, options: Mapping[str, str]) -> Non
 def _check_fault(entry: Entry, name: str) -> None:
     """Every backend can have one of the faults that `fuzz selftest` plants."""
     if name not in FAULTS:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, FAULTS, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        hint = did_you_mean(name, FAULTS)
         raise TargetError(f"{entry.name}:fault={name}: unknown fault{hint}; `fuzz selftest --list` shows them")
 
 
