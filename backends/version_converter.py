@@ -21,6 +21,9 @@ WORDS = Words(
         r"[Uu]nsupported",
         r"not (yet )?supported",
         r"does not support",
+        # An older version of an operator takes fewer types.
+        r"is unallowed for Opset Version",
+        r"cannot be downgraded to opset",
     )
 )
 _NEWEST = "26"

@@ -202,6 +202,14 @@ CONVERTER = (
         "are not supported", 18, "15",
         'g (float[2] x, int64[1, 1] i, float[1] u) => (float[2] y) { y = ScatterND <reduction = "max"> (x, i, u) }',
     ),
+    (
+        "is unallowed for Opset Version", 28, "27",
+        'g (int32[2] x) => (int32[2] y) { y = BitShift <direction = "LEFT"> (x, x) }',
+    ),
+    (
+        "cannot be downgraded to opset", 28, "27",
+        "g (float[2] x) => (float[2] y) { y = Mod <fmod = 0> (x, x) }",
+    ),
 )  # fmt: skip
 
 

@@ -270,6 +270,20 @@ class TestDispute:
         executions = [ran("one", [X]), ran("reference", [X])]
         assert words(judge("case", negated, "", [sample(x=X)], executions)) == [Word.WRONG] * 2
 
+    @pytest.mark.parametrize("answer", [X, -X, X + 1])
+    def test_the_evaluator_is_no_witness_for_the_reference(self, negated, ran, sample, answer):
+        executions = [ran("one", [X]), ran("reference", [answer]), ran("reference:threads=1", [-X])]
+        verdicts = judge("case", negated, "", [sample(x=X)], executions)
+        assert verdicts[0].verdict == Word.WRONG
+        assert not any("agree" in verdict.message for verdict in verdicts)
+        first, second, _ = judge("case", negated, "", [sample(x=X)], [executions[0], ran("two", [X]), executions[1]])
+        assert words([first, second]) == [Word.DISPUTE] * 2
+
+    def test_others_outvote_the_evaluator(self, negated, ran, sample):
+        verdicts = judge("case", negated, "", [sample(x=X)], [ran("one", [-X]), ran("reference", [X])])
+        assert words(verdicts) == [Word.OK, Word.WRONG]
+        assert verdicts[1].message == "one agrees with the reference"
+
     def test_last_bits_may_differ(self, model, ran, sample):
         made = model([node("Mul", ["x", "x"], ["y"])], [("x", "float", [1])], [("y", "float", [1])])
         one, two = np.float32([1.5]), np.nextafter(np.float32([1.5]), np.float32(2))
