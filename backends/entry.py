@@ -52,6 +52,7 @@ class Entry:
         older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
         tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
         ranks: of the tensors that it has, the lowest and the highest.
+        needs_input: whether it takes no model that has no inputs.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -71,6 +72,7 @@ class Entry:
     older: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tool: bool = False
     ranks: tuple[int, int] = (0, 8)
+    needs_input: bool = False
     problem: str = ""
 
     @property

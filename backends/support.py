@@ -4,7 +4,9 @@ One file a backend, ``backends/support/NAME.json``, written by ``fuzz backends p
 
     {"backend": ..., "version": ..., "opset": ..., "operators": {OPERATOR: {ELEMENT_TYPE: "yes" | "partly" | "no"}}}
 
-``yes``: every probe reached the end of the run stage; ``partly``: some did (an attribute or a rank is lacking).
+``yes``: every probe reached the end of the run stage; ``partly``: some did (an attribute or a rank is lacking). The
+type is that of the first input. Operators that have a second type (Cast's other one, Gather's indices) have pairs too,
+``"float,int16"``, which count for more; the entry of the first type alone is then for all pairs together.
 """
 
 from __future__ import annotations
@@ -31,9 +33,26 @@ class Support:
     opset: int
     operators: Mapping[str, Mapping[str, str]]
 
-    def supports(self, operator: str, element_type: str) -> bool:
-        """Whether every probe of this operator on this type ran; False for what was never probed."""
-        return self.operators.get(operator, {}).get(element_type) == "yes"
+    def supports(self, operator: str, first: str, second: str = "") -> bool:
+        """Whether every probe of this operator on this type, or pair of types, ran; False for what was never probed.
+
+        Without a second type: whether it ran with some second one. Where no pairs were probed the first type decides.
+        """
+        found = self.operators.get(operator, {})
+        pairs = {name: word for name, word in found.items() if name.startswith(f"{first},")}
+        if not pairs:
+            return found.get(first) == "yes"
+        return pairs.get(f"{first},{second}") == "yes" if second else "yes" in pairs.values()
+
+    def updated(self, other: Support) -> Support:
+        """This table with what another one has probed anew. Raises ValueError where that is of another version."""
+        if (self.version, self.opset) != (other.version, other.opset):
+            raise ValueError(
+                f"the table is of {self.backend} {self.version} at opset {self.opset}, not of {other.version} at "
+                f"{other.opset}: probe all of it anew"
+            )
+        merged = {name: {**self.operators.get(name, {}), **types} for name, types in other.operators.items()}
+        return Support(self.backend, self.version, self.opset, {**self.operators, **merged})
 
     def to_json(self) -> str:
         """The file's text: a line an operator, keys sorted."""

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.protocol import Outcome
+from backends.registry import BACKENDS
 from backends.support import Support
 from fuzz.case import find_cases, open_root, write_case
 from fuzz.execute.run import execute
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import DEFAULT_DTYPES, DEFAULT_OPSET, Settings
-from fuzz.generate.single import primary_types, single_operator_cases
+from fuzz.generate.single import pairs_of_types, primary_types, single_operator_cases
 from fuzz.store import Store
 
 if TYPE_CHECKING:
@@ -23,11 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["probe"]
 
+_HIGHEST_RANK = 4
+
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
     operator: str
     element_type: str
+    second: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.element_type},{self.second}" if self.second else self.element_type
 
 
 def _pairs(operators: Sequence[str], dtypes: Sequence[str], opset: int) -> Iterator[_Pair]:
@@ -35,32 +43,50 @@ def _pairs(operators: Sequence[str], dtypes: Sequence[str], opset: int) -> Itera
         for name in primary_types(operator, opset):
             if name in dtypes:
                 yield _Pair(operator, name)
+        for first, second in pairs_of_types(operator, opset):
+            if first in dtypes and second in dtypes:
+                yield _Pair(operator, first, second)
 
 
 def probe(
-    target: Target, *, opset: int = DEFAULT_OPSET, dtypes: Sequence[str] = DEFAULT_DTYPES,
-    samples: int = 3, progress: Callable[[], None] = lambda: None,
+    target: Target, *, opset: int = DEFAULT_OPSET, operators: Sequence[str] = (),
+    dtypes: Sequence[str] = DEFAULT_DTYPES, samples: int = 3, progress: Callable[[], None] = lambda: None,
 ) -> Support:  # fmt: skip
     """Run ``samples`` models of each operator on each type; what all of them survive is supported.
 
-    The cases live in a temporary root that is gone afterwards.
+    Of a pair of types it is a third as many, at least one; they count for the first type as well. The models have the
+    ranks that the backend has, and inputs where it takes no others. The cases live in a temporary root that is gone
+    afterwards.
     """
-    operators = menu(Settings(opset=opset))
+    asked = _settings(target.backend, opset, tuple(operators))
+    tried: dict[str, _Pair] = {}
     with tempfile.TemporaryDirectory(prefix="fuzz-probe-") as folder:
         root = open_root(Path(folder))
-        for pair in _pairs(operators, dtypes, opset):
-            for number, made in enumerate(single_operator_cases(pair.operator, pair.element_type, opset, samples)):
-                name = f"{pair.operator}-{pair.element_type}-{number}"
-                write_case(root, name, made.model, made.data_sets, made.record)
+        for pair in _pairs(menu(asked), dtypes, opset):
+            count = max(samples // 3, 1) if pair.second else samples
+            made = single_operator_cases(
+                pair.operator, pair.element_type, opset, count, second=pair.second, settings=asked
+            )
+            for each in made:
+                name = f"{len(tried):08d}"
+                tried[name] = pair
+                write_case(root, name, each.model, each.data_sets, each.record)
         with Store.open(root, create=True) as store:
             execute(find_cases(root), [target], store=store, jobs=1, progress=lambda _t, _o: progress())
             outcomes = store.executed(target.canonical, target.version)
     tally: dict[str, dict[str, list[bool]]] = {}
     for (case, _), outcome in outcomes.items():
-        operator, element_type, _ = case.split("-")
-        tally.setdefault(operator, {}).setdefault(element_type, []).append(outcome is Outcome.OK)
+        pair = tried[case]
+        for key in {pair.key, pair.element_type}:
+            tally.setdefault(pair.operator, {}).setdefault(key, []).append(outcome is Outcome.OK)
     table = {
         operator: {name: "yes" if all(ran) else "partly" if any(ran) else "no" for name, ran in types.items()}
         for operator, types in tally.items()
     }
     return Support(target.backend, target.version, opset, table)
+
+
+def _settings(backend: str, opset: int, operators: tuple[str, ...]) -> Settings:
+    entry = BACKENDS[backend]
+    rank = max(0, entry.ranks[0]), min(_HIGHEST_RANK, entry.ranks[1])
+    return Settings(opset=opset, operators=operators, rank=rank, needs_input=entry.needs_input)

@@ -54,5 +54,6 @@ ROWS = (
         environment=(("TF_CPP_MIN_LOG_LEVEL", "3"), ("CUDA_VISIBLE_DEVICES", "")),
         numerics=_TENSORFLOW,
         knobs=(Knob("kernels", ("builtin", "reference"), "XNNPACK's kernels; with reference all that is tuned"),),
+        needs_input=True,
     ),
 )

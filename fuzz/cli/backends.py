@@ -9,11 +9,13 @@ import click
 
 from fuzz.cli.artefacts import passes, show
 from fuzz.cli.describe import describe
-from fuzz.cli.options import echo, json_option, print_json
+from fuzz.cli.options import Names, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from backends.entry import Entry
+    from backends.support import Support
     from fuzz.execute.environment import Environment
+    from fuzz.execute.target import Target
 
 __all__ = ["command"]
 
@@ -107,24 +109,28 @@ def _plain(made: Environment) -> dict[str, Any]:
               help="Models of each operator and element type.")  # fmt: skip
 @click.option("--opset", type=click.IntRange(min=7), metavar="V",
               help="Version of the operator set, which --for then generates.  [default: 21]")  # fmt: skip
+@click.option("--ops", type=Names(), help="Probe these operators alone; the rest of the table stays.  [default: all]")
+@click.option("--dtypes", type=Names(),
+              help="Probe these types alone; the rest of the table stays.  [default: the common ones]")  # fmt: skip
 @json_option
-def probe(targets: tuple[str, ...], out: Path | None, samples: int, opset: int | None, as_json: bool) -> None:
+def probe(
+    targets: tuple[str, ...], out: Path | None, samples: int, opset: int | None, ops: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None, as_json: bool,
+) -> None:  # fmt: skip
     """Find out what targets support, for `fuzz gen --for`: run single-operator models and keep the table.
+
+    Operators that have two types (Cast, Gather, Where) are probed by pairs of them as well.
 
     --json prints {"tables": [{backend, version, opset, operators, pairs, file}]}.
     """
     from backends.support import FOLDER
-    from fuzz.cli.progress import progress_bar
     from fuzz.cli.targets import read_targets
-    from fuzz.generate.settings import DEFAULT_OPSET
-    from fuzz.probe import probe as run
 
     folder = out or FOLDER
     rows = []
     for target in read_targets(targets):
-        with progress_bar(f"probing {target.canonical}", None) as advance:
-            table = run(target, opset=opset or DEFAULT_OPSET, samples=samples, progress=lambda: advance(1))
-        path = folder / f"{table.backend}.json"
+        path = folder / f"{target.backend}.json"
+        table = _probed(target, folder, samples, opset, ops, dtypes)
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(table.to_json(), encoding="utf-8")
         pairs = sum(table.supports(name, kind) for name, kinds in table.operators.items() for kind in kinds)
@@ -134,6 +140,34 @@ def probe(targets: tuple[str, ...], out: Path | None, samples: int, opset: int |
             click.echo(f"{target.canonical} {table.version}: {pairs} pairs of operator and type run; {path}")
     if as_json:
         print_json({"tables": rows})
+
+
+def _probed(
+    target: Target, folder: Path, samples: int, opset: int | None, ops: tuple[str, ...] | None,
+    dtypes: tuple[str, ...] | None,
+) -> Support:  # fmt: skip
+    """The table of a target, all of it or, where only a part is asked for, with that part anew."""
+    from backends.support import Support, load_support
+    from fuzz.cli.progress import progress_bar
+    from fuzz.errors import UsageError
+    from fuzz.generate.plan import menu
+    from fuzz.generate.settings import DEFAULT_DTYPES, DEFAULT_OPSET, Settings
+    from fuzz.probe import probe as run
+
+    kept = load_support(target.backend, folder) if ops or dtypes else None
+    version = opset or (kept.opset if kept is not None else DEFAULT_OPSET)
+    try:
+        menu(Settings(opset=version, operators=ops or (), dtypes=dtypes or DEFAULT_DTYPES))
+        if kept is not None:
+            kept.updated(Support(target.backend, target.version, version, {}))
+        with progress_bar(f"probing {target.canonical}", None) as advance:
+            table = run(
+                target, opset=version, operators=ops or (), dtypes=dtypes or DEFAULT_DTYPES, samples=samples,
+                progress=lambda: advance(1),
+            )  # fmt: skip
+        return table if kept is None else kept.updated(table)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _list(as_json: bool) -> None:

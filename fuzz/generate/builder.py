@@ -175,6 +175,8 @@ class Builder:
         )  # fmt: skip
         shapes = row.shape(typing)
         outputs = self._output_dtypes(row, sign, typing, dtypes)
+        if not self.plan.runs_on(name, dtypes, outputs):
+            raise Infeasible(f"the targets do not run {name} on these types")
         if self.graph.store.moved:
             for value in self._made:
                 self._refit(value)

@@ -41,14 +41,19 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
         _grow(builder, plan.nodes)
-        if not builder.graph.nodes:
-            # The model's own subset had no operator for its own types: let it have all.
+        if not _complete(builder):
+            # The model's own subset had no operator for its own types, or none that takes an input: let it have all.
             plan.widen(names, settings.dtypes)
-            _grow(builder, plan.nodes)
-    if not builder.graph.nodes:
+            _grow(builder, len(builder.graph.nodes) + plan.nodes)
+    if not _complete(builder):
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
     _choose_outputs(builder)
     return builder.graph, plan
+
+
+def _complete(builder: Builder) -> bool:
+    graph = builder.graph
+    return bool(graph.nodes) and (bool(graph.inputs) or not builder.plan.needs_input)
 
 
 def _grow(builder: Builder, nodes: int) -> None:

@@ -6,24 +6,31 @@ broad one (Groce et al., Swarm Testing, ISSTA 2012).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from abstract.dtypes import BY_NAME, DTYPES, DType, Kind
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+from fuzz.generate.variables import second_type, second_variable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fuzz.generate.choices import Choices
 
 __all__ = ["Plan", "Supports", "draw_plan", "menu"]
 
-Supports = Callable[[str, str], bool]
-"""Whether all chosen targets run an operator (first argument) on an element type (second)."""
+
+
+class Supports(Protocol):
+    """What all chosen targets run."""
+
+    def __call__(self, operator: str, first: str, second: str = "") -> bool:
+        """Whether they run an operator on an element type of its first input, and on a second type where it has one."""
 
 
 @dataclass(slots=True)
@@ -40,7 +47,8 @@ class Plan:
     dynamic: bool
     opset: int
     supports: Supports | None
-    _allowed: dict[tuple[str, str], tuple[DType, ...]] = field(default_factory=dict)
+    needs_input: bool = False
+    _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
         """Give up the model's own subset: all of these operators and types from now on."""
@@ -54,17 +62,38 @@ class Plan:
             return True
         return any(self.supports(operator, d.name) for d in sign.types[sign.inputs[0].variable])
 
-    def allowed(self, operator: str, sign: Signature, variable: str) -> tuple[DType, ...]:
-        """The element types that a type variable of an operator may take in this model."""
-        key = (operator, variable)
+    def runs_on(self, operator: str, inputs: Sequence[DType | None], outputs: Sequence[DType]) -> bool:
+        """Whether the targets run an operator on the second type of a call, where it has one."""
+        if self.supports is None:
+            return True
+        second = second_type(operator, self.opset, inputs, outputs)
+        first = _first_type(operator, self.opset, inputs)
+        return first is None or second is None or self.supports(operator, first, second.name)
+
+    def allowed(self, operator: str, sign: Signature, variable: str, first: str = "") -> tuple[DType, ...]:
+        """The element types that a type variable of an operator may take in this model, beside this first type."""
+        key = (operator, variable, first)
         found = self._allowed.get(key)
         if found is None:
             found = tuple(d for d in sign.types.get(variable, ()) if d in self.dtypes)
             supports = self.supports
             if supports is not None and sign.inputs and sign.inputs[0].variable == variable:
                 found = tuple(d for d in found if supports(operator, d.name))
+            elif supports is not None and first and variable == second_variable(operator, self.opset):
+                found = tuple(d for d in found if supports(operator, first, d.name))
             self._allowed[key] = found
         return found
+
+
+def _first_type(operator: str, opset: int, inputs: Sequence[DType | None]) -> str | None:
+    """The type of the first input; where that is a parameter, the only one that it may have."""
+    sign = signature(operator, opset)
+    if not sign.inputs:
+        return None
+    if sign.inputs[0].name in TABLE[operator].parameters:
+        kinds = sign.types[sign.inputs[0].variable]
+        return kinds[0].name if len(kinds) == 1 else None
+    return inputs[0].name if inputs and inputs[0] is not None else None
 
 
 _NOT_DRAWN = frozenset({Kind.STRING, Kind.COMPLEX})
@@ -159,5 +188,6 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)
     adapters = not dynamic and choices.integer(0, 3) > 0
     return Plan(
-        nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports
-    )
+        nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
+        settings.needs_input,
+    )  # fmt: skip

@@ -70,7 +70,9 @@ class Scope:
         known = self._variables.get(variable)
         if known is not None:
             return (known,)
-        allowed = self.builder.plan.allowed(self.operator, self.signature, variable)
+        beside = self._variables.get(self.signature.inputs[0].variable) if self.signature.inputs else None
+        first = beside.name if beside is not None else ""
+        allowed = self.builder.plan.allowed(self.operator, self.signature, variable, first)
         if kinds is not None:
             allowed = tuple(d for d in allowed if d.kind in kinds)
         if not allowed:
@@ -88,7 +90,7 @@ class Scope:
     ) -> Value:
         """An operand of a type and rank that fit, inside the domain."""
         allowed = self._allowed(variable, kinds)
-        if self.builder.values and not self.coin(self.builder.plan.fresh):
+        if self.builder.values and not self._lacks_input() and not self.coin(self.builder.plan.fresh):
             value = self._operand(allowed, rank, domain, where)
             if value is not None:
                 self._variables[variable] = value.type.dtype
@@ -100,6 +102,10 @@ class Scope:
             raise Infeasible(f"rank {rank}")
         length = self.integer(low, high)
         return self._fresh(self._dimensions(length), dtype, domain, weight=False)
+
+    def _lacks_input(self) -> bool:
+        """Whether the model must have an input and has none yet."""
+        return self.builder.plan.needs_input and not self.builder.graph.inputs
 
     def _operand(
         self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
@@ -185,7 +191,8 @@ class Scope:
             raise Infeasible(f"a new tensor of {prod(sizes)} elements")
         recipe = choose_recipe(dtype, domain, self.integer)
         initializer = self.coin(0.85 if weight else self.builder.plan.initializer)
-        origin = Origin.INITIALIZER if initializer else Origin.INPUT
+        taken = initializer and (weight or not self._lacks_input())
+        origin = Origin.INITIALIZER if taken else Origin.INPUT
         array = fill(recipe, sizes, dtype)
         return self.builder.placeholder(TensorType(dtype, shape), array, origin, recipe)
 

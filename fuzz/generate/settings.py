@@ -23,7 +23,7 @@ class Settings:
 
     ``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
     ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
-    ``dynamic`` None lets each model decide.
+    ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -33,6 +33,7 @@ class Settings:
     rank: tuple[int, int] = (0, 5)
     dynamic: bool | None = False
     targets: tuple[str, ...] = ()
+    needs_input: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

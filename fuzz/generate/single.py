@@ -1,6 +1,8 @@
-"""Models of one operator on one element type: what support tables are probed with."""
+"""Models of one operator on one element type, or on a pair of them: what support tables are probed with."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from abstract.schema import signature
 from fuzz.generate.choices import Seeded
@@ -8,10 +10,12 @@ from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.run import Generated, generate_case
 from fuzz.generate.settings import Settings
+from fuzz.generate.variables import second_type, second_variable
 
-__all__ = ["first_type", "primary_types", "single_operator_cases"]
+__all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cases"]
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
+_SETTINGS = Settings(rank=(0, 4))
 
 
 def primary_types(operator: str, opset: int) -> tuple[str, ...]:
@@ -20,34 +24,55 @@ def primary_types(operator: str, opset: int) -> tuple[str, ...]:
     return tuple(d.name for d in sign.types[sign.inputs[0].variable]) if sign.inputs else ()
 
 
-def single_operator_cases(operator: str, element_type: str, opset: int, count: int) -> list[Generated]:
-    """Up to ``count`` cases whose only node is this operator with a first operand of this type.
+def pairs_of_types(operator: str, opset: int) -> tuple[tuple[str, str], ...]:
+    """Those that the first input and the second type variable may have; none where there is no second one."""
+    variable = second_variable(operator, opset)
+    seconds = signature(operator, opset).types[variable] if variable else ()
+    return tuple((first, second.name) for first in primary_types(operator, opset) for second in seconds)
 
-    Fewer where the generator finds no more within a fixed number of seeds.
+
+def single_operator_cases(
+    operator: str, element_type: str, opset: int, count: int, *, second: str = "", settings: Settings = _SETTINGS
+) -> list[Generated]:
+    """Up to ``count`` cases whose only node is this operator with a first operand of this type, and of a second one.
+
+    ``settings`` says what else is asked of the cases. Fewer where the generator finds no more within a fixed number of
+    seeds.
     """
-    others = tuple(t for t in ("int64", "bool", "float") if t != element_type)
-    settings = Settings(nodes=(1, 1), opset=opset, operators=(operator,), dtypes=(element_type, *others), rank=(0, 4))
-    menu(settings)
+    others = (second,) if second else ("int64", "bool", "float")
+    dtypes = tuple(dict.fromkeys((element_type, *others)))
+    chosen = replace(settings, nodes=(1, 1), opset=opset, operators=(operator,), dtypes=dtypes)
+    menu(chosen)
     found: list[Generated] = []
     for seed in range(_TRIES):
         if len(found) == count:
             break
-        if first_type(seed, settings) == element_type:
-            found.append(generate_case(Seeded(seed), settings))
+        first, other = _types(seed, chosen)
+        if first == element_type and (not second or other == second):
+            found.append(generate_case(Seeded(seed), chosen))
     return found
 
 
 def first_type(seed: int, settings: Settings) -> str | None:
     """The element type of the first operand of a seed's only node; None where these settings make no node."""
+    return _types(seed, settings)[0]
+
+
+def _types(seed: int, settings: Settings) -> tuple[str | None, str | None]:
     try:
         graph, _ = generate_graph(Seeded(seed), settings)
     except NothingFits:
-        return None
+        return None, None
+    if len(graph.nodes) > 1:  # one that takes an input had to join it
+        return None, None
     (node,) = graph.nodes
-    if node.inputs:
-        operand = node.inputs[0]
-        return operand.type.dtype.name if operand is not None else None
+    inputs = tuple(None if value is None else value.type.dtype for value in node.inputs)
+    outputs = tuple(value.type.dtype for value in node.outputs)
+    other = second_type(node.operator, settings.opset, inputs, outputs)
+    second = None if other is None else other.name
+    if inputs:
+        return None if inputs[0] is None else inputs[0].name, second
     # The first input is a parameter: of the only type that it may have, or of the type of the output.
     sign = signature(node.operator, settings.opset)
     kinds = sign.types[sign.inputs[0].variable] if sign.inputs else ()
-    return (kinds[0] if len(kinds) == 1 else node.outputs[0].type.dtype).name
+    return (kinds[0] if len(kinds) == 1 else outputs[0]).name, second

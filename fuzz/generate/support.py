@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backends.support import Support
     from fuzz.generate.plan import Supports
 
-__all__ = ["joint_opset", "joint_ranks", "joint_support"]
+__all__ = ["joint_need_of_input", "joint_opset", "joint_ranks", "joint_support"]
 
 
 @cache
@@ -26,7 +26,7 @@ def joint_support(targets: tuple[str, ...]) -> Supports | None:
     if not targets:
         return None
     tables = _tables(targets)
-    return lambda operator, element_type: all(t.supports(operator, element_type) for t in tables)
+    return lambda operator, first, second="": all(t.supports(operator, first, second) for t in tables)
 
 
 def joint_opset(targets: tuple[str, ...]) -> int | None:
@@ -49,6 +49,11 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
     if low > high:
         raise ValueError(f"no rank of tensors suits all of {', '.join(targets)}")
     return low, high
+
+
+def joint_need_of_input(targets: tuple[str, ...]) -> bool:
+    """Whether a target takes no model that has no inputs."""
+    return any(BACKENDS[_backend(target)].needs_input for target in targets)
 
 
 def _backend(target: str) -> str:

@@ -110,7 +110,10 @@ class TestPlan:
         assert {self.plan(seed, dynamic=None).dynamic for seed in range(20)} == {True, False}
 
     def test_support_tables_restrict_the_first_input(self):
-        plan = self.plan(supports=lambda name, kind: (name, kind) == ("Relu", "float"), dtypes=("float", "double"))
+        def supports(name, first, _second=""):
+            return (name, first) == ("Relu", "float")
+
+        plan = self.plan(supports=supports, dtypes=("float", "double"))
         assert plan.allowed("Relu", signature("Relu", 21), "T") == (dtype("float"),)
         assert plan.allowed("Abs", signature("Abs", 21), "T") == ()
 
@@ -132,7 +135,7 @@ class TestNothingFits:
         ],
     )
     def test_settings_that_leave_nothing(self, settings):
-        supports = (lambda _name, _kind: False) if settings.operators == ("Relu",) else None
+        supports = (lambda _name, _kind, _second="": False) if settings.operators == ("Relu",) else None
         with pytest.raises(NothingFits, match=r"allow more operators \(--ops\), types \(--dtypes\) or ranks"):
             generate_graph(Seeded(0), settings, supports)
 

@@ -20,12 +20,13 @@ from abstract.reference import interpret
 from backends.tensor import to_numpy
 from fuzz.case import find_cases, read_inputs, read_outputs, read_record
 from fuzz.generate.choices import Replayed, Seeded
-from fuzz.generate.graph import generate_graph
+from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.run import case_id, generate_case, generate_cases, to_tensor
 from fuzz.generate.settings import Settings
-from fuzz.generate.single import primary_types, single_operator_cases
+from fuzz.generate.single import pairs_of_types, primary_types, single_operator_cases
 
+SEVERAL = ("float", "int32", "int16", "bool")
 MIXED = Settings(nodes=(1, 15), dynamic=None)
 SEEDS = range(25)
 
@@ -167,13 +168,42 @@ class TestModels:
         assert set(menu(settings)) - seen == set()
 
     def test_supports_keep_operators_from_types(self):
-        def supports(operator, kind):
+        def supports(operator, kind, _second=""):
             return operator in {"Relu", "Add", "Mul"} and kind == "float"
 
         for seed in range(10):
             graph, _ = generate_graph(Seeded(seed), Settings(nodes=(5, 5)), supports)
             assert {n.operator for n in graph.nodes} <= {"Relu", "Add", "Mul"}
             assert {n.inputs[0].type.dtype.name for n in graph.nodes} == {"float"}
+
+    def test_supports_keep_operators_from_pairs_of_types(self):
+        """Cast as an operator that is drawn, and as what brings a value to another type."""
+
+        def supports(operator, first, second=""):
+            return operator != "Cast" or (first, second) in {("float", ""), ("float", "int32")}
+
+        casts = []
+        for seed in range(30):
+            settings = Settings(nodes=(9, 9), operators=("Cast", "Not", "Add", "Where"), dtypes=SEVERAL)
+            graph, _ = generate_graph(Seeded(seed), settings, supports)
+            casts += [n for n in graph.nodes if n.operator == "Cast"]
+        assert {(n.inputs[0].type.dtype.name, n.outputs[0].type.dtype.name) for n in casts} == {("float", "int32")}
+
+    @pytest.mark.parametrize("operators", [(), ("ConstantOfShape", "Relu"), ("Range", "Gather", "Conv")])
+    def test_models_have_inputs_where_they_must(self, operators):
+        settings = Settings(nodes=(1, 4), operators=operators, needs_input=True)
+        graphs = [generate_graph(Seeded(seed), settings)[0] for seed in range(60)]
+        assert all(graph.inputs for graph in graphs)
+
+    def test_without_the_need_some_have_none(self):
+        graphs = [generate_graph(Seeded(seed), Settings(nodes=(1, 4)))[0] for seed in range(60)]
+        assert not all(graph.inputs for graph in graphs)
+
+    def test_operators_that_take_no_input_make_no_model_with_one(self):
+        settings = Settings(operators=("ConstantOfShape",), needs_input=True)
+        with pytest.raises(NothingFits, match="allow more operators"):
+            generate_graph(Seeded(0), settings)
+        assert single_operator_cases("ConstantOfShape", "int64", 21, 1, settings=settings) == []
 
 
 class TestGenerateCases:
@@ -232,6 +262,30 @@ class TestTensors:
 
 
 class TestSingleOperators:
+    @pytest.mark.parametrize(
+        ("operator", "first", "second"),
+        [
+            ("Cast", "float", "int16"),
+            ("Where", "bool", "double"),
+            ("Gather", "uint8", "int32"),
+            ("ConstantOfShape", "int64", "float16"),
+            ("EyeLike", "float", "int8"),
+        ],
+    )
+    def test_one_node_on_a_pair_of_types(self, operator, first, second):
+        assert (first, second) in pairs_of_types(operator, 21)
+        found = single_operator_cases(operator, first, 21, 2, second=second)
+        assert len(found) == 2
+        for case in found:
+            graph = onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(case.model)).graph
+            kinds = {port.type.tensor_type.elem_type for port in (*graph.input, *graph.output)}
+            kinds |= {each.data_type for each in graph.initializer}
+            assert {dtype(first).code, dtype(second).code} <= kinds
+
+    def test_operators_of_one_type_have_no_pairs(self):
+        assert pairs_of_types("Relu", 21) == ()
+        assert pairs_of_types("Slice", 21) == ()
+
     @pytest.mark.parametrize(
         ("operator", "kind"), [("Relu", "float16"), ("Conv", "float"), ("TopK", "int64"), ("Cast", "bool")]
     )

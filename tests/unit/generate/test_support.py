@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from backends.support import Support
+from backends.support import Support, load_support
 from fuzz import probe as probing
 from fuzz.execute.target import parse_target
 from fuzz.generate import support
-from fuzz.generate.support import joint_support
+from fuzz.generate.support import joint_need_of_input, joint_support
 
 TABLES = {
     "one": Support("one", "1", 21, {"Relu": {"float": "yes", "double": "yes", "int8": "partly"}}),
@@ -69,3 +69,57 @@ def test_probing_runs_each_operator_on_each_type(monkeypatch):
         "Relu": {"float": "yes", "int64": "yes"}, "Not": {"bool": "yes"}, "Range": {"int64": "yes"},
     }  # fmt: skip
     assert len(told) == 2 * 4
+
+
+def test_probing_runs_pairs_of_types_where_an_operator_has_two(monkeypatch):
+    monkeypatch.setattr(probing, "menu", lambda _settings: ("Cast",))
+    table = probing.probe(parse_target("reference"), dtypes=("float", "bool"), samples=1)
+    kinds = ("float", "bool")
+    assert table.operators == {
+        "Cast": {**dict.fromkeys(kinds, "yes"), **{f"{a},{b}": "yes" for a in kinds for b in kinds}}
+    }
+
+
+class TestPairs:
+    table = Support("one", "1", 21, {
+        "Cast": {"float": "partly", "float,int16": "no", "float,int32": "yes", "bool": "no", "bool,float": "no"},
+        "Gather": {"float": "yes"},
+    })  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("types", "ran"),
+        [
+            (("float", "int32"), True),
+            (("float", "int16"), False),
+            (("float", "int8"), False),
+            (("float",), True),
+            (("bool",), False),
+            (("int8",), False),
+        ],
+    )
+    def test_a_pair_counts_for_more_than_its_first_type(self, types, ran):
+        assert self.table.supports("Cast", *types) is ran
+
+    def test_without_pairs_the_first_type_decides(self):
+        assert self.table.supports("Gather", "float", "int32")
+        assert not self.table.supports("Gather", "double", "int32")
+
+    def test_a_part_that_is_probed_anew_leaves_the_rest(self, tmp_path):
+        part = Support("one", "1", 21, {"Cast": {"float,int16": "yes"}, "Abs": {"float": "yes"}})
+        (tmp_path / "one.json").write_text(self.table.updated(part).to_json(), encoding="utf-8")
+        made = load_support("one", tmp_path)
+        assert made.supports("Cast", "float", "int16")
+        assert made.supports("Cast", "float", "int32")
+        assert made.supports("Gather", "float")
+        assert made.supports("Abs", "float")
+
+    @pytest.mark.parametrize(("version", "opset"), [("2", 21), ("1", 17)])
+    def test_parts_of_two_versions_make_no_table(self, version, opset):
+        wanted = rf"^the table is of one 1 at opset 21, not of {version} at {opset}: probe all of it anew$"
+        with pytest.raises(ValueError, match=wanted):
+            self.table.updated(Support("one", version, opset, {}))
+
+
+def test_a_target_that_takes_no_model_without_inputs():
+    assert joint_need_of_input(("onnxruntime", "litert==1.29.24:threads=2"))
+    assert not joint_need_of_input(("onnxruntime", "tvm"))
