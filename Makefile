@@ -57,12 +57,12 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing what constraints.txt pins; this takes a minute or two"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+.venv/installed: .venv/bin/python pyproject.toml backends/constraints.txt
+	@echo "installing what backends/constraints.txt pins; this takes a minute or two"
+	$(BIN)/python -m pip install --quiet --constraint backends/constraints.txt --editable '.[all]'
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[everything,test]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps onnx-tf onnx2torch pnnx
+	$(BIN)/python -m pip install --quiet --constraint backends/constraints.txt --editable '.[everything,test]'
+	$(BIN)/python -m pip install --quiet --constraint backends/constraints.txt --no-deps onnx-tf onnx2torch pnnx
 	@touch $@

@@ -52,7 +52,7 @@ ROWS = (
             Knob("disable", (), "the optimizers named"),
         ),
         # Built for numpy 1, and silent about it.
-        older=(("1.19", ("numpy<2",)),),
+        older=(("1.19", ("numpy==1.26.4",)),),
     ),
     Entry(
         name="openvino",

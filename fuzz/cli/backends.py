@@ -76,14 +76,18 @@ def remove(names: tuple[str, ...], as_json: bool) -> None:
     --json prints {"removed": [{backend, version, device, python, folder}]}.
     """
     from fuzz.errors import TargetError
-    from fuzz.execute.environment import clear_abandoned, environments
+    from fuzz.execute.environment import clear_abandoned, environments, is_release
     from fuzz.execute.environment import remove as take_away
 
     clear_abandoned()
     rows = []
     for text in names:
         name, _, version = text.partition("==")
-        chosen = [e for e in environments(name) if version in {"", e.version, e.recipe.version, e.recipe.tag}]
+        release, _, device = version.partition("@")
+        chosen = [
+            e for e in environments(name)
+            if not version or (is_release(release, e.recipe.version) and device in {"", e.recipe.device})
+        ]  # fmt: skip
         if not chosen:
             there = ", ".join(e.recipe.text for e in environments()) or "none at all"
             raise TargetError(f"there is no environment of {text}: there is {there}")

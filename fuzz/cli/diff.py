@@ -38,9 +38,11 @@ def oracle_options(function: click.decorators.FC) -> click.decorators.FC:
 
 def oracle_from(oracle: str, rtol: float | None, atol: float | None, against: str | None = None) -> Oracle:
     """The oracle that the options ask for; UsageError where they do not fit each other."""
+    from fuzz.execute.target import canonical_text
     from fuzz.judge.judge import Oracle
 
     if oracle == "allclose":
+        against = against and canonical_text(against)
         chosen = Oracle("allclose", against=against)
         return Oracle(
             "allclose",

@@ -21,6 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.version import InvalidVersion, Version
+
+import backends
 from fuzz.errors import StorageError, TargetError
 
 if TYPE_CHECKING:
@@ -29,12 +32,13 @@ if TYPE_CHECKING:
     from backends.entry import Entry
 
 __all__ = [
-    "Environment", "Recipe", "cache_folder", "claimed", "clear_abandoned", "environments", "find", "hold", "recipe",
-    "remove", "undeclare", "write",
+    "CONSTRAINTS", "Environment", "Recipe", "cache_folder", "claimed", "clear_abandoned", "distribution",
+    "environments", "find", "hold", "is_release", "normal", "recipe", "remove", "undeclare", "write",
 ]  # fmt: skip
 
 _MANIFEST = "environment.json"
-_VERSION = re.compile(r"\d[\w.!+-]*")
+CONSTRAINTS = Path(backends.__file__).parent / "constraints.txt"
+"""What the distributions that backends pull in are pinned to."""
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -44,7 +48,7 @@ class Recipe:
 
     Attributes:
         backend: the registry's name.
-        version: the version as it was asked for.
+        version: the version that was asked for, in its normal form.
         device: the device where that changes what is installed; else empty.
         requirements: what the installer is given.
         bare: what it is given afterwards, to install without the requirements of these.
@@ -107,13 +111,41 @@ def _folder() -> Path:
     return cache_folder() / "environments"
 
 
+def normal(version: str) -> str:
+    """The one way in which a version is written here, of all that PEP 440 calls equal: ``1.20.0`` gives ``1.20``.
+
+    Zeros at the end of the release go, but for the first two numbers. What is no version stays as it is.
+    """
+    try:
+        read = Version(version)
+    except InvalidVersion:
+        return version
+    numbers = [*read.release, 0][: max(2, len(read.release))]
+    while len(numbers) > 2 and numbers[-1] == 0:
+        numbers.pop()
+    # What stands around the numbers of the release stays as it is.
+    epoch = f"{read.epoch}!" if read.epoch else ""
+    return str(read).replace(f"{epoch}{'.'.join(map(str, read.release))}", f"{epoch}{'.'.join(map(str, numbers))}", 1)
+
+
+def is_release(asked: str, there: str) -> bool:
+    """Whether what is there is the version that is asked for, as an installer reads ``==``.
+
+    What stands behind a plus tells apart builds of one release: torch 2.13.0+cpu is a torch 2.13.
+    """
+    return normal(asked) in {normal(there), normal(there.partition("+")[0])}
+
+
 def recipe(entry: Entry, version: str, device: str = "") -> Recipe:
     """What to install for a version of a backend. Requirements pinned to the same version as the first move with it.
 
     Raises `TargetError` for what is no version.
     """
-    if not _VERSION.fullmatch(version):
-        raise TargetError(f"{version!r} is no version: write {entry.name}=={entry.pinned or '1.2.3'}")
+    try:
+        Version(version)
+    except InvalidVersion:
+        raise TargetError(f"{version!r} is no version: write {entry.name}=={entry.pinned or '1.2.3'}") from None
+    version = normal(version)
     pinned = dict(entry.device_distributions).get(device)
     requirements = [_moved(text, entry.pinned, version) for text in entry.requirements]
     if pinned is not None and pinned in entry.distributions:
@@ -121,8 +153,8 @@ def recipe(entry: Entry, version: str, device: str = "") -> Recipe:
     elif pinned is not None:
         requirements.append(pinned)
     older = [text for before, texts in entry.older if _release(version) < _release(before) for text in texts]
-    named = {_distribution(text) for text in (*requirements, *older)}
-    adapter = [text for text in entry.adapter if _distribution(text) not in named]
+    named = {distribution(text) for text in (*requirements, *older)}
+    adapter = [text for text in entry.adapter if distribution(text) not in named]
     return Recipe(
         entry.name, version, device if pinned is not None else "", (*requirements, *older, *adapter), entry.bare
     )
@@ -133,7 +165,8 @@ def _moved(requirement: str, pinned: str, version: str) -> str:
     return f"{name}=={version}" if pin == pinned else requirement
 
 
-def _distribution(requirement: str) -> str:
+def distribution(requirement: str) -> str:
+    """The normal form of the name that a requirement begins with."""
     match = _NAME.match(requirement)
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else requirement
 

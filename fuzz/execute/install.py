@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuzz.errors import TargetError
-from fuzz.execute.environment import Environment, claimed, clear_abandoned, find, undeclare, write
+from fuzz.execute.environment import (
+    CONSTRAINTS,
+    Environment,
+    claimed,
+    clear_abandoned,
+    distribution,
+    find,
+    undeclare,
+    write,
+)
 from fuzz.execute.target import Target
 from fuzz.execute.worker import Limits, Worker, WorkerError
 
@@ -49,6 +58,8 @@ import json
 from importlib import metadata
 print(json.dumps({d.metadata["Name"]: d.version for d in metadata.distributions()}))
 """
+# What installers say where the constraints do not fit what a release asks for, or this Python.
+_CONTRADICTION = re.compile(r"ResolutionImpossible|conflicting|unsatisfiable|No matching distribution|no version of")
 _KEPT = 400  # lines of an installer's output
 _TOLD = 3  # of them in a message
 _WIDTH = 240  # characters of each of these
@@ -84,11 +95,11 @@ class _Build:
     def make(self) -> Environment:
         """Install, look at what came, and start a worker there."""
         undeclare(self.recipe.folder)
-        for command in self._commands():
-            self.hear(f"$ {' '.join(command)}")
-            status, lines = self._run(command)
-            if status:
-                raise TargetError(_failure(self.recipe, lines))
+        make, add = self._installer()
+        self._must(make)
+        self._add(add)
+        if self.recipe.bare:
+            self._must([*add, "--no-deps", *self.recipe.bare])
         interpreter = str(self.place / "bin" / "python")
         status, lines = self._run([interpreter, "-I", "-c", _CONTENT])
         installed: dict[str, str] = json.loads(lines[-1]) if status == 0 and lines else {}
@@ -101,22 +112,50 @@ class _Build:
         write(made)
         return made
 
-    def _commands(self) -> list[list[str]]:
+    def _installer(self) -> tuple[list[str], list[str]]:
+        """The commands that make the environment, and that put into it what stands behind them."""
         interpreter = str(self.place / "bin" / "python")
         uv = shutil.which("uv")
         if uv is not None:
-            make = [uv, "venv", "--quiet", "--python", self.python, str(self.place)]
-            add = [uv, "pip", "install", "--python", interpreter]
-        elif importlib.util.find_spec("pip") is not None:
-            make = [self.python, "-I", "-m", "venv", "--without-pip", str(self.place)]
-            add = [
-                sys.executable, "-I", "-m", "pip", "--python", interpreter, "install", "--no-input",
-                "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off",
-            ]  # fmt: skip
-        else:
+            return (
+                [uv, "venv", "--quiet", "--python", self.python, str(self.place)],
+                [uv, "pip", "install", "--python", interpreter],
+            )
+        if importlib.util.find_spec("pip") is None:
             raise TargetError(f"{self.recipe.text} cannot be installed: neither uv nor pip is here, and one is needed")
-        commands = [make, [*add, *self.recipe.requirements]]
-        return [*commands, [*add, "--no-deps", *self.recipe.bare]] if self.recipe.bare else commands
+        return [self.python, "-I", "-m", "venv", "--without-pip", str(self.place)], [
+            sys.executable, "-I", "-m", "pip", "--python", interpreter, "install", "--no-input",
+            "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off",
+        ]  # fmt: skip
+
+    def _add(self, add: Sequence[str]) -> None:
+        """Install the requirements, with as many companions pinned as the release gets along with."""
+        for pins in self._constraints():
+            file = self.recipe.folder / "constraints.txt"
+            file.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
+            status, lines = self._told([*add, "--constraint", str(file), *self.recipe.requirements])
+            if status == 0:
+                return
+            if not pins or not _CONTRADICTION.search("\n".join(lines)):
+                raise TargetError(_failure(self.recipe, lines))
+            self.hear(f"{self.recipe.text} does not get along with the companions that are pinned: with fewer of them")
+
+    def _constraints(self) -> list[list[str]]:
+        """What companions are pinned to: all of them, those of the adapter, none."""
+        named = {distribution(text) for text in self.recipe.requirements if re.search("[<=>~]", text)}
+        adapter = {distribution(text) for text in self.entry.adapter}
+        lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+        pins = [line for line in lines if "==" in line and distribution(line) not in named]
+        return [pins, [pin for pin in pins if distribution(pin) in adapter], []]
+
+    def _must(self, command: Sequence[str]) -> None:
+        status, lines = self._told(command)
+        if status:
+            raise TargetError(_failure(self.recipe, lines))
+
+    def _told(self, command: Sequence[str]) -> tuple[int, list[str]]:
+        self.hear(f"$ {' '.join(command)}")
+        return self._run(command)
 
     def _run(self, command: Sequence[str]) -> tuple[int, list[str]]:
         """Run a command to its end: its status and the last lines that it printed, on either stream."""

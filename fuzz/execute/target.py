@@ -14,7 +14,7 @@ from backends.faults.table import FAULTS
 from backends.passes import load_passes
 from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError, did_you_mean
-from fuzz.execute.environment import Environment, find, recipe
+from fuzz.execute.environment import Environment, find, is_release, normal, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backends.entry import Entry
     from fuzz.execute.environment import Recipe
 
-__all__ = ["MissingEnvironment", "Target", "parse_recipe", "parse_target", "parse_targets"]
+__all__ = ["MissingEnvironment", "Target", "canonical_text", "parse_recipe", "parse_target", "parse_targets"]
 
 _FORM = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(@(?P<device>[a-z0-9]+))?")
 _VARIABLE = re.compile(r"env\.[A-Za-z_]\w*")
@@ -114,6 +114,15 @@ def parse_targets(texts: tuple[str, ...], table: Mapping[str, Entry] = BACKENDS)
     return tuple({target.canonical: target for target in (parse_target(text, table) for text in texts)}.values())
 
 
+def canonical_text(text: str, table: Mapping[str, Entry] = BACKENDS) -> str:
+    """A target's text as results are kept under it; what is no target of a known backend stays as it is."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None or match["name"] not in table:
+        return text
+    pairs = _pairs(text, match["options"])
+    return _canonical(match["name"], match["version"], pairs, match["device"], table[match["name"]])
+
+
 def parse_recipe(text: str, table: Mapping[str, Entry] = BACKENDS) -> tuple[Entry, Recipe]:
     """Read `name[==version][@device]` as what an environment is to hold.
 
@@ -195,12 +204,11 @@ def _place(
     """Which version runs, on which interpreter, in which environment of ours (None: not in one)."""
     if python is not None:
         version = _version(entry, python)
-        if asked not in {None, version}:
+        if asked is not None and not is_release(asked, version):
             raise TargetError(f"{entry.name}=={asked} is asked for, but {python} has {version or 'no such backend'}")
         return version, python, None
     own = installed_version(entry)
-    # What stands behind a plus tells apart builds of one release: torch 2.13.0+cpu is a torch 2.13.0.
-    if own is not None and asked in {None, own, own.partition("+")[0]} and _reaches(entry, device):
+    if own is not None and (asked is None or is_release(asked, own)) and _reaches(entry, device):
         _check_gpu(entry, device)
         return own, sys.executable, None
     made = _environment(entry, asked, device, own)
@@ -253,7 +261,7 @@ def _reaches(entry: Entry, device: str | None) -> bool:
 
 
 def _canonical(name: str, version: str | None, pairs: Mapping[str, str], device: str | None, entry: Entry) -> str:
-    text = name if version is None else f"{name}=={version}"
+    text = name if version is None else f"{name}=={normal(version)}"
     if pairs:
         text += ":" + ",".join(f"{key}={pairs[key]}" for key in sorted(pairs))
     return text if device in {None, entry.devices[0]} else f"{text}@{device}"

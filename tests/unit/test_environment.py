@@ -22,10 +22,21 @@ from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from fuzz.case import find_cases
 from fuzz.errors import StorageError, TargetError
-from fuzz.execute.environment import cache_folder, claimed, clear_abandoned, environments, find, recipe, remove
+from fuzz.execute.environment import (
+    CONSTRAINTS,
+    cache_folder,
+    claimed,
+    clear_abandoned,
+    environments,
+    find,
+    is_release,
+    normal,
+    recipe,
+    remove,
+)
 from fuzz.execute.install import install
 from fuzz.execute.run import execute
-from fuzz.execute.target import MissingEnvironment, parse_recipe, parse_target
+from fuzz.execute.target import MissingEnvironment, canonical_text, parse_recipe, parse_target
 from fuzz.execute.worker import Limits, Worker, WorkerError
 from fuzz.store import Store
 
@@ -141,7 +152,7 @@ def test_an_older_version_gets_what_it_needs_and_nothing_twice():
     entry = replace(ENTRY, older=(("1.10", ("numpy<2",)),), adapter=("numpy", "onnx"))
     assert recipe(entry, "1.9.1").requirements == ("toy-compiler==1.9.1", "numpy<2", "onnx")
     assert recipe(entry, "1.10").requirements == ("toy-compiler==1.10", "numpy", "onnx")
-    assert recipe(BACKENDS["reference"], "1.20.0").requirements == ("onnx==1.20.0", "numpy", "ml-dtypes")
+    assert recipe(BACKENDS["reference"], "1.20.1").requirements == ("onnx==1.20.1", "numpy", "ml-dtypes")
 
 
 def test_a_device_may_need_another_distribution_or_one_more():
@@ -151,6 +162,38 @@ def test_a_device_may_need_another_distribution_or_one_more():
     assert recipe(BACKENDS["onnxruntime"], "1.20.1", "cpu").text == "onnxruntime==1.20.1"
     entry = replace(ENTRY, devices=("cpu", "cuda"), device_distributions=(("cuda", "toy-plugin"),))
     assert recipe(entry, "1.0", "cuda").requirements == ("toy-compiler==1.0", "toy-plugin")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("1.20", "1.20"), ("1.20.0", "1.20"), ("1.20.0.0", "1.20"), ("1", "1.0"), ("1.0", "1.0"), ("1.20.1", "1.20.1"),
+        ("1.20.0rc1", "1.20rc1"), ("1.20-rc.1", "1.20rc1"), ("1.20.0.post2", "1.20.post2"), ("0!1.2.0", "1.2"),
+        ("2!1.2.0", "2!1.2"), ("1.2.0+cpu", "1.2+cpu"), ("1.0.0.dev3", "1.0.dev3"), ("10.0.10", "10.0.10"),
+        ("a branch", "a branch"),
+    ],
+)  # fmt: skip
+def test_versions_that_are_equal_are_written_in_one_way(text, written):
+    assert normal(text) == written
+    assert normal(written) == written
+
+
+def test_versions_that_are_equal_share_an_environment_and_a_target():
+    one, other = recipe(BACKENDS["onnxruntime"], "1.20"), recipe(BACKENDS["onnxruntime"], "1.20.0")
+    assert (one, one.folder, one.text) == (other, other.folder, "onnxruntime==1.20")
+    assert canonical_text("onnxruntime==1.20.0:threads=2,opt=1@cpu") == "onnxruntime==1.20:opt=1,threads=2"
+    assert canonical_text("other==1.20.0") == "other==1.20.0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "same"),
+    [
+        ("1.20", "1.20.0", True), ("2.13", "2.13.0+cpu", True), ("2.13.0+cpu", "2.13.0+cpu", True),
+        ("2.13.0+gpu", "2.13.0+cpu", False), ("1.2", "1.20", False), ("a branch", "a branch", True), ("1.0", "", False),
+    ],
+)  # fmt: skip
+def test_what_is_there_may_be_the_release_that_is_asked_for(asked, there, same):
+    assert is_release(asked, there) is same
 
 
 def test_other_requirements_are_another_environment():
@@ -240,6 +283,35 @@ def test_what_is_bare_comes_without_its_own_requirements(wheels, make_wheel):
     entry = replace(ENTRY, bare=("toy-bridge==0.1",))
     made, _ = install(entry, recipe(entry, "1.0"))
     assert made.installed == {"toy_bridge": "0.1", "toy_compiler": "1.0"}
+
+
+def pinned(name: str) -> str:
+    """The version to which the constraints pin a distribution."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return next(line.partition("==")[2] for line in lines if line.startswith(f"{name}=="))
+
+
+@pytest.mark.parametrize(
+    ("asks", "versions"),
+    [
+        ("sympy", ("sympy", "numpy")),  # all companions are pinned
+        ("sympy>900", ("999.0", "numpy")),  # one does not fit: that of the adapter is
+        ("numpy>900", ("999.0", "999.0")),  # that one does not fit either
+    ],
+)
+def test_companions_are_those_that_the_project_is_tested_with_where_a_release_gets_along_with_them(
+    wheels, make_wheel, asks, versions
+):
+    for name in ("sympy", "numpy"):
+        for version in (pinned(name), "999.0"):
+            make_wheel(wheels, name, version, {f"{name}.py": ""})
+    make_wheel(wheels, "toy_compiler", "4.0", {"toy_compiler.py": "VERSION = '4.0'"}, requires=asks)
+    entry = replace(ENTRY, requirements=("toy-compiler==2.0", "sympy"), adapter=("numpy",))
+    heard = []
+    made, _ = install(entry, recipe(entry, "4.0"), hear=heard.append)
+    expected = [pinned(name) if name in {"sympy", "numpy"} else name for name in versions]
+    assert [made.installed["sympy"], made.installed["numpy"]] == expected
+    assert sum("does not get along" in line for line in heard) == versions.count("999.0")
 
 
 def test_an_interpreter_that_is_none_is_said(wheels):
