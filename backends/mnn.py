@@ -37,7 +37,9 @@ WORDS = Words(
         r"[Dd]on't support",
         r"Can't compute size for \d+, name",  # no rule for the shape of such an operator
         r"[Dd]o(es)? not support",
-    )
+        r"\bcode=[24] in ",  # of its error codes NOT_SUPPORT and NO_EXECUTION
+    ),
+    out_of_memory=(*Words().out_of_memory, r"\bcode=1 in "),
 )
 # MNN computes in float and int32 and has 8-bit integers; it holds the other types of this table in those. Types that
 # wrap around or reach beyond them are no types of it.

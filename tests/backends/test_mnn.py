@@ -31,6 +31,13 @@ def test_what_it_lacks_is_unsupported(execute, model, words, body):
     assert words in attempt.message
 
 
+def test_its_error_code_for_what_is_not_supported_is_known(execute, model):
+    shifted = model('g (uint8[3] x, uint8[3] y) => (uint8[3] z) { z = BitShift <direction = "LEFT"> (x, y) }')
+    attempt = execute("mnn", shifted, [np.array([16, 4, 1], np.uint8), np.array([1, 2, 3], np.uint8)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "code=2 in onForward" in attempt.message
+
+
 def test_what_it_holds_in_narrower_types_comes_back_as_the_model_says(execute, model):
     body = "g (int64[2] i, bool[2] b, double[2] d, float16[2] h) => (int64[2] j, bool[2] c, double[2] e, float16[2] k)"
     nodes = " { j = Neg (i) c = Not (b) e = Neg (d) k = Neg (h) }"
