@@ -33,6 +33,7 @@ WORDS = Words(
         r"No registered '\w+' OpKernel",
         r"not in (the )?list of allowed values",  # of types that one of its operations takes
         r"must be a compile-time constant",
+        r"to a TensorFlow DType",  # of an element type that it has not
         r"is not available with Keras 3",  # what cells of recurrent networks are made of
     ),
     out_of_memory=(r"bad_alloc", r"[Oo]ut of memory", r"OOM when allocating", r"RESOURCE_EXHAUSTED"),

@@ -92,6 +92,7 @@ WORDS = (
     ("xla", "uint64' is not supported", "g (uint64[2] x) => (uint64[2] y) { y = Max (x, x) }"),
     ("xla", "compile-time constant", 'g (float[2] x, int64[2] p) => (float[n] y) { y = Pad <mode = "edge"> (x, p) }'),
     ("xla:mode=eager", "not in the list of allowed", "g (uint32[2] x) => (uint32[2] y) { y = Neg (x) }"),
+    ("xla", "to a TensorFlow DType", "g (float[2] x) => (float8e8m0[2] y) { y = Cast <to = 24> (x) }"),
     ("xla", "not available with Keras 3", RECURRENT),
     ("xla", "only tensors of numbers", "g (string[2] x) => (string[2] y) { y = Identity (x) }"),
     ("xla", "only tensors of numbers", "g (float[2] x) => (seq(float[2]) y) { y = SequenceConstruct (x) }"),
@@ -105,7 +106,7 @@ def test_what_it_lacks_is_unsupported(execute, model, target, words, body):
         inputs.append(np.array([1, 1]))
     if body is RECURRENT:
         inputs = [np.ones(shape, np.float32) for shape in ((1, 1, 2), (1, 1, 2), (1, 1, 1))]
-    attempt = execute(target, model(body, opset=15), inputs)
+    attempt = execute(target, model(body, opset=24 if "e8m0" in body else 15), inputs)
     assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
     assert words in attempt.message
     assert "File" not in attempt.message
