@@ -53,6 +53,7 @@ class Entry:
         tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
         ranks: of the tensors that it has, the lowest and the highest.
         needs_input: whether it takes no model that has no inputs.
+        constant_data: whether operators take constants where real models have none: as other operands than weights.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -73,6 +74,7 @@ class Entry:
     tool: bool = False
     ranks: tuple[int, int] = (0, 8)
     needs_input: bool = False
+    constant_data: bool = True
     problem: str = ""
 
     @property

@@ -40,6 +40,9 @@ _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in O
 _INPUT = re.compile(r'ex\.input\("(in\d+)", .*batch_index=(\d+)\)')
 _OUTPUT = re.compile(r"(out\d+)\.numpy\(batch_index=(\d+)\)")
 _RANKS = range(1, 5)
+_NO_BATCH = 233
+# What pnnx says of a layer that it writes nevertheless, as if the batch were not there.
+_LIMIT = re.compile(r"\bnot supported\b")
 _KNOWN = frozenset({"Constant", "Shape", "Size"})  # what these give is known before anything is computed
 # Options of ncnn's that make it compute in other types.
 _TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType({
@@ -113,6 +116,50 @@ class _Blob:
     batch: int
 
 
+# Layers whose first operand has a batch's axis beside those of ncnn's tensors.
+_BATCHED = re.compile(
+    r"((Conv|Deconv)olution(DepthWise)?|Pooling)([13]D)?|BatchNorm|GroupNorm|InstanceNorm|Interp|LRN|PixelShuffle|PReLU"
+)
+# Layers that leave the number of axes as it is.
+_ELEMENTWISE = frozenset({
+    "BinaryOp", "CELU", "Clip", "ELU", "Erf", "GELU", "HardSigmoid", "HardSwish", "ReLU", "SELU", "Sigmoid", "Softmax",
+    "Split", "TanH", "UnaryOp",
+})  # fmt: skip
+
+
+def _check_batches(param: str, given: Sequence[_Blob], ranks: Mapping[str, int]) -> None:
+    """Raise `Unsupported` where a constant meets a batch: ncnn's constants have none, and pnnx writes them as they are.
+
+    ``param`` is ncnn's graph as text, ``given`` what pnnx says of the inputs, ``ranks`` how many axes they have.
+    """
+    batched = {blob.name for blob in given if blob.batch != _NO_BATCH}
+    axes: dict[str, int | None] = {blob.name: ranks[blob.name] - (blob.name in batched) for blob in given}
+    constant: set[str] = set()
+    for line in param.splitlines()[2:]:
+        kind, _, taken, left, *rest = line.split()
+        inputs, outputs = rest[: int(taken)], rest[int(taken) : int(taken) + int(left)]
+        if kind == "Input":
+            continue
+        if kind == "MemoryData" or (inputs and constant.issuperset(inputs)):
+            constant.update(outputs)
+        known = [axes.get(name) for name in inputs]
+        count = max((each for each in known if each is not None), default=None) if None not in known else None
+        if kind == "MemoryData":
+            count = sum(word.partition("=")[0] in {"0", "1", "2", "11"} for word in rest[int(taken) + int(left) :])
+        axes.update(dict.fromkeys(outputs, count if kind in {*_ELEMENTWISE, "MemoryData"} else None))
+        has_batch = bool(_BATCHED.fullmatch(kind))
+        if has_batch and inputs[0] in constant:
+            raise Unsupported(f"ncnn's constants have no batch, and {kind} takes one of a constant")
+        if has_batch and not batched.isdisjoint(inputs[1:]):
+            raise Unsupported(f"ncnn's weights have no batch, and those of {kind} are data elsewhere")
+        if has_batch or not batched.isdisjoint(inputs):
+            batched.update(outputs)
+            most = max((axes[name] or 0 for name in inputs if name in batched), default=0)
+            wide = [name for name in inputs if name in constant and (axes[name] or 0) > most]
+            if wide and most and not has_batch:
+                raise Unsupported(f"ncnn's constants have no batch, and {kind} joins one of more axes with a batch")
+
+
 class _Runnable:
     # Arrays are made contiguous, then copied.
     layouts = tuple(Layout)
@@ -145,7 +192,6 @@ class _Runnable:
         with tempfile.TemporaryDirectory() as place:
             Path(place, "model.onnx").write_bytes(self._model.SerializeToString())
             said = _convert(place, shapes, self._options)
-            self._enter(Stage.COMPILE)
             self._shown = {name: Path(place, name).read_bytes() for name in ("model.pnnx.param", "model.ncnn.param")}
             script = Path(place, "model_ncnn.py").read_text(encoding="utf-8")
             # What pnnx has optimised away has no layer, and nothing to be given.
@@ -155,6 +201,9 @@ class _Runnable:
                 [_Blob(name, int(batch)) for name, batch in _INPUT.findall(script) if name in left],
                 [_Blob(name, int(batch)) for name, batch in _OUTPUT.findall(script)],
             )
+            axes = {f"in{number}": len(shape) for number, shape in enumerate(shapes)}
+            _check_batches(self._shown["model.ncnn.param"].decode(), self._blobs[0], axes)
+            self._enter(Stage.COMPILE)
             sys.stderr.flush()
             printed = os.fstat(2).st_size
             net = ncnn.Net()
@@ -229,6 +278,8 @@ def _convert(place: str, shapes: tuple[tuple[int, ...], ...], options: Mapping[s
         sys.stderr.flush()
         signal.raise_signal(-done.returncode)
     told = [line for line in lines if line.startswith("todo ")]
+    if done.returncode == 0 and (limits := list(dict.fromkeys(line for line in lines if _LIMIT.search(line)))):
+        raise Unsupported("\n".join(limits))
     if done.returncode != 0 or not Path(place, "model.ncnn.param").is_file():
         text = "\n".join(refused or told or lines[-5:])[:4000] or f"pnnx ended with {done.returncode}"
         raise WORDS.sort(text)(text)

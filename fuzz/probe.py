@@ -89,4 +89,6 @@ def probe(
 def _settings(backend: str, opset: int, operators: tuple[str, ...]) -> Settings:
     entry = BACKENDS[backend]
     rank = max(0, entry.ranks[0]), min(_HIGHEST_RANK, entry.ranks[1])
-    return Settings(opset=opset, operators=operators, rank=rank, needs_input=entry.needs_input)
+    return Settings(
+        opset=opset, operators=operators, rank=rank, needs_input=entry.needs_input, constant_data=entry.constant_data
+    )

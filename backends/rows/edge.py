@@ -75,5 +75,6 @@ ROWS = (
         # It asks for torch, which only its Python package uses.
         bare=("pnnx==20261020",),
         ranks=(1, 4),
+        constant_data=False,
     ),
 )

@@ -145,6 +145,8 @@ class Builder:
                 self.graph.inputs.append(value)
             elif value.origin is Origin.INITIALIZER:
                 self.graph.initializers.append(value)
+                if not self.plan.constant_data:
+                    continue  # what one operator has for its weights is no other's operand then
             self.values.append(value)
             self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
             self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)

@@ -48,6 +48,7 @@ class Plan:
     opset: int
     supports: Supports | None
     needs_input: bool = False
+    constant_data: bool = True
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -185,9 +186,9 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
     fresh = (0.01, 0.04, 0.08, 0.2)[choices.integer(0, 3)]
-    initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0)
+    initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0) * settings.constant_data
     adapters = not dynamic and choices.integer(0, 3) > 0
     return Plan(
         nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
-        settings.needs_input,
+        settings.needs_input, settings.constant_data,
     )  # fmt: skip

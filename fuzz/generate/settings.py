@@ -23,7 +23,8 @@ class Settings:
 
     ``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
     ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
-    ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs.
+    ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs, and
+    without ``constant_data`` no operands but weights are drawn as initializers.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -34,6 +35,7 @@ class Settings:
     dynamic: bool | None = False
     targets: tuple[str, ...] = ()
     needs_input: bool = False
+    constant_data: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backends.support import Support
     from fuzz.generate.plan import Supports
 
-__all__ = ["joint_need_of_input", "joint_opset", "joint_ranks", "joint_support"]
+__all__ = ["joint_constant_data", "joint_need_of_input", "joint_opset", "joint_ranks", "joint_support"]
 
 
 @cache
@@ -54,6 +54,11 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
 def joint_need_of_input(targets: tuple[str, ...]) -> bool:
     """Whether a target takes no model that has no inputs."""
     return any(BACKENDS[_backend(target)].needs_input for target in targets)
+
+
+def joint_constant_data(targets: tuple[str, ...]) -> bool:
+    """Whether all targets take constants for operands that are no weights."""
+    return all(BACKENDS[_backend(target)].constant_data for target in targets)
 
 
 def _backend(target: str) -> str:

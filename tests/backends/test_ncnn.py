@@ -19,6 +19,10 @@ LIMITS = (
     ("1 to 4 axes, not of 0", "g (float[2, 2] x) => (float y) { y = ReduceSum <keepdims = 0> (x) }"),
     ("no empty tensors", "g (float[2, 0] x) => (float[2, 0] y) { y = Neg (x) }"),
     ("no output of ncnn's", "g (float[2, 2] x) => (int64[2] y) { y = Shape (x) }"),
+    (
+        "constants have no batch, and Pooling takes one of a constant",
+        "g (float[2, 2] x) => (float[1, 2, 1, 1] y) <float[1, 2, 1, 2] c = {1, 2, 3, 4}> { y = GlobalMaxPool (c) }",
+    ),
     ("todo Hardmax", "g (float[2, 2] x) => (float[2, 2] y) { y = Hardmax (x) }"),
 )
 
@@ -37,6 +41,40 @@ def test_the_axis_of_the_batch_stays_where_it_is(execute, model):
     (y,) = attempt.outputs[0]
     assert y.shape == (2, 3, 1, 1)
     np.testing.assert_allclose(ncnn.to_numpy(y), x.mean((2, 3), keepdims=True), rtol=1e-6)
+
+
+def test_a_constant_that_is_joined_with_a_batch(execute, model):
+    """One that stands for all of the batch is right; one for each of it would be added to other axes."""
+    body = (
+        "g (float[2, 3, 2, 2] x) => (float[2, 3, 1, 1] y) <float[{}] c = {{{}}}>"
+        " {{ t = Add (x, c) y = GlobalMaxPool (t) }}"
+    )
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    for shape in ("3, 1, 1", "1, 3, 1, 1"):
+        attempt = execute("ncnn", model(body.format(shape, "1, 2, 3")), [x])
+        expected = (x + np.array([1, 2, 3], np.float32).reshape(3, 1, 1)).max((2, 3), keepdims=True)
+        np.testing.assert_array_equal(ncnn.to_numpy(attempt.outputs[0][0]), expected)
+    attempt = execute("ncnn", model(body.format("2, 3, 1, 1", "1, 2, 3, 4, 5, 6")), [x])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "BinaryOp joins one of more axes with a batch" in attempt.message
+
+
+def test_what_pnnx_writes_as_if_there_were_no_batch_is_unsupported(execute, model):
+    body = "g (float[2, 3, 2, 2] x) => (float[2, 3, 1, 1] y) { t = GlobalMaxPool (x) y = Softmax <axis = 0> (t) }"
+    attempt = execute("ncnn", model(body), [np.ones((2, 3, 2, 2), np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "softmax along batch axis 0 is not supported" in attempt.message
+
+
+def test_weights_that_are_data_of_another_convolution(execute, model):
+    body = (
+        "g (float[2, 2, 4] x, float[2, 2, 1] w, float[1, 2, 1] v) => (float[2, 2, 4] y, float[2, 1, 1] z)"
+        " { y = Conv (x, w) z = Conv (w, v) }"
+    )
+    inputs = [np.ones(shape, np.float32) for shape in ((2, 2, 4), (2, 2, 1), (1, 2, 1))]
+    attempt = execute("ncnn", model(body), inputs)
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "weights have no batch" in attempt.message
 
 
 def test_what_is_computed_of_constants_alone_is_an_output_too(execute, model):
