@@ -1,4 +1,4 @@
-"""Starts a worker: `python -I backends/__main__.py DESCRIPTOR`.
+"""Starts a worker: `python -I backends/__main__.py CHANNEL STAGE`, two descriptors.
 
 The interpreter is isolated, so it sees its own environment's packages and neither ours nor this folder, where
 `onnxruntime.py` would hide the real one. The package is therefore loaded by its location.
@@ -25,4 +25,4 @@ if __name__ == "__main__":
     _load_package()
     from backends.worker import main
 
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

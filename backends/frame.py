@@ -21,6 +21,8 @@ _PREFIX = struct.Struct("<4sIQ")
 _MAGIC = b"dnf1"
 _HEADER_LIMIT = 16 << 20
 _DEPTH_LIMIT = 16
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_from_json = json.JSONDecoder().decode
 
 BODY_LIMIT = 2 << 30
 """Most bytes of blob and tensors that one frame may carry."""
@@ -44,9 +46,7 @@ def encode(frame: Frame) -> list[bytes]:
     """The frame as byte strings to send one after the other. Raises `FrameError` if it is over the limit."""
     parts: list[bytes] = [frame.blob] if frame.blob else []
     forms = describe_values(frame.values, parts)
-    header = json.dumps([frame.operation, dict(frame.fields), len(frame.blob), forms], separators=(",", ":")).encode(
-        "ascii"
-    )
+    header = _to_json([frame.operation, dict(frame.fields), len(frame.blob), forms]).encode("ascii")
     length = sum(map(len, parts))
     if len(header) > _HEADER_LIMIT or length > BODY_LIMIT:
         raise FrameError(f"a message of {length} bytes is over the limit of {BODY_LIMIT}")
@@ -82,6 +82,8 @@ def build_values(forms: Any, body: memoryview) -> list[Value]:
 class _Body:
     """Hands out consecutive pieces of a frame's body."""
 
+    __slots__ = ("body", "position")
+
     def __init__(self, body: memoryview) -> None:
         self.body = body
         self.position = 0
@@ -90,26 +92,27 @@ class _Body:
         start, self.position = self.position, self.position + length
         if self.position > len(self.body):
             raise FrameError("a message's header describes more bytes than it carries")
-        return bytes(self.body[start : self.position])
+        return self.body[start : self.position].tobytes()
 
 
 def _build(forms: Any, rest: _Body, depth: int) -> list[Value]:
     if not isinstance(forms, list) or depth > _DEPTH_LIMIT:
         raise FrameError("a message's header does not describe values")
-    values: list[Value] = []
-    for form in forms:
-        match form:
-            case None:
-                values.append(None)
-            case {"sequence": items}:
-                values.append(_build(items, rest, depth + 1))
-            case [str() as element_type, list() as shape, int() as length] if length >= 0:
-                if not all(isinstance(size, int) and size >= 0 for size in shape):
+    return [None if form is None else _value(form, rest, depth) for form in forms]
+
+
+def _value(form: Any, rest: _Body, depth: int) -> Value:
+    # Plain tests: a `match` of the same patterns takes three times as long, and this runs for each tensor.
+    if type(form) is list and len(form) == 3:
+        element_type, shape, length = form
+        if type(element_type) is str and type(shape) is list and type(length) is int and length >= 0:
+            for size in shape:
+                if type(size) is not int or size < 0:
                     raise FrameError("a tensor's shape in a message is no list of sizes")
-                values.append(Tensor(element_type, tuple(shape), rest.take(length)))
-            case _:
-                raise FrameError("a message's header does not describe values")
-    return values
+            return Tensor(element_type, tuple(shape), rest.take(length))
+    if type(form) is dict and form.keys() == {"sequence"}:
+        return _build(form["sequence"], rest, depth + 1)
+    raise FrameError("a message's header does not describe values")
 
 
 def read_frame(read: Callable[[int], bytes | bytearray], limit: int = BODY_LIMIT) -> Frame:
@@ -123,16 +126,21 @@ def read_frame(read: Callable[[int], bytes | bytearray], limit: int = BODY_LIMIT
     if header_length > _HEADER_LIMIT or body_length > limit:
         raise FrameError(f"a message of {body_length} bytes is over the limit of {limit}")
     try:
-        header = json.loads(bytes(read(header_length)))
-    except ValueError as problem:
+        header = _from_json(read(header_length).decode("ascii"))
+    except (ValueError, RecursionError) as problem:
         raise FrameError(f"a message's header is no JSON: {problem}") from problem
-    match header:
-        case [str() as operation, dict() as fields, int() as blob_length, forms] if 0 <= blob_length <= body_length:
-            pass
-        case _:
-            raise FrameError("a message's header has another form than expected")
-    body = memoryview(read(body_length)) if body_length else memoryview(b"")
-    return Frame(operation, fields, build_values(forms, body[blob_length:]), bytes(body[:blob_length]))
+    if not _is_header(header) or not 0 <= header[2] <= body_length:
+        raise FrameError("a message's header has another form than expected")
+    operation, fields, blob_length, forms = header
+    body = memoryview(read(body_length))
+    return Frame(operation, fields, build_values(forms, body[blob_length:]), body[:blob_length].tobytes())
+
+
+def _is_header(header: Any) -> bool:
+    return type(header) is list and [*map(type, header)] == _HEADER
+
+
+_HEADER = [str, dict, int, list]  # operation, fields, length of the blob, forms of the values
 
 
 def exact_reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes | bytearray]:
@@ -140,28 +148,33 @@ def exact_reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes | byt
 
     The result raises `EOFError` where the stream ends between two reads, `FrameError` where it ends inside one.
     """
-    kept = bytearray()
+    kept, at = b"", 0
 
     def read(length: int) -> bytes | bytearray:
-        nonlocal kept
-        if not length:
-            return b""
-        while len(kept) < length:
-            piece = receive(min(max(length - len(kept), _CHUNK), _LARGEST_CHUNK))
+        nonlocal kept, at
+        start, at = at, at + length
+        if at <= len(kept):
+            return kept[start:at]
+        begun, kept, at = kept[start:], b"", 0
+        if not begun and length <= _CHUNK:
+            begun = receive(_CHUNK)
+            if len(begun) >= length:
+                kept, at = begun, length
+                return begun[:length]
+        return rest(bytearray(begun), length)
+
+    def rest(whole: bytearray, length: int) -> bytearray:
+        while len(whole) < length:
+            piece = receive(min(length - len(whole), _LARGEST_CHUNK))
             if not piece:
-                if kept:
-                    raise FrameError(f"the channel closed after {len(kept)} of {length} bytes")
+                if whole:
+                    raise FrameError(f"the channel closed after {len(whole)} of {length} bytes")
                 raise EOFError("the other side has closed the channel")
-            kept += piece
-        if len(kept) == length:
-            taken, kept = kept, bytearray()
-            return taken
-        taken = kept[:length]
-        del kept[:length]
-        return taken
+            whole += piece
+        return whole
 
     return read
 
 
 _CHUNK, _LARGEST_CHUNK = 1 << 16, 1 << 20
-"""Bytes that are asked for at once: small messages come whole."""
+"""Bytes that are asked for at once where a message begins, so that small ones come whole, and of a large one."""

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.external import check_external_data
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
+from backends.progress import Progress
 from backends.protocol import (
     COMPARED,
     ELSEWHERE,
@@ -32,7 +34,6 @@ from backends.protocol import (
     Outcome,
     OutOfMemory,
     Rejected,
-    Rewritten,
     Showing,
     Stage,
     Unsupported,
@@ -44,12 +45,13 @@ from backends.vary import vary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
+    from typing import TypeGuard
 
-    from backends.protocol import Backend, Compiled
+    from backends.protocol import Backend, Compiled, Rewritten
     from backends.tensor import Value
 
 _MESSAGE_LIMIT = 4000
-_JOINED = 1 << 16  # bytes of frames that are copied together rather than written one by one
+_HELD = 1 << 16  # bytes of outputs that wait for the end of the case at most
 _PR_SET_PDEATHSIG = 1
 _OUTCOMES: tuple[tuple[type[BaseException], Outcome], ...] = (
     (Unsupported, Outcome.UNSUPPORTED),
@@ -60,21 +62,37 @@ _OUTCOMES: tuple[tuple[type[BaseException], Outcome], ...] = (
 )
 
 
-def main(descriptor: int) -> None:
-    """Serve the driver at the other end of the socket `descriptor`; returns when it closes the channel."""
+def main(descriptor: int, stage_descriptor: int) -> None:
+    """Serve the driver at the other end of the socket `descriptor`; returns when it closes the channel.
+
+    The stage of the case in the works is a byte behind `stage_descriptor`.
+    """
     _die_with_driver()
     faulthandler.enable(all_threads=False)
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
-    read = exact_reader(channel.recv)
+    os.set_inheritable(stage_descriptor, False)  # noqa: FBT003 - it takes it by position alone
+    read = exact_reader(_receiver(channel))
 
     try:
         start = read_frame(read)
-        service = _start(start.fields, _Outlet(channel.sendall))
+        service = _start(start.fields, Progress(stage_descriptor), _Outlet(channel.sendall))
         while service is not None:
             service.serve(read_frame(read))
     except (EOFError, ConnectionError):
         return
+
+
+def _receiver(channel: socket.socket) -> Callable[[int], bytes]:
+    """What reads from the channel. A bare `recv` would be woken up each time that the driver reads, too."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+
+    def receive(length: int) -> bytes:
+        poll.poll()
+        return channel.recv(length)
+
+    return receive
 
 
 def _die_with_driver() -> None:
@@ -88,28 +106,43 @@ def _die_with_driver() -> None:
 
 
 class _Outlet:
-    """Frames on their way out. Those that are held go with the next one, in one piece where they are small."""
+    """Frames on their way out. Outputs are held until the next one, which takes them along where they are few."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
-        self._held: list[bytes] = []
+        self._held: list[Value] = []
 
-    def send(self, frame: Frame) -> None:
-        self.hold(frame)
+    def send(self, operation: str, fields: Mapping[str, Any], values: Sequence[Value] = ()) -> None:
         self.flush()
+        self._send(Frame(operation, fields, values))
 
-    def hold(self, frame: Frame) -> None:
-        self._held.extend(encode(frame))
+    def hold(self, outputs: Sequence[Value]) -> None:
+        self._held.append(list(outputs))
+        if _bytes(self._held) > _HELD:
+            self.flush()
 
     def flush(self) -> None:
-        parts, self._held = self._held, []
-        if sum(map(len, parts)) < _JOINED:
-            parts = [b"".join(parts)] if parts else []
-        for part in parts:
+        if self._held:
+            self._send(Frame("outputs", values=self._taken()))
+
+    def end(self, fields: Mapping[str, Any]) -> None:
+        self._send(Frame("done", fields, self._taken()))
+
+    def _taken(self) -> list[Value]:
+        taken, self._held = self._held, []
+        return taken
+
+    def _send(self, frame: Frame) -> None:
+        for part in encode(frame):
             self._write(part)
 
 
-def _start(fields: Mapping[str, Any], outlet: _Outlet) -> _Service | None:
+def _bytes(values: Sequence[Value]) -> int:
+    present = (value for value in values if value is not None)
+    return sum(len(value.data) if isinstance(value, Tensor) else _bytes(value) for value in present)
+
+
+def _start(fields: Mapping[str, Any], progress: Progress, outlet: _Outlet) -> _Service | None:
     options = dict(fields["options"])
     fault = options.pop("fault", None)
     try:
@@ -117,10 +150,10 @@ def _start(fields: Mapping[str, Any], outlet: _Outlet) -> _Service | None:
         if fault is not None:
             backend = _module("backends.faults.backend").Faulty(backend, fault)
     except Exception as problem:  # noqa: BLE001 - whatever a foreign package raises on import is the answer
-        outlet.send(Frame("failed", {"message": _say(problem)}))
+        outlet.send("failed", {"message": _say(problem)})
         return None
-    outlet.send(Frame("ready", {"version": _version(fields["distributions"])}))
-    return _Service(backend, options, outlet)
+    outlet.send("ready", {"version": _version(fields["distributions"])})
+    return _Service(backend, options, progress, outlet)
 
 
 def _module(location: str) -> ModuleType:
@@ -154,46 +187,43 @@ class Job:
     outcome `ok`.
     """
 
-    def __init__(
-        self, request: Frame, backend: Backend, options: Mapping[str, str], outlet: _Outlet, kept: dict[str, Any]
-    ) -> None:  # fmt: skip
+    def __init__(self, request: Frame, service: _Service) -> None:
         self.request = request
-        self.kept = kept
+        self.kept = service.kept
         self.stage = Stage.IMPORT
         self.remark = ""
-        self.backend = backend
-        self._options = options
-        self._outlet = outlet
+        self.backend = service.backend
+        self._service = service
 
     def compile(self, model: bytes | None = None, folder: str | None = None) -> Compiled:
         """Compile the request's model, or another one whose external data lies in `folder`; then runs may begin."""
         if model is None:
             model, folder = self.request.blob, self.request.fields.get("folder")
         check_external_data(model, folder)
-        compiled = self.backend.compile(model, folder, self._options, self.enter)
+        compiled = self.backend.compile(model, folder, self._service.options, self.enter)
         self.enter(Stage.RUN)
         return compiled
 
     def enter(self, stage: Stage) -> None:
-        """Tell the driver which stage begins."""
+        """Let the driver know which stage begins."""
         self.stage = stage
-        self._outlet.send(Frame("stage", {"stage": stage}))
+        self._service.progress.enter(stage)
 
     def outputs(self, values: Sequence[Value]) -> None:
         """Send what one data set gave, with the next frame at the latest."""
-        self._outlet.hold(Frame("outputs", values=values))
+        self._service.outlet.hold(values)
 
     def flush(self) -> None:
         """Send what has not been sent: what comes now may be the end of this process."""
-        self._outlet.flush()
+        self._service.outlet.flush()
 
     def report(self, fields: Mapping[str, Any], values: Sequence[Value] = ()) -> None:
         """Send what an operation has to say beside outputs: the driver hands it on as it is."""
-        self._outlet.send(Frame("report", fields, values))
+        self._service.outlet.send("report", fields, values)
 
     def lap(self) -> None:
         """Let the time limit begin anew: what follows is a piece of work of its own."""
-        self._outlet.send(Frame("lap"))
+        self._service.outlet.send("lap", {})
 
     def attempt(self, work: Callable[[], None]) -> tuple[Outcome, str]:
         """Do a piece of work; what it raises becomes an outcome and a message. `FrameError` passes through."""
@@ -219,10 +249,15 @@ def _execute(job: Job) -> None:
     for number, inputs in enumerate(job.request.values):
         given = inputs if isinstance(inputs, list) else []
         job.flush()
-        if isinstance(compiled, Rewritten):
+        if _is_rewritten(compiled):
             _compared(job, compiled, given, number)
         else:
             job.outputs(compiled.run(given))
+
+
+def _is_rewritten(compiled: Compiled) -> TypeGuard[Rewritten]:
+    # `isinstance` of a protocol looks at all of its members: fifty times what the rest of this loop takes.
+    return hasattr(compiled, "untransformed")
 
 
 def _compared(job: Job, compiled: Rewritten, inputs: Sequence[Value], number: int) -> None:
@@ -265,15 +300,16 @@ _OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType(
 class _Service:
     """Does one job after the other on one backend and reports how far each has come."""
 
-    def __init__(self, backend: Backend, options: Mapping[str, str], outlet: _Outlet) -> None:
-        self._backend = backend
-        self._options = options
-        self._outlet = outlet
-        self._kept: dict[str, Any] = {}
+    def __init__(self, backend: Backend, options: Mapping[str, str], progress: Progress, outlet: _Outlet) -> None:
+        self.backend = backend
+        self.options = options
+        self.progress = progress
+        self.outlet = outlet
+        self.kept: dict[str, Any] = {}
 
     def serve(self, request: Frame) -> None:
         """Do what the request asks for and send what became of it."""
-        job = Job(request, self._backend, self._options, self._outlet, self._kept)
+        job = Job(request, self)
         wall, cpu = time.perf_counter(), _cpu_seconds()
         try:
             outcome, message = job.attempt(lambda: _OPERATIONS[request.operation](job))
@@ -286,7 +322,11 @@ class _Service:
             "wall_seconds": time.perf_counter() - wall,
             "cpu_seconds": _cpu_seconds() - cpu,
         }
-        self._outlet.send(Frame("done", fields))
+        try:
+            self.outlet.end(fields)
+        except (TypeError, ValueError, RecursionError) as problem:
+            # What a backend has returned is no tensor, or too large.
+            self.outlet.end({**fields, "outcome": Outcome.ERROR, "message": f"outputs: {problem}"[:_MESSAGE_LIMIT]})
 
 
 def _is_model(model: bytes) -> bool:

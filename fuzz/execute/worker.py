@@ -14,13 +14,14 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from backends import __main__ as _entry_point
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
+from backends.progress import Progress
 from backends.protocol import Outcome, Stage
 from fuzz.errors import TargetError
+from fuzz.execute.attempt import Attempt, Heard, Limits
 from fuzz.execute.environment import hold
 from fuzz.execute.native import HEADING, Debugger, stack_of
 from fuzz.execute.printed import Printed
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from threading import Event
     from types import TracebackType
 
-    from backends.tensor import Value
     from fuzz.execute.target import Target
 
 __all__ = ["Attempt", "Interrupted", "Limits", "Worker", "WorkerError"]
@@ -61,36 +61,6 @@ class _Ended(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one case may use: seconds (all data sets together) and bytes of resident memory."""
-
-    seconds: float
-    resident_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one attempt at a case gave; `reports` are the frames by which other operations than `execute` answer."""
-
-    outcome: Outcome
-    stage: Stage | None
-    message: str
-    stderr: str
-    wall_seconds: float
-    cpu_seconds: float
-    outputs: tuple[tuple[Value, ...], ...]
-    reports: tuple[Frame, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What has come of an attempt so far."""
-
-    outputs: list[tuple[Value, ...]] = field(default_factory=list)
-    reports: list[Frame] = field(default_factory=list)
-
-
 class Worker:
     """One process that executes cases on one target, one at a time. Use it in the thread that made it."""
 
@@ -106,6 +76,7 @@ class Worker:
         self._held = _hold(target)
         self._scratch = Scratch.make()
         self._printed = Printed()
+        self._progress, self._stage_descriptor = _shared_byte()
         self._socket, other = socket.socketpair()
         self._socket.settimeout(0.0)
         self._poll = select.poll()
@@ -136,12 +107,13 @@ class Worker:
     def _spawn(self, target: Target, descriptor: int) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         environment.update(target.variables(), TMPDIR=self._scratch.path)
+        passed = descriptor, self._stage_descriptor
         return subprocess.Popen(
-            [target.python, "-I", str(_entry_point.__file__), str(descriptor)],
+            [target.python, "-I", str(_entry_point.__file__), *map(str, passed)],
             stdin=subprocess.DEVNULL,
             stdout=self._printed.descriptor,
             stderr=self._printed.descriptor,
-            pass_fds=(descriptor,),
+            pass_fds=passed,
             cwd=self._scratch.path,
             env=environment,
             start_new_session=True,
@@ -191,30 +163,31 @@ class Worker:
         if expect is Outcome.CRASH:
             self._debugger = Debugger.attach(self._process.pid)
         self._begin(self._limits.seconds)
-        stage = Stage.IMPORT
-        heard = _Heard()
+        heard = Heard()
         try:
             self._send(request)
-            while (frame := self._receive()).operation != "done":
+            while True:
+                frame = self._receive()
                 match frame.operation:
-                    case "stage":
-                        stage = _stage(frame)
+                    case "done":
+                        heard.hear(frame)
+                        return self._finished(frame, heard)
                     case "outputs":
-                        heard.outputs.append(tuple(frame.values))
+                        heard.hear(frame)
                     case "report":
                         heard.reports.append(frame)
                     case "lap":
                         self._rewind(self._limits.seconds)
                     case unknown:
                         raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")  # noqa: TRY301
-            return self._finished(frame, heard)
         except (KeyError, TypeError, ValueError) as problem:
             # A frame without its fields is as good as a crash: the worker is not to be trusted from here on.
-            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), stage, heard)
+            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), heard)
         except _Ended as end:
-            return self._finish_dead(end, stage, heard)
+            return self._finish_dead(end, heard)
 
-    def _finish_dead(self, end: _Ended, stage: Stage, heard: _Heard) -> Attempt:
+    def _finish_dead(self, end: _Ended, heard: Heard) -> Attempt:
+        stage = self._progress.stage()
         wall, cpu = time.monotonic() - self._started, self._cpu_used()
         stack = self._stack(end.outcome)
         if stack and self._debugger is not None and self._debugger.overflowed():
@@ -233,13 +206,13 @@ class Worker:
             return stack_of(self._process.pid)
         return ""
 
-    def _finished(self, frame: Frame, heard: _Heard) -> Attempt:
+    def _finished(self, frame: Frame, heard: Heard) -> Attempt:
         self._idle = True
         fields = frame.fields
         outcome = Outcome(fields["outcome"])
         return Attempt(
             outcome=outcome,
-            stage=_stage(frame),
+            stage=Stage(fields["stage"]),
             message=str(fields["message"]),
             stderr="" if outcome is Outcome.OK else self._printed.tail(),
             wall_seconds=float(fields["wall_seconds"]),
@@ -252,6 +225,7 @@ class Worker:
 
     def _begin(self, seconds: float) -> None:
         self._rewind(seconds)
+        self._progress.enter(Stage.IMPORT)
         self._printed.clear()
 
     def _rewind(self, seconds: float) -> None:
@@ -288,10 +262,11 @@ class Worker:
 
     def _receive_some(self, length: int) -> bytes:
         while True:
+            self._wait(select.POLLIN)
             try:
                 return self._socket.recv(length)
             except BlockingIOError:
-                self._wait(select.POLLIN)
+                continue
             except ConnectionError:
                 return b""
 
@@ -387,6 +362,7 @@ class Worker:
         if self._printed.descriptor < 0:
             return
         self._printed.close()
+        os.close(self._stage_descriptor)
         if self._debugger is not None:
             self._debugger.close()
         self._socket.close()
@@ -403,5 +379,7 @@ def _hold(target: Target) -> int | None:
         raise WorkerError(str(problem)) from None
 
 
-def _stage(frame: Frame) -> Stage:
-    return Stage(frame.fields["stage"])
+def _shared_byte() -> tuple[Progress, int]:
+    descriptor = os.memfd_create("worker-stage")
+    os.ftruncate(descriptor, 1)
+    return Progress(descriptor), descriptor

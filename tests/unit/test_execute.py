@@ -72,6 +72,7 @@ WORST = {
     "garble": (Outcome.CRASH, "garbled"),
     "wrong_fields": (Outcome.CRASH, "garbled"),
     "unknown_operation": (Outcome.CRASH, "gossip"),
+    "outputs_that_are_no_list": (Outcome.CRASH, "garbled"),
     "deaf": (Outcome.CRASH, "closed its channel"),
     "sleep": (Outcome.TIMEOUT, "stands still"),
     "spin": (Outcome.TIMEOUT, "CPU time"),
@@ -96,6 +97,15 @@ def test_the_worst_becomes_its_outcome_and_the_others_finish(run, make_root, act
     for name in ("fine", "garbage", "fine-at-run"):
         assert found[name].outcome is Outcome.OK
         assert len(found[name].outputs) == 1
+
+
+def test_outputs_that_are_no_tensors_are_an_error_of_the_adapter(run, make_root):
+    found, _ = run(make_root("arrays", "numpy_sizes", "strings", "nothing", "fine", data_sets=2))
+    assert {name: (execution.outcome, execution.attempts) for name, execution in found.items()} == {
+        **dict.fromkeys(("arrays", "numpy_sizes", "strings", "nothing"), (Outcome.ERROR, 1)),
+        "fine": (Outcome.OK, 1),
+    }
+    assert all(execution.message for name, execution in found.items() if name != "fine")
 
 
 def test_refusals_are_told_apart_and_not_repeated(run, make_root):

@@ -71,7 +71,10 @@ def test_every_cut_is_noticed():
         (frame_bytes(["x", {}, 0, [["float", [1], 4]]], b"123"), "describes more bytes"),
         (frame_bytes(["x", {}, 0, [["float", [-1], 0]]]), "no list of sizes"),
         (frame_bytes(["x", {}, 0, [["float", "abc", 0]]]), "does not describe"),
-        (frame_bytes(["x", {}, 0, 17]), "does not describe"),
+        (frame_bytes(["x", {}, 0, 17]), "another form"),
+        (frame_bytes(["x", {}, 0, [{"sequence": 17}]]), "does not describe"),
+        (frame_bytes(["x", {}, 0, [["float", [True], 1]]], b"1"), "no list of sizes"),
+        (struct.pack("<4sIQ", b"dnf1", 200_000, 0) + b"[" * 200_000, "no JSON"),
         (frame_bytes(["x", {}, 0, [["float", [1], -4]]]), "does not describe"),
     ],
 )

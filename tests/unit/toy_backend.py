@@ -10,8 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from backends.external import read_model
 from backends.protocol import OutOfMemory, Rejected, Stage, Unsupported
+from backends.tensor import Tensor, to_numpy
 
 
 def channel() -> int:
@@ -61,6 +64,14 @@ def unknown_operation() -> None:
     from backends.frame import Frame, encode
 
     for part in encode(Frame("gossip")):
+        os.write(channel(), part)
+    time.sleep(1000)
+
+
+def outputs_that_are_no_list() -> None:
+    from backends.frame import Frame, encode
+
+    for part in encode(Frame("outputs", values=[None])):
         os.write(channel(), part)
     time.sleep(1000)
 
@@ -150,6 +161,7 @@ ACTIONS = {
     "garble": garble,
     "wrong_fields": wrong_fields,
     "unknown_operation": unknown_operation,
+    "outputs_that_are_no_list": outputs_that_are_no_list,
     "report": report,
     "laps": laps,
     "deaf": deaf,
@@ -164,6 +176,16 @@ ACTIONS = {
 }
 
 
+RETURNED = {
+    "arrays": lambda inputs: [to_numpy(value) for value in inputs],
+    "numpy_sizes": lambda _: [Tensor("float", (np.int64(1),), bytes(4))],
+    "strings": lambda _: ["text"],
+    "nothing": lambda _: None,
+}
+"""What a careless adapter returns."""
+ACTIONS.update(dict.fromkeys(RETURNED, lambda: None))
+
+
 class Program:
     def __init__(self, name: str) -> None:
         self.name = name
@@ -174,7 +196,7 @@ class Program:
         action, _, when = self.name.partition("@")
         if when in {"run", f"run{self.runs}"}:
             ACTIONS[action]()
-        return list(inputs)
+        return RETURNED[action](inputs) if action in RETURNED else list(inputs)
 
 
 class Toy:
