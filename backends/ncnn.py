@@ -33,6 +33,11 @@ WORDS = Words(
         r"[Uu]nsupported",
         r"[Nn]ot (yet |currently )?support",
         r"support for this is limited",  # of an opset that the ONNX Runtime inside of pnnx does not know yet
+        # The same of operators, of versions of them, of attributes.
+        r"Could not find an implementation for",
+        r"No Op registered for",
+        r"is not a registered function/op",
+        r"Unrecognized attribute",
     )
 )
 _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ONNX_NUMBERS.items()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 from backends.protocol import Outcome, Unsupported
@@ -30,6 +32,27 @@ LIMITS = (
 @pytest.mark.parametrize(("words", "body"), LIMITS)
 def test_what_it_lacks_is_unsupported(execute, model, words, body):
     attempt = execute("ncnn", model(body), [X])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
+UNKNOWN = (  # to the ONNX Runtime inside of pnnx
+    ("Could not find an implementation for", '"": 6', "g (float[2, 2] x) => (float[2, 2] y) { y = Mul (x, x) }"),
+    (
+        "Unrecognized attribute", '"": 26',
+        "g (float[1, 1, 2, 2] x) => (float[1, 1, 2, 2] y) { y = Attention <left_window_size = 1> (x, x, x) }",
+    ),
+    (
+        "No Op registered for", '"ai.onnx.ml": 1',
+        "g (float[2, 2] x) => (float[2, 2] y) { y = ai.onnx.ml.Binarizer <threshold = 1.0> (x) }",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "opset", "body"), UNKNOWN)
+def test_what_its_onnx_runtime_does_not_know_is_unsupported(execute, words, opset, body):
+    serialized = onnx.parser.parse_model(f"<ir_version: 8, opset_import: [{opset}]> {body}").SerializeToString()
+    attempt = execute("ncnn", serialized, [X.reshape(1, 1, 2, 2) if "[1, 1, 2, 2]" in body else X])
     assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
     assert words in attempt.message
 
