@@ -245,8 +245,8 @@ class _Runnable:
             results = [extractor.extract(blob.name) for blob in made]
         if len(results) != len(self._outputs):
             raise Rejected(f"pnnx kept {len(results)} of {len(self._outputs)} outputs")
-        for blob, (status, _) in zip(made, results, strict=True):
-            if status != 0:
+        for blob, (status, mat) in zip(made, results, strict=True):
+            if status != 0 or mat.empty():
                 raise Rejected(f"ncnn gives no {blob.name}: {status}")
         return [from_numpy(np.array(mat.numpy(batch_index=blob.batch)))
                 for blob, (_, mat) in zip(made, results, strict=True)]  # fmt: skip

@@ -57,6 +57,9 @@ class _Flat(torch.nn.Module):  # type: ignore[misc]
         """Compute the outputs."""
         returned = self._module(*arguments)
         arity = self._converted.arity
+        for count, value in zip(arity, returned, strict=True):
+            if count > 1 and not isinstance(value, (tuple, list)):
+                raise Unsupported(f"onnx2torch made one output of a node that has {count}")
         return tuple(returned[n] if arity[n] == 1 else returned[n][m] for _, n, m in self._converted.places)
 
 

@@ -57,6 +57,13 @@ def test_what_its_onnx_runtime_does_not_know_is_unsupported(execute, words, opse
     assert words in attempt.message
 
 
+def test_an_output_that_is_not_there_is_rejected(execute, model):
+    body = "g (float[2, 3, 4] x) => (float[2, 3, 4] y) { y = Transpose <perm = [0, 1, 2]> (x) }"
+    attempt = execute("ncnn", model(body), [np.zeros((2, 3, 4), np.float32)])
+    assert attempt.outcome is Outcome.REJECTED, attempt.message
+    assert attempt.message == "ncnn gives no out0: 0"
+
+
 def test_the_axis_of_the_batch_stays_where_it_is(execute, model):
     body = "g (float[2, 3, 4, 4] x) => (float[2, 3, 1, 1] y) { y = GlobalAveragePool (x) }"
     x = np.arange(96, dtype=np.float32).reshape(2, 3, 4, 4)

@@ -34,6 +34,13 @@ def test_outputs_come_back_in_order_from_a_model_with_shapes_in_tensors(execute,
         ("Converter is not implemented", "g (float[2, 2] x) => (float y) { y = Det (x) }"),
         ("tensors of known sizes", "g (float[n, 3] x) => (float[n, 3] y) { y = Neg (x) }"),
         ("an output that no node makes", "g (float[2, 3] x) => (float[2, 3] x) {}"),
+        (
+            "one output of a node that has 3",
+            (
+                "g (float[2, 3] x) => (float[2, 3] y, float[2, 1] m, float[2, 1] d) <float[3] w = {1, 2, 3}>"
+                " { y, m, d = LayerNormalization (x, w) }"
+            ),
+        ),
         ("data-dependent", "g (float[2, 3] x, int64[2] s) => (float[n, m] y) { y = Reshape (x, s) }"),
     ],
 )
