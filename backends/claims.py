@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from backends.graph import required_inputs
 from backends.tensor import ONNX_NUMBERS, Tensor
 
 if TYPE_CHECKING:
@@ -68,10 +69,8 @@ def contradiction(claimed: Sequence[Claim], model: Any, inputs: Sequence[Value],
 
     A symbol has one value in the whole graph; those in the shapes of inputs have that of the given inputs.
     """
-    constants = {tensor.name for tensor in model.graph.initializer}
-    given = [port for port in model.graph.input if port.name not in constants]
     symbols: dict[str, int] = {}
-    for port, value in zip(given, inputs, strict=False):
+    for port, value in zip(required_inputs(model.graph), inputs, strict=False):
         if port.type.HasField("tensor_type") and isinstance(value, Tensor):
             _bind(symbols, _claim(port).sizes or (), value.shape)
     for claim, value in zip(claimed, values, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.graph import graphs
+from backends.graph import graphs, required_inputs
 from backends.protocol import InvalidCase
 
 if TYPE_CHECKING:
@@ -38,12 +38,11 @@ def read_model(model: bytes, folder: str | None) -> Any:
 
 
 def read_inputs(model: bytes) -> list[int]:
-    """The positions of the inputs that have no default and are read: by a node, in a body too, or as an output."""
+    """Which of the inputs without a default are read, by their positions among these: by a node, or as an output."""
     graph = _parse(model).graph
-    constants = {tensor.name for tensor in graph.initializer}
     read = {output.name for inner in graphs(graph) for output in inner.output}
     read |= {name for inner in graphs(graph) for node in inner.node for name in node.input}
-    return [n for n, port in enumerate(graph.input) if port.name in read and port.name not in constants]
+    return [position for position, port in enumerate(required_inputs(graph)) if port.name in read]
 
 
 def _parse(model: bytes) -> Any:

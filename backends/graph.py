@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from backends.protocol import InvalidCase
 
-__all__ = ["graphs", "small_model"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from backends.tensor import Value
+
+__all__ = ["graphs", "numbered", "required_inputs", "small_model", "taken"]
 
 
 def graphs(graph: Any) -> Iterator[Any]:
@@ -17,6 +22,29 @@ def graphs(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
                 yield from graphs(body)
+
+
+def required_inputs(graph: Any) -> list[Any]:
+    """The inputs (ValueInfoProto) of a GraphProto for which a data set must have values: those without a default."""
+    defaults = {tensor.name for tensor in graph.initializer}
+    defaults |= {tensor.values.name for tensor in graph.sparse_initializer}
+    return [port for port in graph.input if port.name not in defaults]
+
+
+def taken(values: Sequence[Value], required: int, most: int | None = None) -> Sequence[Value]:
+    """Of a data set those values that a model takes: for inputs without a default, or (up to `most`) with one as well.
+
+    Raises `InvalidCase` where the data set is not of this model.
+    """
+    if len(values) < required or (most is not None and len(values) > most):
+        raise InvalidCase(f"the model has {required} inputs, the data set {len(values)}")
+    return values[:required] if most is None else values
+
+
+def numbered(text: str, pattern: str, prefix: str = "") -> str:
+    """A text in which what a pattern finds is counted from 0: addresses, or numbers that go on from model to model."""
+    numbers: dict[str, str] = {}
+    return re.sub(pattern, lambda found: numbers.setdefault(found[0], f"{prefix}{len(numbers)}"), text)
 
 
 def small_model() -> Any:

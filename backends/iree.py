@@ -20,7 +20,8 @@ from iree.compiler.ir import Context
 from iree.runtime import flags as runtime_flags
 
 from backends.external import read_model
-from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
+from backends.graph import required_inputs, taken
+from backends.protocol import Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -150,14 +151,11 @@ class _Program:
         self._function = function
         self._text = text
         self._flags = flags
-        constants = {tensor.name for tensor in graph.initializer}
-        self._inputs = sum(port.name not in constants for port in graph.input)
+        self._inputs = len(required_inputs(graph))
         self._types = [_NAMES.get(port.type.tensor_type.elem_type, "") for port in graph.output]
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
-        if len(inputs) < self._inputs:
-            raise InvalidCase(f"the model has {self._inputs} inputs, the data set {len(inputs)}")
-        arguments = [_argument(value) for value in inputs[: self._inputs]]
+        arguments = [_argument(value) for value in taken(inputs, self._inputs)]
         with heard(WORDS):
             given = self._function(*arguments)
             results = given if isinstance(given, tuple) else (given,)

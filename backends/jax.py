@@ -12,9 +12,10 @@ import numpy as np
 from jaxonnxruntime.call_onnx import call_onnx_model
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.hlo_passes import hlo_passes
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class _Function:
         self._model = model
         self._options = options
         self._enter = enter
-        constants = {tensor.name for tensor in model.graph.initializer}
-        self._names = [port.name for port in model.graph.input if port.name not in constants]
+        self._names = [port.name for port in required_inputs(model.graph)]
         self._imported: tuple[list[Tensor], Callable[[Any], Any]] | None = None
         self._stages: tuple[Any, Any] | None = None
 
@@ -81,9 +81,7 @@ class _Function:
         return {"stablehlo.mlir": lowered.as_text().encode(), "optimized.hlo.txt": optimized.encode()}
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
-        if len(inputs) < len(self._names):
-            raise InvalidCase(f"the model has {len(self._names)} inputs, the data set {len(inputs)}")
-        tensors = [_tensor(value) for value in inputs[: len(self._names)]]
+        tensors = [_tensor(value) for value in taken(inputs, len(self._names))]
         arrays = [to_numpy(tensor) for tensor in tensors]
         if layout is not None:
             arrays = [arranged(array, layout) for array in arrays]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from backends.external import read_model
-from backends.graph import small_model
+from backends.graph import small_model, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Unsupported, Words, heard
+from backends.protocol import Unsupported, Words, heard
 from backends.providers import chosen, grant
 from backends.tensor import EXTENDED, ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
@@ -59,18 +59,18 @@ class OnnxRuntime:
         """Make a session; ONNX Runtime does not tell reading from compiling, so all is the import stage."""
         del enter
         if options.get("reload") != "yes":
-            return _Session(_session(model, folder, options), _Source(model, folder, options))
+            return _Session(session(model, folder, options), _Source(model, folder, options))
         with tempfile.TemporaryDirectory() as place:
             saved = str(Path(place, "optimised.onnx"))
-            _session(model, folder, options, saved)
+            session(model, folder, options, saved)
             # What has been optimised is loaded as it is: a second pass over it would hide what the file lacks.
-            loaded = _session(Path(saved).read_bytes(), place, {**options, "opt": "0"})
+            loaded = session(Path(saved).read_bytes(), place, {**options, "opt": "0"})
             return _Session(loaded, _Source(model, folder, options))
 
     def passes(self) -> list[str]:
         """The names that `disable` knows: the transformers that run for a small model, and the rules in two of them."""
         model = small_model().SerializeToString()
-        journal = _journal(lambda: _session(model, None, {}, severity=_INFORMATION))
+        journal = _journal(lambda: session(model, None, {}, severity=_INFORMATION))
         return sorted({name for name, _ in journal if not name.endswith("_RuleBasedTransformer")} | set(_RULES))
 
 
@@ -112,10 +112,13 @@ class _Source:
     options: Mapping[str, str]
 
 
-def _session(
+def session(
     model: bytes, folder: str | None, options: Mapping[str, str], saved: str = "", severity: int = 3
 ) -> Any:
-    """A session; with ``saved`` the optimised graph goes into that file. It tells what is at least that severe."""
+    """A session; with ``saved`` the optimised graph goes into that file, which is in ONNX Runtime's format if ``.ort``.
+
+    It tells what is at least that severe. Raises a refusal, or RuntimeError where a provider cannot be loaded.
+    """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = severity
     settings.intra_op_num_threads = int(options.get("threads", "1"))
@@ -124,6 +127,7 @@ def _session(
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
     if saved:
         settings.optimized_model_filepath = saved
+        settings.add_session_config_entry("session.save_model_format", "ORT" if saved.endswith(".ort") else "ONNX")
     if folder is not None and not _KNOWS_FOLDER and b"location" in model:
         model = _whole(model, folder)
     elif folder is not None:
@@ -131,16 +135,16 @@ def _session(
     disabled = options.get("disable", "")
     given = grant(onnxruntime, settings, chosen(options))
     with heard(WORDS):
-        session = onnxruntime.InferenceSession(
+        made = onnxruntime.InferenceSession(
             model,
             settings,
             disabled_optimizers=disabled.split("+") if disabled else None,
             **given,
         )
     # Where a provider cannot be loaded, ONNX Runtime goes on without it and only warns.
-    if missing := {name for name, _ in given.get("providers", ())} - set(session.get_providers()):
+    if missing := {name for name, _ in given.get("providers", ())} - set(made.get_providers()):
         raise RuntimeError(f"ONNX Runtime cannot load {', '.join(sorted(missing))} here")
-    return session
+    return made
 
 
 def _whole(model: bytes, folder: str) -> bytes:
@@ -189,15 +193,13 @@ class _Session:
         with tempfile.TemporaryDirectory() as place:
             saved = Path(place, "optimised.onnx")
             journal = _journal(
-                lambda: _session(source.model, source.folder, source.options, str(saved), severity=_INFORMATION)
+                lambda: session(source.model, source.folder, source.options, str(saved), severity=_INFORMATION)
             )
             passes = "".join(f"{name}\n" for name, changed in journal if changed)
             return {"passes.txt": passes.encode(), "optimised.onnx": saved.read_bytes()}
 
     def _named(self, inputs: Sequence[Value]) -> list[tuple[str, Value]]:
-        if not self._required <= len(inputs) <= len(self._inputs):
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
-        return list(zip(self._inputs, inputs, strict=False))
+        return list(zip(self._inputs, taken(inputs, self._required, len(self._inputs)), strict=False))
 
     def _run_raw(self, inputs: Sequence[Value]) -> list[Value]:
         feed = {name: _handle(value) for name, value in self._named(inputs)}

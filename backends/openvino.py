@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ import numpy as np
 import openvino
 
 from backends.external import read_inputs, read_model
+from backends.graph import numbered, taken
 from backends.layout import Layout, arranged, placed
-from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import Stage, Unsupported, Words, heard
 from backends.tensor import EXTENDED, Tensor, Value, byte_size, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -101,13 +101,11 @@ class _Request:
         nodes = [node.get_rt_info() for node in self._compiled.get_runtime_model().get_ordered_ops()]
         nodes.sort(key=lambda info: int(info["execOrder"].astype(str)))
         lines = [" ".join(info[key].astype(str) for key in _SHOWN) for info in nodes]
-        return {"runtime.txt": _numbered("".join(f"{line}\n" for line in lines)).encode()}
+        return {"runtime.txt": numbered("".join(f"{line}\n" for line in lines), _NUMBERS).encode()}
 
     def _taken(self, inputs: Sequence[Value]) -> Sequence[Value]:
-        if len(inputs) < self._inputs:
-            raise InvalidCase(f"the model has {self._inputs} inputs, the data set {len(inputs)}")
-        if len(inputs) == self._inputs:
-            return inputs
+        if len(inputs) <= self._inputs:
+            return taken(inputs, self._inputs)
         # The front end drops inputs that no node reads.
         if self._kept is None:
             self._kept = read_inputs(self._model)
@@ -122,13 +120,9 @@ class _Request:
         return [_value(result) for result in results]
 
 
+# Names such as ``Abs_860``, whose numbers go on from model to model.
+_NUMBERS = r"(?<=[A-Za-z]_)\d+"
 _SHOWN = ("layerType", "primitiveType", "runtimePrecision", "outputLayouts", "originalLayersNames")
-
-
-def _numbered(text: str) -> str:
-    """Names such as ``Abs_860``, whose numbers go on from model to model, with numbers of this text alone."""
-    numbers: dict[str, str] = {}
-    return re.sub(r"(?<=[A-Za-z]_)\d+", lambda found: numbers.setdefault(found[0], str(len(numbers))), text)
 
 
 class _Binding:

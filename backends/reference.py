@@ -9,8 +9,9 @@ import numpy as np
 from onnx.reference import ReferenceEvaluator
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Unsupported, Words, heard
+from backends.protocol import Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -52,11 +53,9 @@ class _Evaluator:
 
     def __init__(self, evaluator: Any, graph: Any) -> None:
         self._evaluator = evaluator
-        defaults = {tensor.name for tensor in graph.initializer}
-        ports = [port.name for port in graph.input]
-        required = [name for name in ports if name not in defaults]
+        required = [port.name for port in required_inputs(graph)]
         self._required = len(required)
-        self._inputs = [*required, *(name for name in ports if name in defaults)]
+        self._inputs = [*required, *(port.name for port in graph.input if port.name not in required)]
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         return self._run(inputs, None)
@@ -65,9 +64,8 @@ class _Evaluator:
         return self._run(inputs, layout)
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
-        if not self._required <= len(inputs) <= len(self._inputs):
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
-        feed = {name: _argument(value, layout) for name, value in zip(self._inputs, inputs, strict=False)}
+        given = taken(inputs, self._required, len(self._inputs))
+        feed = {name: _argument(value, layout) for name, value in zip(self._inputs, given, strict=False)}
         with heard(WORDS), np.errstate(all="ignore"):
             results = self._evaluator.run(None, feed)
         return [_value(result) for result in results]

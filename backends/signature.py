@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 
 from backends.external import read_inputs
-from backends.graph import graphs
+from backends.graph import graphs, required_inputs
 
 __all__ = ["alike", "changed", "left", "lost"]
 
@@ -42,9 +42,9 @@ def left(model: bytes, original: Any, made: Any) -> list[int] | None:
 
     None where anything else changed. ``model`` is the serialized original.
     """
-    read = {original.graph.input[position].name for position in read_inputs(model)}
     names = {name for name, _ in _inputs(made)}
     before = _inputs(original)
+    read = {before[position][0] for position in read_inputs(model)}
     positions = [position for position, (name, _) in enumerate(before) if name in names]
     if any(name in read for name, _ in before if name not in names):
         return None
@@ -53,9 +53,7 @@ def left(model: bytes, original: Any, made: Any) -> list[int] | None:
 
 
 def _inputs(model: Any) -> list[tuple[str, Any]]:
-    defaults = {tensor.name for tensor in model.graph.initializer}
-    defaults |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-    return [(port.name, port.type) for port in model.graph.input if port.name not in defaults]
+    return [(port.name, port.type) for port in required_inputs(model.graph)]
 
 
 def _outputs(model: Any) -> list[tuple[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from backends.protocol import InvalidCase, OutOfMemory, Rejected, Stage, Unsupported, heard
+from backends.graph import required_inputs, taken
+from backends.protocol import OutOfMemory, Rejected, Stage, Unsupported, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 from backends.tensorrt_engine import ELEMENT_TYPES, WORDS, Ranges, build, configure, journal, parse, refusal, widened
 
@@ -36,8 +37,7 @@ class Program:
         self, trt: Any, cuda: Cuda, model: Any, options: Mapping[str, str], enter: Callable[[Stage], None]
     ) -> None:
         self._trt, self._cuda, self._options, self._enter = trt, cuda, options, enter
-        constants = {tensor.name for tensor in model.graph.initializer}
-        self._inputs = [port.name for port in model.graph.input if port.name not in constants]
+        self._inputs = [port.name for port in required_inputs(model.graph)]
         self._outputs = [(port.name, _NAMES.get(port.type.tensor_type.elem_type, "")) for port in model.graph.output]
         self._logger = journal(trt)
         with heard(WORDS):
@@ -64,9 +64,8 @@ class Program:
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         """Outputs in the model's order; builds an engine first where none takes these sizes."""
-        if len(inputs) < len(self._inputs):
-            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
-        given = {name: _tensor(value) for name, value in zip(self._inputs, inputs, strict=False)}
+        values = taken(inputs, len(self._inputs))
+        given = {name: _tensor(value) for name, value in zip(self._inputs, values, strict=True)}
         ranges = widened(self._ranges, self._asked(given))
         if self._engine is None or ranges != self._ranges:
             self._ranges = ranges

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from backends.graph import required_inputs
 from backends.protocol import Unsupported, Words
 from backends.rewriting import Rewriter
 from backends.tensor import ONNX_NUMBERS, Tensor, byte_size
@@ -65,14 +67,7 @@ class _Flat(torch.nn.Module):  # type: ignore[misc]
 
 def _names(model: Any) -> tuple[list[Any], list[Any]]:
     """The inputs and outputs of the model, before its outputs are taken apart."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    ports = []
-    for port in (*model.graph.input, *model.graph.output):
-        copy = type(port)()
-        copy.CopyFrom(port)
-        ports.append(copy)
-    count = len(model.graph.input)
-    return [port for port in ports[:count] if port.name not in constants], ports[count:]
+    return copy.deepcopy(required_inputs(model.graph)), copy.deepcopy(list(model.graph.output))
 
 
 def _need_nodes(converted: Converted) -> None:

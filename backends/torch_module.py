@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from onnx.helper import make_tensor_value_info
 
+from backends.graph import required_inputs, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Rejected, Unsupported, Words, heard
+from backends.protocol import Rejected, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, byte_size, to_numpy
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ class Converted:
         self, inputs: Sequence[Value], device: str, layout: Layout | None = None
     ) -> tuple[torch.Tensor, ...]:
         """Tensors on the device for the inputs of a data set. Raises `InvalidCase` where there are too few."""
-        if len(inputs) < self.inputs:
-            raise InvalidCase(f"the model has {self.inputs} inputs, the data set {len(inputs)}")
-        return tuple(tensor_of(value, layout).to(device) for value in inputs[: self.inputs])
+        return tuple(tensor_of(value, layout).to(device) for value in taken(inputs, self.inputs))
 
     def outputs(self, arguments: Sequence[torch.Tensor], returned: Any) -> list[Value]:
         """The model's outputs, from what the module was given and what it returned."""
@@ -93,7 +92,7 @@ def convert(model: Any) -> Converted:
     onnx2torch = _onnx2torch()
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    inputs = [port.name for port in graph.input if port.name not in constants]
+    inputs = [port.name for port in required_inputs(graph)]
     wanted = [port.name for port in graph.output]
     taken = {*inputs, *constants} | {name for node in graph.node for name in node.output}
     for number, node in enumerate(graph.node):

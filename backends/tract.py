@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import tract
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import Stage, Unsupported, Words, heard
 from backends.tensor import EXTENDED, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class _Runnable:
     layouts = tuple(Layout)
 
     def __init__(self, model: Any, graph: Any) -> None:
-        constants = {tensor.name for tensor in graph.initializer}
-        given = [port.name for port in graph.input if port.name not in constants]
+        given = [port.name for port in required_inputs(graph)]
         names = [model.input_name(index) for index in range(model.input_count())]
         if not set(names) <= set(given):
             raise Unsupported("tract gave the inputs other names")
@@ -96,9 +96,8 @@ class _Runnable:
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
         # It reads as many pointers as the model has inputs, however many there are.
-        if len(inputs) < self._required:
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
-        arguments = [_argument(inputs[position], layout) for position in self._positions]
+        given = taken(inputs, self._required)
+        arguments = [_argument(given[position], layout) for position in self._positions]
         with heard(WORDS):
             results = self._runnable.run(arguments)
             return [_value(result, size) for result, size in zip(results, self._sizes, strict=True)]

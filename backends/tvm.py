@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ from tvm.runtime import ShapeTuple as Shape
 from tvm.support import cc
 
 from backends.external import read_model
-from backends.graph import small_model
+from backends.graph import numbered, small_model, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
+from backends.protocol import Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ WORDS = Words(
     )
 )
 
+_ADDRESSES = r'(?<=!")0x[0-9a-f]+'  # by which buffers are told apart in LLVM's IR
 _NOT_PASSED = frozenset({"string", "int4", "uint4", "int2", "uint2", "float4e2m1", "float6e2m3", "float6e3m2"})
 
 
@@ -143,12 +143,6 @@ class _Journal:
         self.entries.append((str(info.name), len(self._before), changed))
 
 
-def _without_addresses(source: str) -> str:
-    """LLVM's IR in which buffers, that are told apart by their addresses, have numbers."""
-    numbers: dict[str, str] = {}
-    return re.sub(r'(?<=!")0x[0-9a-f]+', lambda found: numbers.setdefault(found[0], f"buffer{len(numbers)}"), source)
-
-
 def _reloaded(program: Any) -> Any:
     """What was built, saved as a shared library and loaded. The library may go once it is loaded."""
     if cc.get_cc() is None:
@@ -187,7 +181,7 @@ class _Program:
             "bytecode.txt": program.as_text() if self._options.get("exec_mode", "bytecode") == "bytecode" else "",
         }
         for number, library in enumerate(program.mod.imports):
-            texts[f"library_{number}.{library.kind}"] = _without_addresses(library.inspect_source())
+            texts[f"library_{number}.{library.kind}"] = numbered(library.inspect_source(), _ADDRESSES, "buffer")
         return {name: text.encode() for name, text in texts.items() if text}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
@@ -202,10 +196,8 @@ class _Program:
 
     def results(self, inputs: Sequence[Value], layout: Layout | None = None) -> list[Any]:
         """The virtual machine's own objects, one for each output."""
-        if len(inputs) < self._parameters:
-            raise InvalidCase(f"the model has {self._parameters} inputs, the data set {len(inputs)}")
         # What goes on behind the parameters are values for inputs that have a default, which TVM makes constants.
-        arguments = [_argument(value, self._device, layout) for value in inputs[: self._parameters]]
+        arguments = [_argument(value, self._device, layout) for value in taken(inputs, self._parameters)]
         with heard(WORDS):
             result = self._call(arguments)
         results = [result] if self._outputs == 1 else list(result)

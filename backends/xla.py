@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.hlo_passes import hlo_passes
 from backends.layout import Layout, arranged
 from backends.names import rename
 from backends.onnx_tf_shim import import_onnx_tf
-from backends.protocol import BackendError, InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import BackendError, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -132,8 +133,7 @@ class _Function:
     def __init__(
         self, module: Any, graph: Any, options: Mapping[str, str], enter: Callable[[Stage], None]
     ) -> None:
-        constants = {tensor.name for tensor in graph.initializer}
-        ports = [port for port in graph.input if port.name not in constants]
+        ports = required_inputs(graph)
         outputs = [port.name for port in graph.output]
         self._required = len(ports)
         self._mode = options.get("mode", "jit")
@@ -162,9 +162,7 @@ class _Function:
         return self._run(inputs, layout)
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
-        if len(inputs) < self._required:
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
-        arrays = [_array(value) for value in inputs[: self._required]]
+        arrays = [_array(value) for value in taken(inputs, self._required)]
         if layout is not None:
             arrays = [arranged(array, layout) for array in arrays]
         shapes = tuple(array.shape for array in arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.entry import Entry, Option
+from backends.passes import load_passes
 from backends.protocol import Knob, Numerics
 from backends.rows.options import PASSES
 
@@ -25,48 +26,25 @@ def _one_or_more(names: tuple[str, ...]) -> str:
     return rf"({one})(\+({one}))*"
 
 
-FUSE_AND_ELIMINATE = (
-    "eliminate_common_subexpression", "eliminate_consecutive_idempotent_ops", "eliminate_deadend",
-    "eliminate_duplicate_initializer", "eliminate_identity", "eliminate_if_with_const_cond", "eliminate_nop_cast",
-    "eliminate_nop_concat", "eliminate_nop_dropout", "eliminate_nop_expand", "eliminate_nop_flatten",
-    "eliminate_nop_monotone_argmax", "eliminate_nop_pad", "eliminate_nop_reshape", "eliminate_nop_split",
-    "eliminate_nop_transpose", "eliminate_nop_with_unit", "eliminate_shape_gather", "eliminate_shape_op",
-    "eliminate_slice_after_shape", "eliminate_unused_initializer", "extract_constant_to_initializer",
-    "fuse_add_bias_into_conv", "fuse_bn_into_conv", "fuse_concat_into_reshape", "fuse_consecutive_concats",
-    "fuse_consecutive_log_softmax", "fuse_consecutive_reduce_unsqueeze", "fuse_consecutive_slices",
-    "fuse_consecutive_squeezes", "fuse_consecutive_transposes", "fuse_consecutive_unsqueezes",
-    "fuse_matmul_add_bias_into_gemm", "fuse_pad_into_conv", "fuse_pad_into_pool", "fuse_qkv",
-    "fuse_transpose_into_gemm", "nop", "rewrite_where",
-)  # fmt: skip
+def _names(backend: str) -> tuple[str, ...]:
+    """The names of the table in backends/passes/."""
+    table = load_passes(backend)
+    return table.names if table is not None else ()
+
+
+# ONNX Optimizer's passes that it does not run unless they are named.
 OTHERS = (
     "adjust_add", "adjust_slice_and_matmul", "lift_lexical_references", "rename_input_output",
     "replace_einsum_with_matmul", "rewrite_input_dtype", "set_unique_name_for_nodes", "split_init", "split_predict",
 )  # fmt: skip
-
-SLIM_PATTERNS = (
-    "EliminationConcat", "EliminationReshape", "EliminationReshapeAs", "EliminationSlice", "EliminationTranspose",
-    "EliminationTransposeAsReshape", "EliminationTransposeViewTranspose", "EliminationUnsqueeze", "FusionConcatReshape",
-    "FusionConvAdd", "FusionConvBN", "FusionConvMul", "FusionConvTransposeAdd", "FusionConvTransposeBN",
-    "FusionConvTransposeMul", "FusionGemm", "FusionGemmAdd", "FusionGemmMul", "FusionPadConv", "FusionReduce",
-)  # fmt: skip
+_OPTIMIZER = _names("onnxoptimizer")
+FUSE_AND_ELIMINATE = tuple(name for name in _OPTIMIZER if name not in OTHERS)
+SLIM_PATTERNS = _names("onnxslim")
 _SLIM_WORK = (
     "constant_folding", "dead_node_elimination", "graph_fusion", "subexpression_elimination", "weight_tying",
 )  # fmt: skip
 # The rules that ONNX Script's optimizer applies, and those that only go by their names.
-RULES = (
-    "add_0_and_mul_by_1", "cast_cast_rule", "cast_constant_of_shape_rule", "cast_constant_of_shape_without_value_rule",
-    "collapse_slice2_rule", "collapse_slice_rule", "div_by_1_rule", "dropout_inference_rule", "dropout_zero_rule",
-    "flatten_to_reshape_rule", "fuse_batchnorm_into_conv_rule", "fuse_batchnorm_into_conv_transpose_rule",
-    "fuse_batchnorm_into_gemm_rule", "fuse_pad_into_conv_integer_rule", "fuse_pad_into_conv_rule",
-    "materialize_reshape_shape_rule", "max_max_rule", "max_min_rule", "min_max_rule", "min_min_rule", "no_op_cast_rule",
-    "no_op_dynamic_scatter_nd_rule", "no_op_expand_rule", "no_op_static_scatter_nd_rule", "no_op_transpose_rule",
-    "normalize_pad_format_conv_integer_rule", "normalize_pad_format_conv_rule", "one_reshape_matmul_reshape_rule",
-    "remove_optional_bias_from_conv_rule", "remove_optional_bias_from_conv_transpose_rule",
-    "remove_optional_bias_from_gemm_rule", "remove_optional_bias_from_qlinear_conv_rule", "reshape_reshape_rule",
-    "slice_split_rule", "squeeze_reshape_1d_rule", "sub_0_rule", "successive_clip_relu_rule", "successive_clip_rule",
-    "successive_relu_clip_rule", "successive_relu_rule", "transpose_transpose_rule", "two_reshapes_matmul_reshape_rule",
-    "unsqueeze_unsqueeze_rule",
-)  # fmt: skip
+RULES = _names("onnxscript")
 RULES_BY_NAME = (
     "add_0_rule", "affine_conv_fusion_rule", "conv_affine_fusion_rule", "expand_before_binary_op_rules",
     "fuse_hardswish_rules", "gemm_to_matmul_add_rule", "matmul_add_to_gemm_rule", "mul_by_1_rule",
@@ -108,13 +86,10 @@ ROWS = (
         options=(
             RUNTIME,
             Option(
-                "passes", _one_or_more(FUSE_AND_ELIMINATE + OTHERS), "names of passes joined by +",
+                "passes", _one_or_more(_OPTIMIZER), "names of passes joined by +",
                 "the passes to run (all that fuse or eliminate)",
             ),
-            Option(
-                "disable", _one_or_more(FUSE_AND_ELIMINATE + OTHERS), "names of passes joined by +",
-                "passes to leave out",
-            ),
+            Option("disable", PASSES, "names of passes joined by +", "passes to leave out"),
             Option("fixed_point", r"yes|no", "yes or no", "repeat the passes until nothing changes (no)"),
         ),
         numerics=_PLAIN,
@@ -130,7 +105,7 @@ ROWS = (
         options=(
             RUNTIME,
             Option("off", _one_or_more(_SLIM_WORK), f"some of {', '.join(_SLIM_WORK)}, by +", "work to leave out"),
-            Option("disable", _one_or_more(SLIM_PATTERNS), "names of patterns joined by +", "fusions to leave out"),
+            Option("disable", PASSES, "names of patterns joined by +", "fusions to leave out"),
             Option("inference", *_YES_NO, "infer shapes in between (yes)"),
         ),
         numerics=_PLAIN,
@@ -157,7 +132,7 @@ ROWS = (
                 "off", _one_or_more(("folding", "inference", "inlining")),
                 "some of folding, inference and inlining, joined by +", "parts of the optimizer to leave out",
             ),
-            Option("disable", _one_or_more(RULES), "names of rules joined by +", "rules to leave out"),
+            Option("disable", PASSES, "names of rules joined by +", "rules to leave out"),
             Option(
                 "rules", _one_or_more(_EVERY_RULE), "names of rules joined by +",
                 "the rules of mode=rewrite (those that the optimizer applies)",

@@ -114,14 +114,16 @@ def _folder() -> Path:
 def normal(version: str) -> str:
     """The one way in which a version is written here, of all that PEP 440 calls equal: ``1.20.0`` gives ``1.20``.
 
-    Zeros at the end of the release go, but for the first two numbers. What is no version stays as it is.
+    Zeros at the end of the release go but for the first two numbers, or three where more follows: ``0.27.0.post1``.
+    What is no version stays as it is.
     """
     try:
         read = Version(version)
     except InvalidVersion:
         return version
-    numbers = [*read.release, 0][: max(2, len(read.release))]
-    while len(numbers) > 2 and numbers[-1] == 0:
+    least = 3 if read.is_prerelease or read.is_postrelease else 2
+    numbers = [*read.release, 0, 0][: max(least, len(read.release))]
+    while len(numbers) > least and numbers[-1] == 0:
         numbers.pop()
     # What stands around the numbers of the release stays as it is.
     epoch = f"{read.epoch}!" if read.epoch else ""

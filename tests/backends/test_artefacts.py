@@ -86,7 +86,7 @@ def test_every_name_of_a_rewrite_rule_is_one_of_onnxruntimes(workers, model):
 
     def holders(disabled: tuple[str, ...]) -> set[str]:
         options = {"disable": "+".join(disabled)}
-        session = lambda: adapter._session(small, None, options, severity=1)  # noqa: E731
+        session = lambda: adapter.session(small, None, options, severity=1)  # noqa: E731
         return {name for name, _ in adapter._journal(session) if "RuleBased" in name}
 
     assert holders(rules) == set()

@@ -237,6 +237,16 @@ def test_too_few_inputs_are_the_fault_of_the_case(target, execute, model):
     assert "the model has 2 inputs, the data set 1" in attempt.message
 
 
+@pytest.mark.parametrize("reads", ["Add (x, d)", "Add (x, z)"])
+def test_openvino_drops_inputs_and_is_given_those_that_are_left(execute, model, reads):
+    """A default between the inputs, and one that is not read."""
+    ports = "float[2] unread, float[2] d = {5, 6}, float[2] x, float[2] z"
+    serialized = model(f"g ({ports}) => (float[2] y) {{ t = {reads} y = Mul (t, z) }}")
+    unread, x, z = np.float32([[7, 7], [1, 2], [10, 20]])
+    ((y,),) = arrays(execute("openvino", serialized, [unread, x, z]))
+    assert y.tolist() == ((x + np.float32([5, 6]) if "d" in reads.partition("(")[2] else x + z) * z).tolist()
+
+
 def test_accuracy_mode_is_in_single_precision(execute, model):
     """Where the processor has bfloat16, OpenVINO would compute in it by default and lose these digits."""
     serialized = model("g (float[1, 64] x, float[64, 1] z) => (float[1, 1] y) { y = MatMul (x, z) }")

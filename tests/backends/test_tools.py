@@ -13,6 +13,8 @@ from backends.protocol import COMPARED, Outcome, Stage
 from backends.registry import BACKENDS, installed_version
 from backends.rows import tools
 from backends.tensor import to_numpy
+from fuzz.errors import TargetError
+from fuzz.execute.target import parse_target
 
 X = np.float32([[1, -2], [3, -4]])
 
@@ -103,6 +105,8 @@ def test_the_passes_that_can_be_named_are_those_of_onnx_optimizer():
     theirs = pytest.importorskip("onnxoptimizer")
     assert set(tools.FUSE_AND_ELIMINATE) == set(theirs.get_fuse_and_elimination_passes())
     assert {*tools.FUSE_AND_ELIMINATE, *tools.OTHERS} == set(theirs.get_available_passes())
+    with pytest.raises(TargetError, match=r"no pass 'eliminate_deadends' \(did you mean eliminate_deadend\?\)"):
+        parse_target("onnxoptimizer:disable=eliminate_deadends")
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in tools.ROWS])

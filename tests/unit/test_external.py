@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.external import check_external_data, read_model
+from backends.external import check_external_data, read_inputs, read_model
 from backends.protocol import InvalidCase
 
 
@@ -105,3 +106,11 @@ def test_a_model_that_is_none_is_refused():
 def test_external_data_is_taken_in(folder):
     read = read_model(model([tensor("w.bin", offset=4, length=12)]), str(folder))
     assert np.frombuffer(read.graph.initializer[0].raw_data, np.float32).tolist() == [1, 2, 3]
+
+
+def test_the_positions_of_inputs_that_are_read_are_those_of_a_data_set():
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[2] unread, float[2] d = {5, 6}, float[2] x, float[2] too, float[2] z) => (float[2] y, float[2] z) {
+            y = Add (x, d)
+        }"""
+    assert read_inputs(onnx.parser.parse_model(text).SerializeToString()) == [1, 3]
