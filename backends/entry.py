@@ -54,6 +54,7 @@ class Entry:
         ranks: of the tensors that it has, the lowest and the highest.
         needs_input: whether it takes no model that has no inputs.
         constant_data: whether operators take constants where real models have none: as other operands than weights.
+        computed_weights: whether weights may be what another operator computes, or an input.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -75,6 +76,7 @@ class Entry:
     ranks: tuple[int, int] = (0, 8)
     needs_input: bool = False
     constant_data: bool = True
+    computed_weights: bool = True
     problem: str = ""
 
     @property

@@ -15,6 +15,7 @@ from fuzz.execute.run import execute
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import DEFAULT_DTYPES, DEFAULT_OPSET, Settings
 from fuzz.generate.single import pairs_of_types, primary_types, single_operator_cases
+from fuzz.generate.support import joint_demands
 from fuzz.store import Store
 
 if TYPE_CHECKING:
@@ -89,6 +90,4 @@ def probe(
 def _settings(backend: str, opset: int, operators: tuple[str, ...]) -> Settings:
     entry = BACKENDS[backend]
     rank = max(0, entry.ranks[0]), min(_HIGHEST_RANK, entry.ranks[1])
-    return Settings(
-        opset=opset, operators=operators, rank=rank, needs_input=entry.needs_input, constant_data=entry.constant_data
-    )
+    return joint_demands((backend,), Settings(opset=opset, operators=operators, rank=rank))

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fuzz.execute.environment import cache_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+OWN_CACHE = cache_folder()
 
 # A shell that starts a run in the background has it ignore SIGINT, and whatever the tests start would inherit that:
 # those who interrupt a command would wait for it in vain.
@@ -22,6 +26,14 @@ def cache(tmp_path_factory):
     """No test sees the environments of whoever runs it, or leaves one there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FUZZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def own_cache():
+    """Tests of a backend that shares no environment with others see those of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUZZ_CACHE", str(OWN_CACHE))
         yield
 
 

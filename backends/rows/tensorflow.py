@@ -55,5 +55,7 @@ ROWS = (
         numerics=_TENSORFLOW,
         knobs=(Knob("kernels", ("builtin", "reference"), "XNNPACK's kernels; with reference all that is tuned"),),
         needs_input=True,
+        constant_data=False,
+        computed_weights=False,
     ),
 )

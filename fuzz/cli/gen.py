@@ -131,14 +131,12 @@ def _settings(
     from dataclasses import replace
 
     from fuzz.generate.settings import Settings
-    from fuzz.generate.support import joint_constant_data, joint_need_of_input, joint_opset, joint_ranks
+    from fuzz.generate.support import joint_demands, joint_opset, joint_ranks
 
     if opset is None:
         opset = joint_opset(targets)
-    chosen = Settings(
-        nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets,
-        needs_input=joint_need_of_input(targets), constant_data=joint_constant_data(targets),
-    )  # fmt: skip
+    chosen = Settings(nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets)
+    chosen = joint_demands(targets, chosen)
     if opset is not None:
         chosen = replace(chosen, opset=opset)
     if ops:

@@ -49,6 +49,7 @@ class Plan:
     supports: Supports | None
     needs_input: bool = False
     constant_data: bool = True
+    computed_weights: bool = True
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -190,5 +191,5 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     adapters = not dynamic and choices.integer(0, 3) > 0
     return Plan(
         nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
-        settings.needs_input, settings.constant_data,
+        settings.needs_input, settings.constant_data, settings.computed_weights,
     )  # fmt: skip

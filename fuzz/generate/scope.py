@@ -192,6 +192,7 @@ class Scope:
         recipe = choose_recipe(dtype, domain, self.integer)
         initializer = self.coin(0.85 if weight else self.builder.plan.initializer)
         taken = initializer and (weight or not self._lacks_input())
+        taken = taken or (weight and not self.builder.plan.computed_weights)
         origin = Origin.INITIALIZER if taken else Origin.INPUT
         array = fill(recipe, sizes, dtype)
         return self.builder.placeholder(TensorType(dtype, shape), array, origin, recipe)
@@ -201,7 +202,7 @@ class Scope:
     ) -> Value:
         """An operand of exactly this shape."""
         dtype = self.dtype(variable)
-        if not (weight and self.coin(0.9)):
+        if not (weight and (self.coin(0.9) or not self.builder.plan.computed_weights)):
             sizes = tuple(self.store.value(d) for d in shape)
             value = self._existing(sizes, dtype, domain)
             if value is not None:

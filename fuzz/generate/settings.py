@@ -24,7 +24,8 @@ class Settings:
     ``nodes`` and ``rank`` are ranges, both ends included; each model draws its own number of nodes.
     ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
     ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs, and
-    without ``constant_data`` no operands but weights are drawn as initializers.
+    without ``constant_data`` no operands but weights are drawn as initializers; without
+    ``computed_weights`` all weights are.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -36,6 +37,7 @@ class Settings:
     targets: tuple[str, ...] = ()
     needs_input: bool = False
     constant_data: bool = True
+    computed_weights: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

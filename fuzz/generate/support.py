@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from backends.support import Support
     from fuzz.generate.plan import Supports
 
-__all__ = ["joint_constant_data", "joint_need_of_input", "joint_opset", "joint_ranks", "joint_support"]
+__all__ = ["joint_demands", "joint_opset", "joint_ranks", "joint_support"]
 
 
 @cache
@@ -51,14 +52,15 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
     return low, high
 
 
-def joint_need_of_input(targets: tuple[str, ...]) -> bool:
-    """Whether a target takes no model that has no inputs."""
-    return any(BACKENDS[_backend(target)].needs_input for target in targets)
-
-
-def joint_constant_data(targets: tuple[str, ...]) -> bool:
-    """Whether all targets take constants for operands that are no weights."""
-    return all(BACKENDS[_backend(target)].constant_data for target in targets)
+def joint_demands(targets: tuple[str, ...], settings: Settings) -> Settings:
+    """The settings with what the targets' rows demand beside operators, types and ranks: of inputs and constants."""
+    rows = [BACKENDS[_backend(target)] for target in targets]
+    return replace(
+        settings,
+        needs_input=settings.needs_input or any(row.needs_input for row in rows),
+        constant_data=settings.constant_data and all(row.constant_data for row in rows),
+        computed_weights=settings.computed_weights and all(row.computed_weights for row in rows),
+    )
 
 
 def _backend(target: str) -> str:

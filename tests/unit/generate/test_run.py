@@ -195,6 +195,20 @@ class TestModels:
         graphs = [generate_graph(Seeded(seed), settings)[0] for seed in range(60)]
         assert all(graph.inputs for graph in graphs)
 
+    @pytest.mark.parametrize("operators", [(), ("Conv", "Relu", "Add", "Gemm", "BatchNormalization")])
+    def test_constants_are_weights_alone_where_they_must(self, operators):
+        settings = Settings(nodes=(9, 9), operators=operators, constant_data=False, computed_weights=False)
+        weights = data = 0
+        for seed in range(40):
+            for node in generate_graph(Seeded(seed), settings)[0].nodes:
+                drawn = [v for v in node.inputs if v is not None and v.recipe is not None]
+                data += any(v.origin is Origin.INITIALIZER for v in drawn if v is node.inputs[0])
+                if node.operator in {"Conv", "BatchNormalization"}:
+                    weights += 1
+                    assert all(v is None or v.origin is Origin.INITIALIZER for v in node.inputs[1:])
+        assert weights >= 5
+        assert data == 0
+
     def test_without_the_need_some_have_none(self):
         graphs = [generate_graph(Seeded(seed), Settings(nodes=(1, 4)))[0] for seed in range(60)]
         assert not all(graph.inputs for graph in graphs)

@@ -8,7 +8,8 @@ from backends.support import Support, load_support
 from fuzz import probe as probing
 from fuzz.execute.target import parse_target
 from fuzz.generate import support
-from fuzz.generate.support import joint_need_of_input, joint_support
+from fuzz.generate.settings import Settings
+from fuzz.generate.support import joint_demands, joint_support
 
 TABLES = {
     "one": Support("one", "1", 21, {"Relu": {"float": "yes", "double": "yes", "int8": "partly"}}),
@@ -120,6 +121,8 @@ class TestPairs:
             self.table.updated(Support("one", version, opset, {}))
 
 
-def test_a_target_that_takes_no_model_without_inputs():
-    assert joint_need_of_input(("onnxruntime", "litert==1.29.24:threads=2"))
-    assert not joint_need_of_input(("onnxruntime", "tvm"))
+def test_what_rows_demand_of_inputs_and_constants():
+    assert joint_demands(("onnxruntime", "tvm"), Settings()) == Settings()
+    made = joint_demands(("onnxruntime", "litert==1.29.24:threads=2"), Settings())
+    assert made == Settings(needs_input=True, constant_data=False, computed_weights=False)
+    assert joint_demands(("ncnn",), Settings()) == Settings(constant_data=False)
