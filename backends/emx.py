@@ -101,9 +101,12 @@ def build_command(options: Mapping[str, str]) -> list[str]:
         raise Unsupported("the C code needs a compiler: install gcc or clang, or say where it is with env.CC=PATH")
     flags = [f"-O{options.get('opt', '2')}", "-w", "-shared", "-fPIC"]
     sanitizer = options.get("sanitize", "none")
-    if sanitizer == "address" and not hasattr(ctypes.CDLL(None), "__asan_init"):
-        library = "env.LD_PRELOAD=$(gcc -print-file-name=libasan.so),env.ASAN_OPTIONS=detect_leaks=0"
-        raise Unsupported(f"sanitize=address needs its library in the process from the start: add {library}")
+    # AddressSanitizer stops the process at the first C++ exception if what throws them came after it.
+    early = hasattr(ctypes.CDLL(None), "__asan_init") and "libstdc++" in os.environ.get("LD_PRELOAD", "")
+    if sanitizer == "address" and not early:
+        libraries = ":".join(f"$(gcc -print-file-name={name}.so)" for name in ("libasan", "libstdc++"))
+        options = f"env.LD_PRELOAD={libraries},env.ASAN_OPTIONS=detect_leaks=0"
+        raise Unsupported(f"sanitize=address needs its libraries in the process from the start: add {options}")
     if sanitizer != "none":
         flags += [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-g"]
     return [*found, *flags]
