@@ -105,8 +105,8 @@ def build_command(options: Mapping[str, str]) -> list[str]:
     early = hasattr(ctypes.CDLL(None), "__asan_init") and "libstdc++" in os.environ.get("LD_PRELOAD", "")
     if sanitizer == "address" and not early:
         libraries = ":".join(f"$(gcc -print-file-name={name}.so)" for name in ("libasan", "libstdc++"))
-        options = f"env.LD_PRELOAD={libraries},env.ASAN_OPTIONS=detect_leaks=0"
-        raise Unsupported(f"sanitize=address needs its libraries in the process from the start: add {options}")
+        needed = f"env.LD_PRELOAD={libraries},env.ASAN_OPTIONS=detect_leaks=0"
+        raise Unsupported(f"sanitize=address needs its libraries in the process from the start: add {needed}")
     if sanitizer != "none":
         flags += [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-g"]
     return [*found, *flags]
