@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +90,11 @@ class Tinygrad:
 
 class _Model:
     def __init__(self, model: Any, options: Mapping[str, str], enter: Callable[[Stage], None]) -> None:
-        self._bytes = model.SerializeToString()
+        # The front end takes a model's bytes too, but then constants stay where they lie in them, and compiled kernels
+        # that read four numbers at a time from any address die of it. From a file they are copied.
+        self._folder = tempfile.TemporaryDirectory()
+        self._file = Path(self._folder.name, "model.onnx")
+        self._file.write_bytes(model.SerializeToString())
         self._enter = enter
         constants = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [port.name for port in model.graph.input if port.name not in constants]
@@ -101,7 +107,7 @@ class _Model:
         from tinygrad.nn.onnx import OnnxRunner
 
         with helpers.Context(**self._settings), heard(WORDS):
-            return OnnxRunner(tinygrad.Tensor(self._bytes))
+            return OnnxRunner(self._file)
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         if len(inputs) < len(self._inputs):
