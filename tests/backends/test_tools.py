@@ -263,6 +263,13 @@ def test_shapes_are_inferred(model, name):
     assert [dim.dim_param or dim.dim_value for dim in infos["a"].shape.dim] == ["n", 3]
 
 
+@pytest.mark.parametrize("name", ["onnxslim", "ort-symbolic-shapes"])
+def test_an_operator_set_that_is_too_old_is_unsupported(execute, model, name):
+    serialized = model("g (float[2, 3] x) => (float[2, 3] y) { y = Relu (x) }", opset=6)
+    attempt = execute(name, serialized, [np.zeros((2, 3), np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+
+
 def test_a_shape_that_is_not_so_is_the_tools_fault(execute, model):
     """Of a slice with a negative step ONNX Runtime's script counts what is not there."""
     serialized = model("""
