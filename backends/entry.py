@@ -45,7 +45,7 @@ class Entry:
         environment: variables that its worker starts with.
         numerics: how it may legally compute.
         relaxed: what an option's value makes of that: ``((option, value, numerics), ...)``, the first match counts; the
-            option ``@`` is the device.
+            value ``*`` is any, the option ``@`` is the device.
         knobs: its switches that turn an optimisation off.
         adapter: what its module imports beside it, for an environment of its own.
         bare: requirements that are installed there without those that they name themselves.
@@ -94,7 +94,8 @@ class Entry:
     def contract(self, options: Mapping[str, str], device: str = "") -> Numerics:
         """How it may compute under these options, on a device (the default one if empty)."""
         given = {**options, "@": device}
-        return next((n for name, value, n in self.relaxed if given.get(name) == value), self.numerics)
+        matches = (n for name, value, n in self.relaxed if name in given and value in {"*", given[name]})
+        return next(matches, self.numerics)
 
     def option(self, name: str) -> Option | None:
         """The option of that name."""

@@ -76,9 +76,13 @@ ROWS = (
         devices=("cpu", "cuda"),
         device_distributions=(("cuda", "jax-cuda12-plugin"),),
         environment=(("JAX_ENABLE_COMPILATION_CACHE", "false"),),
-        numerics=_FLUSHING,
-        # XLA takes float32 products in TF32 on a GPU unless told otherwise, and cuDNN's algorithms by their speed.
-        relaxed=(("@", "cuda", replace(_FLUSHING, tf32=True, winograd=4)),),
+        numerics=replace(_FLUSHING, half_accumulator=False),
+        relaxed=(
+            # XLA takes float32 products in TF32 on a GPU unless told otherwise, and cuDNN's algorithms by their speed.
+            ("@", "cuda", replace(_FLUSHING, tf32=True, winograd=4)),
+            # What widens the accumulators is a pass that can be left out: float-normalization-bf16.
+            ("disable", "*", _FLUSHING),
+        ),
         knobs=(
             Knob("mode", ("eager",), "all that reaches across operators"),
             Knob("disable", (), "the HLO passes named"),

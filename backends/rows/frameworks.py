@@ -11,7 +11,8 @@ from backends.rows.tools import RUNTIME
 
 __all__ = ["ROWS"]
 
-_TORCH = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
+# On a CPU, sums of 16-bit floats were exact wherever they were measured: docs/notes/contracts.md.
+_TORCH = Numerics(excess_half_precision=True, half_steps=True)
 _TORCH_EAGER = replace(_TORCH, excess_half_precision=False)
 _TINYGRAD = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
 # Functions become several operators, each rounded to its type by the plain runtime, or not.
@@ -39,7 +40,7 @@ ROWS = (
         device_distributions=(("cuda", "triton"),),
         numerics=_TORCH,
         relaxed=(
-            ("@", "cuda", replace(_TORCH, flush_subnormals=True, winograd=4)),
+            ("@", "cuda", replace(_TORCH, flush_subnormals=True, half_accumulator=True, winograd=4)),
             ("mode", "eager", _TORCH_EAGER),
             ("mode", "aot_eager", _TORCH_EAGER),
             ("casts", "kept", _TORCH_EAGER),

@@ -394,6 +394,10 @@ class TestContracts:
         assert contract("toy") is PERMISSIVE
         assert not contract("onnxruntime:opt=0").half_accumulator
         assert contract("tvm:opt=3@cpu").half_accumulator
+        assert not contract("jax:mode=eager").half_accumulator
+        assert contract("jax:disable=algsimp").half_accumulator
+        assert not contract("torch:mode=eager").half_accumulator
+        assert contract("torch@cuda").half_accumulator
         assert not contract("onnxruntime@cpu").tf32
         assert contract("onnxruntime:opt=1@cuda").tf32
         assert contract("onnxruntime@cuda").winograd > 0
