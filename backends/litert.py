@@ -42,6 +42,7 @@ _RESOLVERS = MappingProxyType({
     "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     "reference": OpResolverType.BUILTIN_REF,
 })  # fmt: skip
+_IMAGES = range(3, 6)
 _NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in ONNX_NUMBERS.items()})
 
 
@@ -74,7 +75,7 @@ class LiteRt:
         types = [_NAMES.get(port.type.tensor_type.elem_type, "") for port in parsed.graph.output]
         names = _flattened(parsed)
         with _heard():
-            keras = _converted(parsed, [port.name for port in inputs])
+            keras = _converted(parsed, [port.name for port in inputs if _is_image(port)])
             found = {tensor.name.partition(":")[0]: tensor for tensor in keras.inputs}
         if len(keras.outputs) != len(names):
             raise Unsupported(f"onnx2tf gave {len(keras.outputs)} outputs of {len(names)}")
@@ -123,7 +124,12 @@ def _flattened(model: Any) -> list[str]:
     return names
 
 
-def _converted(model: Any, inputs: Sequence[str]) -> Any:
+def _is_image(port: Any) -> bool:
+    """Whether onnx2tf puts the channels of such an input last."""
+    return len(port.type.tensor_type.shape.dim) in _IMAGES
+
+
+def _converted(model: Any, images: Sequence[str]) -> Any:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "model.onnx")
         onnx.save(model, path)
@@ -131,7 +137,9 @@ def _converted(model: Any, inputs: Sequence[str]) -> Any:
             input_onnx_file_path=str(path),
             output_folder_path=place,
             not_use_onnxsim=True,
-            keep_shape_absolutely_input_names=list(inputs),
+            # They come as the model has them, and are transposed by an operation of their own; without a name to it
+            # None must be given.
+            keep_ncw_or_nchw_or_ncdhw_input_names=list(images) or None,
             disable_strict_mode=True,
             onnxruntime_output_memmap=False,
             disable_model_save=True,
