@@ -72,6 +72,16 @@ def test_square_images_lie_as_the_model_says(results, model):
     np.testing.assert_array_equal(results(serialized, [x])[0][0], x)
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 2), (2, 3, 3, 3), (4, 4, 1, 4), (2, 2, 2, 2, 2), (2, 2), (2, 2, 1, 2, 1, 2)])
+def test_sizes_that_are_equal_turn_no_axes_around(results, model, shape):
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    sizes = ", ".join(map(str, shape))
+    body = f"g (float[{sizes}] x) => (float[{sizes}] y, float[{sizes}] z) {{ y = Neg (x) z = Abs (y) }}"
+    ((y, z),) = results(model(body), [x])
+    np.testing.assert_array_equal(y, -x)
+    np.testing.assert_array_equal(z, x)
+
+
 def test_inputs_and_outputs_keep_their_order_whatever_they_are_called(results):
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [2]) for n in ("b:0", "a/ü", "/t", "s e")]
     nodes = [
