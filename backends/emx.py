@@ -23,6 +23,7 @@ import onnx
 from emx_onnx_cgen.compiler import Compiler, CompilerOptions
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.layout import Layout, placed
 from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, byte_size
@@ -132,9 +133,7 @@ def _ports(model: Any) -> tuple[list[_Port], list[_Port]]:
     # Without a declared shape only inference tells a scalar from a tensor of one element.
     declared = all(_shape(port) is not None for port in model.graph.output)
     known = model if declared else onnx.shape_inference.infer_shapes(model)
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [_port(port) for port in known.graph.input if port.name not in constants]
-    return inputs, [_port(port) for port in known.graph.output]
+    return [_port(port) for port in required_inputs(known.graph)], [_port(port) for port in known.graph.output]
 
 
 def _port(port: Any) -> _Port:
@@ -214,9 +213,8 @@ class _Function:
         return {"model.c": self._text.encode(), "model.s": made}
 
     def _run(self, inputs: Sequence[Value], elements: int) -> list[Value]:
-        if len(inputs) < len(self._inputs):
-            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
-        tensors = [_tensor(value, port) for value, port in zip(inputs, self._inputs, strict=False)]
+        values = taken(inputs, len(self._inputs))
+        tensors = [_tensor(value, port) for value, port in zip(values, self._inputs, strict=True)]
         known = self._known(tensors)
         shapes = [_sizes(port, array, known) for port, array in zip(self._outputs, self._made, strict=True)]
         given = [_memory(tensor.data, elements, tensor) for tensor in tensors]

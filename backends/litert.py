@@ -19,8 +19,9 @@ from onnx import TensorProto, helper
 from onnx2tf import onnx2tf as converter
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.names import rename
-from backends.protocol import BackendError, InvalidCase, Rejected, Stage, Unsupported, Words, heard
+from backends.protocol import BackendError, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class LiteRt:
         parsed = read_model(model, folder)
         shapes = _output_shapes(parsed)
         rename(parsed.graph)
-        constants = {tensor.name for tensor in parsed.graph.initializer}
-        inputs = [port for port in parsed.graph.input if port.name not in constants]
+        inputs = required_inputs(parsed.graph)
         if not inputs:
             raise Unsupported("onnx2tf makes no model without inputs")
         types = [_NAMES.get(port.type.tensor_type.elem_type, "") for port in parsed.graph.output]
@@ -194,11 +194,10 @@ class _Program:
         self._required, self._order, self._types, self._shapes = required, order, types, shapes
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
-        if len(inputs) < self._required:
-            raise InvalidCase(f"the model has {self._required} inputs, the data set {len(inputs)}")
+        values = taken(inputs, self._required)
         details = self._runner.get_input_details()
         feed = {
-            f"x{number}": _argument(inputs[position], details[f"x{number}"]["dtype"])
+            f"x{number}": _argument(values[position], details[f"x{number}"]["dtype"])
             for number, position in self._order.items()
             if f"x{number}" in details
         }

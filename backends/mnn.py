@@ -22,8 +22,9 @@ import onnx
 from MNN import expr, nn
 
 from backends.external import read_model
+from backends.graph import graphs, required_inputs, taken
 from backends.layout import Layout, arranged
-from backends.protocol import InvalidCase, Stage, Unsupported, Words, heard
+from backends.protocol import Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
 
 if TYPE_CHECKING:
@@ -135,18 +136,14 @@ def _check_products(graph: Any) -> None:
 
 
 def _types(graph: Any) -> Iterator[int]:
-    for port in (*graph.input, *graph.output, *graph.value_info):
-        if port.type.WhichOneof("value") not in {"tensor_type", None}:
-            raise Unsupported("MNN has no sequences and no optionals")
-        yield port.type.tensor_type.elem_type
-    for tensor in graph.initializer:
-        yield tensor.data_type
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t.data_type
-            for body in (attribute.g, *attribute.graphs):
-                yield from _types(body)
+    """The numbers of all element types that a graph and its bodies name."""
+    for body in graphs(graph):
+        for port in (*body.input, *body.output, *body.value_info):
+            if port.type.WhichOneof("value") not in {"tensor_type", None}:
+                raise Unsupported("MNN has no sequences and no optionals")
+            yield port.type.tensor_type.elem_type
+        yield from (tensor.data_type for tensor in body.initializer)
+        yield from (a.t.data_type for node in body.node for a in node.attribute if a.HasField("t"))
 
 
 class _Module:
@@ -154,8 +151,7 @@ class _Module:
     layouts = tuple(Layout)
 
     def __init__(self, graph: Any, path: Path, options: Mapping[str, str]) -> None:
-        constants = {tensor.name for tensor in graph.initializer}
-        self._inputs = [port for port in graph.input if port.name not in constants]
+        self._inputs = required_inputs(graph)
         self._outputs = list(graph.output)
         self._model = path.read_bytes()
         printed = _printed()
@@ -190,9 +186,7 @@ class _Module:
         return {"model.json": json.dumps(shown, indent=1).encode()}
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
-        if len(inputs) < len(self._inputs):
-            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
-        arguments = [_argument(value, layout) for value in inputs[: len(self._inputs)]]
+        arguments = [_argument(value, layout) for value in taken(inputs, len(self._inputs))]
         printed = _printed()
         with heard(WORDS):
             results = self._module.forward(arguments)

@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 
 from backends.external import read_model
+from backends.graph import required_inputs, taken
 from backends.layout import Layout, arranged
 from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import ONNX_NUMBERS, Tensor, Value, from_numpy, to_numpy
@@ -80,7 +81,7 @@ def _check(graph: Any) -> None:
     """Raise `Unsupported` for what ncnn's tensors cannot hold: they are floats of one to four axes."""
     constant = {tensor.name for tensor in graph.initializer}
     types = {port.name: port.type for port in (*graph.input, *graph.value_info, *graph.output)}
-    computed = [port.name for port in graph.input if port.name not in constant]
+    computed = [port.name for port in required_inputs(graph)]
     for node in graph.node:
         if node.op_type in _KNOWN:
             constant.update(node.output)
@@ -173,8 +174,7 @@ class _Runnable:
         self._model = model
         self._options = options
         self._enter = enter
-        constants = {tensor.name for tensor in graph.initializer}
-        self._inputs = [port for port in graph.input if port.name not in constants]
+        self._inputs = required_inputs(graph)
         self._outputs = list(graph.output)
         self._net: Any = None
         self._blobs: tuple[list[_Blob], list[_Blob]] = ([], [])
@@ -226,9 +226,7 @@ class _Runnable:
         self._loaded = shapes
 
     def _run(self, inputs: Sequence[Value], layout: Layout | None) -> list[Value]:
-        if len(inputs) < len(self._inputs):
-            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
-        arrays = [_array(value, layout) for value in inputs[: len(self._inputs)]]
+        arrays = [_array(value, layout) for value in taken(inputs, len(self._inputs))]
         shapes = tuple(array.shape for array in arrays)
         if shapes != self._loaded:
             if self.shapes is not None:

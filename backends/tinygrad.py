@@ -18,7 +18,8 @@ import tinygrad
 from tinygrad import helpers
 
 from backends.external import read_model
-from backends.protocol import InvalidCase, Rejected, Stage, Unsupported, Words, heard
+from backends.graph import required_inputs, taken
+from backends.protocol import Rejected, Stage, Unsupported, Words, heard
 from backends.tensor import Tensor, Value, byte_size, check
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class _Model:
         self._file = Path(self._folder.name, "model.onnx")
         self._file.write_bytes(model.SerializeToString())
         self._enter = enter
-        constants = {tensor.name for tensor in model.graph.initializer}
-        self._inputs = [port.name for port in model.graph.input if port.name not in constants]
+        self._inputs = [port.name for port in required_inputs(model.graph)]
         self._outputs = [port.name for port in model.graph.output]
         self._settings = _settings(options)
         self._jit = options.get("jit", "no") == "yes"
@@ -110,11 +110,10 @@ class _Model:
             return OnnxRunner(self._file)
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
-        if len(inputs) < len(self._inputs):
-            raise InvalidCase(f"the model has {len(self._inputs)} inputs, the data set {len(inputs)}")
+        values = taken(inputs, len(self._inputs))
         self._enter(Stage.IMPORT)
         runner = self.parse()
-        given = [_checked(value) for value in inputs[: len(self._inputs)]]
+        given = [_checked(value) for value in values]
         with helpers.Context(**self._settings):
             with heard(WORDS):
                 feed = {name: _tensor(value) for name, value in zip(self._inputs, given, strict=True)}
