@@ -14,7 +14,7 @@ from backends.rows import accelerators, compilers, edge, frameworks, gone, runti
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BACKENDS", "ONE_THREAD", "installed_version", "is_installed"]
+__all__ = ["BACKENDS", "NO_TELEMETRY", "ONE_THREAD", "installed_version", "is_installed"]
 
 _ENTRIES = (
     *runtimes.ROWS, *compilers.ROWS, *frameworks.ROWS, *tools.ROWS, *edge.ROWS, *tensorflow.ROWS, *accelerators.ROWS,
@@ -26,6 +26,9 @@ ONE_THREAD: Mapping[str, str] = MappingProxyType(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TVM_NUM_THREADS", "NPROC", "PJRT_NPROC"), "1"
     )
 )
+# And with these: no runtime tells its makers what models it is given. ONNX Runtime 1.31 does so unless it is told not
+# to, from whatever tool it runs in, and keeps a file in the user's cache for it.
+NO_TELEMETRY: Mapping[str, str] = MappingProxyType({"ORT_DISABLE_TELEMETRY": "1"})
 
 
 class _Table(Mapping[str, Entry]):

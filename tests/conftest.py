@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backends.registry import NO_TELEMETRY
 from fuzz.execute.environment import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OWN_CACHE = cache_folder()
+# Some tests use ONNX Runtime in their own process.
+os.environ.update(NO_TELEMETRY)
 
 # A shell that starts a run in the background has it ignore SIGINT, and whatever the tests start would inherit that:
 # those who interrupt a command would wait for it in vain.

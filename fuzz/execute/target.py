@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends.faults.table import FAULTS
 from backends.passes import load_passes
-from backends.registry import BACKENDS, ONE_THREAD, installed_version, is_installed
+from backends.registry import BACKENDS, NO_TELEMETRY, ONE_THREAD, installed_version, is_installed
 from fuzz.errors import TargetError, did_you_mean
 from fuzz.execute.environment import Environment, find, is_release, normal, recipe
 
@@ -75,7 +75,8 @@ class Target:
     def variables(self) -> dict[str, str]:
         """The variables that the worker's environment gets on top of the driver's."""
         threads = dict(self.options).get("threads", "1")
-        return {**dict.fromkeys(ONE_THREAD, threads), **dict(self.entry.environment), **dict(self.environment)}
+        shared = {**dict.fromkeys(ONE_THREAD, threads), **NO_TELEMETRY}
+        return {**shared, **dict(self.entry.environment), **dict(self.environment)}
 
 
 def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:

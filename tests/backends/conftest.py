@@ -93,8 +93,20 @@ def pytest_collection_modifyitems(items):
     items[:] = [*sorted(ours, key=target_of), *rest]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """The home directory of all workers: empty, and no backend leaves anything there."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.delenv("XDG_CACHE_HOME", raising=False)
+        yield folder
+    left = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    assert not left, f"a backend has left files in the home directory: {left}"
+
+
 @pytest.fixture(scope="session")
-def workers():
+def workers(home):
     """Makes the worker of a target when it is first asked for, or anew where it has died or made room for others."""
     made: dict[str, Worker] = {}
 

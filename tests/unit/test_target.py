@@ -62,6 +62,12 @@ def test_one_thread_unless_asked_for_more():
     assert parse_target("tvm:env.OMP_NUM_THREADS=7").variables()["OMP_NUM_THREADS"] == "7"
 
 
+def test_no_worker_sends_telemetry_unless_it_is_told_to():
+    assert {parse_target(name).variables()["ORT_DISABLE_TELEMETRY"] for name in ("tvm", "onnxslim")} == {"1"}
+    told = parse_target("onnxruntime:env.ORT_DISABLE_TELEMETRY=0")
+    assert told.variables()["ORT_DISABLE_TELEMETRY"] == "0"
+
+
 def test_the_same_target_counts_once():
     targets = parse_targets(("tvm:opt=0,threads=1", "reference", "tvm:threads=1,opt=0"))
     assert [target.canonical for target in targets] == ["tvm:opt=0,threads=1", "reference"]
