@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from backends.support import Support
-from fuzz.case import find_cases, open_root, write_case
+from fuzz.case import digest, find_cases, open_root, write_case
 from fuzz.execute.run import execute
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import DEFAULT_DTYPES, DEFAULT_OPSET, Settings
@@ -20,6 +18,7 @@ from fuzz.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from fuzz.execute.target import Target
 
@@ -50,41 +49,46 @@ def _pairs(operators: Sequence[str], dtypes: Sequence[str], opset: int) -> Itera
 
 
 def probe(
-    target: Target, *, opset: int = DEFAULT_OPSET, operators: Sequence[str] = (),
+    target: Target, folder: Path, *, opset: int = DEFAULT_OPSET, operators: Sequence[str] = (),
     dtypes: Sequence[str] = DEFAULT_DTYPES, samples: int = 3, progress: Callable[[], None] = lambda: None,
-) -> Support:  # fmt: skip
+) -> Support | None:  # fmt: skip
     """Run ``samples`` models of each operator on each type; what all of them survive is supported.
 
     Of a pair of types it is a third as many, at least one; they count for the first type as well. The models have the
-    ranks that the backend has, and inputs where it takes no others. The cases live in a temporary root that is gone
-    afterwards.
+    ranks that the backend has, and inputs where it takes no others. They and what came of them lie in ``folder``, a
+    root of its own. None where it was interrupted: the same call goes on there.
     """
-    asked = _settings(target.backend, opset, tuple(operators))
-    tried: dict[str, _Pair] = {}
-    with tempfile.TemporaryDirectory(prefix="fuzz-probe-") as folder:
-        root = open_root(Path(folder))
-        for pair in _pairs(menu(asked), dtypes, opset):
-            count = max(samples // 3, 1) if pair.second else samples
-            made = single_operator_cases(
-                pair.operator, pair.element_type, opset, count, second=pair.second, settings=asked
-            )
-            for each in made:
-                name = f"{len(tried):08d}"
-                tried[name] = pair
-                write_case(root, name, each.model, each.data_sets, each.record)
-        with Store.open(root, create=True) as store:
-            execute(find_cases(root), [target], store=store, jobs=1, progress=lambda _t, _o: progress())
-            outcomes = store.executed(target.canonical, target.version)
+    root = open_root(folder)
+    tried = dict(_cases(root, _settings(target.backend, opset, tuple(operators)), dtypes, samples))
+    with Store.open(root, create=True) as store:
+        cases = find_cases(root)
+        summary = execute(cases, [target], store=store, jobs=1, progress=lambda _t, _o: progress())
+        outcomes = store.executed(target.canonical, target.version)
+    if summary.interrupted:
+        return None
     tally: dict[str, dict[str, list[bool]]] = {}
-    for (case, _), outcome in outcomes.items():
-        pair = tried[case]
+    for case in cases:
+        pair, ran = tried[case.id], outcomes[case.id, digest(case)] is Outcome.OK
         for key in {pair.key, pair.element_type}:
-            tally.setdefault(pair.operator, {}).setdefault(key, []).append(outcome is Outcome.OK)
+            tally.setdefault(pair.operator, {}).setdefault(key, []).append(ran)
     table = {
         operator: {name: "yes" if all(ran) else "partly" if any(ran) else "no" for name, ran in types.items()}
         for operator, types in tally.items()
     }
     return Support(target.backend, target.version, opset, table)
+
+
+def _cases(root: Path, asked: Settings, dtypes: Sequence[str], samples: int) -> Iterator[tuple[str, _Pair]]:
+    """Write the cases; their names, and what each is of."""
+    for pair in _pairs(menu(asked), dtypes, asked.opset):
+        count = max(samples // 3, 1) if pair.second else samples
+        made = single_operator_cases(
+            pair.operator, pair.element_type, asked.opset, count, second=pair.second, settings=asked
+        )
+        for number, each in enumerate(made):
+            name = f"{pair.operator}-{pair.key.replace(',', '_')}-{asked.opset}-{number}"
+            write_case(root, name, each.model, each.data_sets, each.record)
+            yield name, pair
 
 
 def _settings(backend: str, opset: int, operators: tuple[str, ...]) -> Settings:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +126,8 @@ def probe(
 ) -> None:  # fmt: skip
     """Find out what targets support, for `fuzz gen --for`: run single-operator models and keep the table.
 
-    Operators that have two types (Cast, Gather, Where) are probed by pairs of them as well.
+    Operators that have two types (Cast, Gather, Where) are probed by pairs of them as well. Until a table is whole,
+    its models and results lie under probe in $FUZZ_ROOT, else in ./fuzz-root: the same command goes on with them.
 
     --json prints {"tables": [{backend, version, opset, operators, pairs, file}]}.
     """
@@ -164,14 +168,28 @@ def _probed(
         menu(Settings(opset=version, operators=ops or (), dtypes=dtypes or DEFAULT_DTYPES))
         if kept is not None:
             kept.updated(Support(target.backend, target.version, version, {}))
+        kinds = dtypes or DEFAULT_DTYPES
+        place = _place(target, version, samples, ops or (), kinds)
         with progress_bar(f"probing {target.canonical}", None) as advance:
             table = run(
-                target, opset=version, operators=ops or (), dtypes=dtypes or DEFAULT_DTYPES, samples=samples,
+                target, place, opset=version, operators=ops or (), dtypes=kinds, samples=samples,
                 progress=lambda: advance(1),
             )  # fmt: skip
+        if table is None:
+            raise click.Abort
+        shutil.rmtree(place)
         return table if kept is None else kept.updated(table)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _place(target: Target, *asked: object) -> Path:
+    """Where a probe's models lie: a folder for each thing that can be asked."""
+    from hashlib import sha256
+
+    words = json.dumps([target.canonical, target.version, *asked])
+    name = f"{target.backend}-{sha256(words.encode()).hexdigest()[:8]}"
+    return Path(os.environ.get("FUZZ_ROOT") or "fuzz-root") / "probe" / name
 
 
 def _list(as_json: bool) -> None:

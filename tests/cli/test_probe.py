@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
 
 
 def probe(fuzz, *arguments):
@@ -25,6 +30,45 @@ def test_a_part_is_probed_anew_and_the_rest_stays(fuzz):
     assert after["Relu"]["float"] == "yes"
     assert after["Relu"]["double"] == "yes"
     assert (after["Abs"], after["Cast"]) == ({"float": "yes"}, table["operators"]["Cast"])
+
+
+def test_an_interrupted_probe_writes_no_table_and_goes_on(fuzz):
+    words = ["backends", "probe", "reference", "--samples", "20", "--out", "tables", "--ops", "Add,Max,Min,Mul,Sub"]
+    process = subprocess.Popen(
+        [str(fuzz.program), *words], cwd=fuzz.home, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    place = fuzz.home / "fuzz-root" / "probe"
+    while not executed(place):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1].endswith("run the same command to go on")
+    assert not (fuzz.home / "tables").exists()
+    before = executed(place)
+    done = fuzz(*words, "--json")
+    assert done.returncode == 0
+    (row,) = json.loads(done.stdout)["tables"]
+    table = json.loads((fuzz.home / row["file"]).read_text())["operators"]
+    assert set(table) == {"Add", "Max", "Min", "Mul", "Sub"}
+    assert table["Add"]["float"] == "yes"
+    assert before > 0
+    assert list(place.iterdir()) == []
+
+
+def executed(place) -> int:
+    """How many cases of the probe in this folder have been executed."""
+    stores = list(place.glob("*/fuzz.sqlite"))
+    if not stores:
+        return 0
+    with sqlite3.connect(f"file:{stores[0]}?mode=ro", uri=True) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM execution").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+        finally:
+            connection.commit()
 
 
 def test_misuse_is_one_line(fuzz, refused):

@@ -59,12 +59,13 @@ def test_tables_of_the_compilers_at_hand_leave_enough_to_generate_from():
     assert not both("Relu", "string")
 
 
-def test_probing_runs_each_operator_on_each_type(monkeypatch):
+def test_probing_runs_each_operator_on_each_type(monkeypatch, tmp_path):
     monkeypatch.setattr(probing, "menu", lambda _settings: ("Relu", "Not", "Range"))
     told = []
     table = probing.probe(
-        parse_target("reference"), dtypes=("float", "int64", "bool"), samples=2, progress=lambda: told.append(1)
-    )
+        parse_target("reference"), tmp_path, dtypes=("float", "int64", "bool"), samples=2,
+        progress=lambda: told.append(1),
+    )  # fmt: skip
     assert table.backend == "reference"
     assert table.operators == {
         "Relu": {"float": "yes", "int64": "yes"}, "Not": {"bool": "yes"}, "Range": {"int64": "yes"},
@@ -72,9 +73,9 @@ def test_probing_runs_each_operator_on_each_type(monkeypatch):
     assert len(told) == 2 * 4
 
 
-def test_probing_runs_pairs_of_types_where_an_operator_has_two(monkeypatch):
+def test_probing_runs_pairs_of_types_where_an_operator_has_two(monkeypatch, tmp_path):
     monkeypatch.setattr(probing, "menu", lambda _settings: ("Cast",))
-    table = probing.probe(parse_target("reference"), dtypes=("float", "bool"), samples=1)
+    table = probing.probe(parse_target("reference"), tmp_path, dtypes=("float", "bool"), samples=1)
     kinds = ("float", "bool")
     assert table.operators == {
         "Cast": {**dict.fromkeys(kinds, "yes"), **{f"{a},{b}": "yes" for a in kinds for b in kinds}}
