@@ -26,7 +26,7 @@ from abstract.schema import Signature, signature
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Program", "Step", "attribute", "parameter", "parse", "parse_body", "to_carrier"]
+__all__ = ["Program", "Step", "attribute", "parameter", "parse", "parse_body", "to_carrier", "typed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +265,18 @@ def parse_body(outer: Program, graph: onnx.GraphProto, dtypes: Mapping[str, DTyp
     parser = _Parser(outer.model, outer.folder)
     parser.dtypes.update(dtypes)
     return _parsed(parser, graph)
+
+
+def typed(program: Program, step: Step, dtypes: Mapping[str, DType]) -> Step:
+    """A step that has no row for want of types, read again with the types that its operands have turned out to be of.
+
+    Nothing declares what a function, a body or a sequence gives; what follows those is known as it runs.
+    """
+    parser = _Parser(program.model, program.folder)
+    parser.constants.update(program.constants)
+    parser.open.update(program.inputs)
+    parser.dtypes.update(dtypes)
+    return parser.step(step.node) or step
 
 
 def _parsed(parser: _Parser, graph: onnx.GraphProto) -> Program:

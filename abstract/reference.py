@@ -26,7 +26,8 @@ from abstract.extended import AVAILABLE, admits, narrowed, outward, widened
 from abstract.fallback import Unrunnable, run_node
 from abstract.hazards.detection import Trace, Watch, site
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
-from abstract.program import Program, Step, parameter
+from abstract.operators import TABLE
+from abstract.program import Program, Step, parameter, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -172,6 +173,16 @@ def _held(contract: Contract, program: Program) -> dict[DType, DType]:
     return {wide: own for wide, own in contract.held.items() if wide in declared}
 
 
+def _late_types(step: Step, values: Mapping[str, Bounded]) -> dict[str, DType]:
+    """The types of a step's operands, where the table has its operator and the model did not declare all of them."""
+    if step.node.domain or step.node.op_type not in TABLE:
+        return {}
+    declared = {name: dtype for name, dtype in zip(step.inputs, step.input_dtypes, strict=True) if name is not None}
+    if None not in declared.values():
+        return {}
+    return {name: dtype for name in declared if (dtype := values[name].dtype) is not None}
+
+
 class _Machine:
     def __init__(
         self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
@@ -211,6 +222,8 @@ class _Machine:
         return self._settle(content, narrow, 0.0)
 
     def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
+        if step.row is None and (dtypes := _late_types(step, values)):
+            step = typed(self.program, step, dtypes)
         if step.row is not None:
             watch = Watch(step, self.trace)
             try:

@@ -49,7 +49,8 @@ def test_all_of_them():
     assert {name: one["message"] for name, one in listed.items() if one["result"] == "fail"} == {}
     assert done.returncode == 0
     assert result["tests"] >= 2024
-    assert {name for name, one in listed.items() if one["result"] == "random"} == {
+    # Ten draws each: now and then one of the tests expects what has been drawn here, and passes.
+    assert {name for name, one in listed.items() if one["result"] == "random"} <= {
         "test_bernoulli", "test_bernoulli_double", "test_bernoulli_seed",
     }  # fmt: skip
     assert {name for name, one in listed.items() if one["result"] == "dispute"} == set(DISPUTES)

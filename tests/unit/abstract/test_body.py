@@ -235,3 +235,32 @@ class TestFunctions:
         <domain: "own", opset_import: ["" : 21]>
         F (x) => (c) { c = Neg(x) }"""
         assert run(text, domains=', "own" : 1', x=[1, 2], w=[10, 20])["y"].value.tolist() == [-10, -20]
+
+
+class TestWhatFollows:
+    """Nobody declares the types of what a function or a body gives; what reads it has its row all the same."""
+
+    def test_a_function(self):
+        """ONNX's own operator takes the greatest over two axes, whatever the rank."""
+        text = """g (float[2, 3, 4] x) => (float[2, 3, 1] y) { v = own.F (x) w = Relu (v) y = GlobalMaxPool (w) }
+        <domain: "own", opset_import: ["" : 21]>
+        F (a) => (c) { c = Neg (a) }"""
+        x = np.arange(24).reshape(2, 3, 4) - 12
+        y = run(text, domains=', "own" : 1', x=x)["y"]
+        np.testing.assert_array_equal(y.value, np.maximum(-x, 0).max(axis=2, keepdims=True))
+        assert y.bound == 0.0
+
+    def test_a_branch(self):
+        text = IF.replace("y = If", "v = If").replace("q = Neg(x) }>", "q = Neg(x) }> y = Exp(v)")
+        after = run(text, c=False, x=[1, 2])["y"]
+        plain = run("g (float[2] x) => (float[2] y) { v = Neg(x) y = Exp(v) }", x=[1, 2])["y"]
+        np.testing.assert_array_equal(after.value, plain.value)
+        np.testing.assert_array_equal(after.bound, plain.bound)
+
+    def test_a_parameter_stays_one(self):
+        text = """g (float[2, 3] x, int64[1] s) => (float[6] y) { v = own.F (x) t = Identity (s) y = Reshape (v, t) }
+        <domain: "own", opset_import: ["" : 21]>
+        F (a) => (c) { c = Neg (a) }"""
+        y = run(text, domains=', "own" : 1', x=np.arange(6).reshape(2, 3), s=[6])["y"]
+        assert y.value.tolist() == [0, -1, -2, -3, -4, -5]
+        assert y.bound == 0.0
