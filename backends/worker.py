@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 _MESSAGE_LIMIT = 4000
 _HELD = 1 << 16  # bytes of outputs that wait for the end of the case at most
 _PR_SET_PDEATHSIG = 1
+_CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+_TELEMETRY = ("openvino_telemetry",)
 _OUTCOMES: tuple[tuple[type[BaseException], Outcome], ...] = (
     (Unsupported, Outcome.UNSUPPORTED),
     (Rejected, Outcome.REJECTED),
@@ -76,11 +78,21 @@ def main(descriptor: int, stage_descriptor: int) -> None:
 
     try:
         start = read_frame(read)
+        _settle(start.fields["home"])
         service = _start(start.fields, Progress(stage_descriptor), _Outlet(channel.sendall))
         while service is not None:
             service.serve(read_frame(read))
     except (EOFError, ConnectionError):
         return
+
+
+def _settle(home: str) -> None:
+    """Give backends a home directory of their own, and none of the packages that tell their makers who imports them."""
+    for name in _CACHES:
+        os.environ.pop(name, None)
+    os.environ["HOME"] = home
+    # What imports one of these does without where it is not there.
+    sys.modules.update(dict.fromkeys(_TELEMETRY))  # type: ignore[arg-type]
 
 
 def _receiver(channel: socket.socket) -> Callable[[int], bytes]:

@@ -124,6 +124,7 @@ class Worker:
             "module": target.entry.module,
             "distributions": target.entry.distributions,
             "options": {**dict(target.options), "device": target.device},
+            "home": dict(target.environment).get("HOME", self._scratch.path),
         }
         try:
             self._send(encode(Frame("start", fields)))

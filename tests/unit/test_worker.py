@@ -156,3 +156,18 @@ def test_an_operation_that_a_worker_lacks_is_our_own_error(toy):
         attempt = worker.execute(encode(Frame("dream", blob=b"model")))
         assert (attempt.outcome, worker.alive) == (Outcome.ERROR, True)
         assert "dream" in attempt.message
+
+
+def test_a_workers_home_is_its_own(toy, make_root, tmp_path, monkeypatch):
+    from fuzz.case import find_cases
+    from fuzz.execute.run import _request
+
+    monkeypatch.setenv("TOY_FLAG", str(tmp_path / "seen"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    (case,) = find_cases(make_root("home"))
+    for text, expected in (("toy", "fuzz-worker-"), (f"toy:env.HOME={tmp_path}", str(tmp_path))):
+        with Worker(toy(text), Limits(20.0, 1 << 30), threading.Event()) as worker:
+            assert worker.execute(_request(case).parts).outcome is Outcome.OK
+        home, cache = (tmp_path / "seen").read_text(encoding="utf-8").splitlines()
+        assert expected in home
+        assert cache == "None"

@@ -132,6 +132,11 @@ def crash_once() -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def home() -> None:
+    seen = f"{Path.home()}\n{os.environ.get('XDG_CACHE_HOME')}\n"
+    Path(os.environ["TOY_FLAG"]).write_text(seen, encoding="utf-8")
+
+
 def litter() -> None:
     Path(os.environ["TMPDIR"], "left-behind").write_text("x", encoding="ascii")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -168,6 +173,7 @@ ACTIONS = {
     "child_and_crash": child_and_crash,
     "crash_once": crash_once,
     "litter": litter,
+    "home": home,
     "lacks": lambda: refuse(Unsupported, "no such operator"),
     "rejects": lambda: refuse(Rejected, "this model is invalid"),
     "no_memory": lambda: refuse(OutOfMemory, "bad_alloc"),
