@@ -273,7 +273,8 @@ def typed(program: Program, step: Step, dtypes: Mapping[str, DType]) -> Step:
     Nothing declares what a function, a body or a sequence gives; what follows those is known as it runs.
     """
     parser = _Parser(program.model, program.folder)
-    parser.constants.update(program.constants)
+    # The node's own alone: this is done for each such node.
+    parser.constants.update((name, program.constants[name]) for name in step.node.input if name in program.constants)
     parser.open.update(program.inputs)
     parser.dtypes.update(dtypes)
     return parser.step(step.node) or step

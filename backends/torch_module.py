@@ -94,9 +94,9 @@ def convert(model: Any) -> Converted:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [port.name for port in required_inputs(graph)]
     wanted = [port.name for port in graph.output]
-    taken = {*inputs, *constants} | {name for node in graph.node for name in node.output}
+    names = {*inputs, *constants} | {name for node in graph.node for name in node.output}
     for number, node in enumerate(graph.node):
-        node.name = next(n for n in (f"node{number}{'_' * extra}" for extra in range(99)) if n not in taken)
+        node.name = next(n for n in (f"node{number}{'_' * extra}" for extra in range(99)) if n not in names)
     # onnx2torch looks ranks up by the values that are described, where it could ask the constants themselves.
     described = {port.name for port in (*graph.input, *graph.value_info)}
     for name, constant in constants.items():
