@@ -85,6 +85,7 @@ class _Range:
     low: int
     high: int
     fixed: bool
+    counted: bool = False
 
 
 Solver: TypeAlias = "Callable[[Constraints, Constraint], dict[Symbol, int] | None]"
@@ -120,12 +121,16 @@ class Constraints:
         self._moves: list[tuple[int, int]] = []  # index and former witness of each symbol moved since the last freeze
 
     def fresh(
-        self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d", fixed: bool = False
-    ) -> Expr:
-        """A new symbol in [low, high] whose witness is given; ``fixed`` where something depends on it already."""
+        self, witness: int, *, low: int = 0, high: int = 2**31 - 1, name: str = "d", fixed: bool = False,
+        counted: bool = False,
+    ) -> Expr:  # fmt: skip
+        """A new symbol in [low, high] whose witness is given; ``fixed`` where something depends on it already.
+
+        ``counted``: it stands for a size that the values of tensors decide, so nobody can choose it.
+        """
         symbol = Symbol(len(self._witness), f"{name}{len(self._witness)}")
         self._witness.append(witness)
-        self._ranges.append(_Range(low, high, fixed))
+        self._ranges.append(_Range(low, high, fixed, counted))
         self._symbols.append(symbol)
         return Expr.of(symbol)
 
@@ -153,6 +158,22 @@ class Constraints:
         """The bounds that the symbol was made with, both included."""
         limits = self._ranges[symbol.index]
         return limits.low, limits.high
+
+    def counted(self, symbol: Symbol) -> bool:
+        """Whether the values of tensors decide the symbol."""
+        return self._ranges[symbol.index].counted
+
+    def chained(self) -> set[Symbol]:
+        """The symbols whose value hangs on a counted one: equal to it, or in a fact with it."""
+        every = [s for s in self._symbols if self.counted(s)]
+        if not every:
+            return set()
+        found = {part for s in every for part in symbols(self.resolve(Expr.of(s)))}
+        for fact in self.facts:
+            parts = {part for s in fact.symbols() for part in symbols(self.resolve(Expr.of(s)))}
+            if parts & found:
+                found |= parts
+        return found
 
     def free(self, symbol: Symbol) -> bool:
         """Whether the symbol may still be moved or bound away from its witness."""

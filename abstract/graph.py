@@ -88,7 +88,10 @@ class Node:
 
 @dataclass(slots=True)
 class Graph:
-    """A whole model: nodes in topological order over values, and the constraint store with its witness."""
+    """A whole model, or the body of a node: nodes in topological order over values, and the constraint store.
+
+    ``omitted`` are optional outputs of nodes that nothing reads and that are left out.
+    """
 
     opset: int
     store: Constraints = field(default_factory=Constraints)
@@ -96,3 +99,4 @@ class Graph:
     initializers: list[Value] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
+    omitted: set[Value] = field(default_factory=set)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType, Kind
     from abstract.graph import Value
     from abstract.schema import Signature
-    from abstract.types import Shape
+    from abstract.types import Parts, Shape, Sizes
 
 __all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "NotCovered", "Operator", "Run",
            "Scope", "Typing"]  # fmt: skip
@@ -210,18 +210,23 @@ class Scope(Protocol):
 class Operator:
     """One row of the operator table. ``since`` is the lowest opset whose meaning the rules below give.
 
-    ``exact``: outputs are selected or moved from inputs, never rounded. ``accuracy`` is what the result of the last
-    operation is granted on top of ``error``. ``output_dtypes`` overrides what the schema's type variables say.
+    ``shape`` says None for an axis whose size the values decide; the generator puts a symbol there.
+
+    ``exact``: outputs are selected or moved from inputs, never rounded. ``opaque``: the reference has other means to
+    run it (``abstract/body.py``, ``abstract/fallback.py``); ``evaluate`` serves the generator alone. ``accuracy`` is
+    what the result of the last operation is granted on top of ``error``. ``output_dtypes`` overrides what the schema's
+    type variables say.
     """
 
     name: str
     propose: Callable[[Scope], Call]
-    shape: Callable[[Typing], tuple[Shape, ...]]
-    evaluate: Callable[[Run], tuple[Array, ...]]
+    shape: Callable[[Typing], tuple[Sizes | Parts, ...]]
+    evaluate: Callable[[Run], tuple[Any, ...]]
     error: Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
     parameters: tuple[str, ...] = ()
     accuracy: Accuracy = Accuracy()
     exact: bool = False
+    opaque: bool = False
     since: int = 13
     defined: Callable[[Run], bool] | None = None
     output_dtypes: Callable[[Typing, Signature], tuple[DType, ...]] | None = None

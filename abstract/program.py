@@ -196,7 +196,7 @@ class _Parser:
         opset = self.opsets.get(node.domain, 1)
         sign = self._signature(node, opset)
         row = TABLE.get(node.op_type) if not node.domain and opset >= _SINCE.get(node.op_type, 13) else None
-        if sign is None or row is None:
+        if sign is None or row is None or row.opaque:
             return self._opaque(node, sign, opset)
         return self._covered(node, row, sign, opset)
 

@@ -28,6 +28,7 @@ from abstract.hazards.detection import Trace, Watch, site
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.program import Program, Step, parameter, typed
+from abstract.types import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -175,7 +176,8 @@ def _held(contract: Contract, program: Program) -> dict[DType, DType]:
 
 def _late_types(step: Step, values: Mapping[str, Bounded]) -> dict[str, DType]:
     """The types of a step's operands, where the table has its operator and the model did not declare all of them."""
-    if step.node.domain or step.node.op_type not in TABLE:
+    row = None if step.node.domain else TABLE.get(step.node.op_type)
+    if row is None or row.opaque:
         return {}
     declared = {name: dtype for name, dtype in zip(step.inputs, step.input_dtypes, strict=True) if name is not None}
     if None not in declared.values():
@@ -328,7 +330,9 @@ class _Machine:
             raise ValueError(f"{row.name}: the node does not fit its inputs ({broken})") from broken
         elements = sum(a.size for a in arrays if a is not None) if self.extended else 0
         for shape in sizes:
-            count = product(shape)
+            if isinstance(shape, Parts):
+                continue
+            count = product([1 if dim is None else dim for dim in shape])
             if isinstance(count, int):
                 if count > self.limit:
                     raise TooLarge(f"{row.name} would make a tensor of {count} elements")

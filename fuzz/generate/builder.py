@@ -15,13 +15,14 @@ from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
-from abstract.types import TensorType
+from abstract.types import ContainerType, Parts, TensorType
 from fuzz.generate.emit import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from abstract.dtypes import DType
+    from abstract.types import Sizes
     from fuzz.generate.choices import Choices
     from fuzz.generate.plan import Plan
 
@@ -69,12 +70,13 @@ def _move_free(store: Constraints, constraint: Constraint) -> dict[Symbol, int] 
     return move_free(store, constraint)
 
 
-def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Array, ...]:
+def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
     """What a call computes; Infeasible where it is not defined, or the specification leaves it open."""
     open_ = avoided(row.name, sign.since, run, None)
     if open_ or (row.defined is not None and not row.defined(run)):
         raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
-    arrays = tuple(map(np.asarray, row.evaluate(run)))
+    # A container holds a list, or nothing.
+    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else np.asarray(a) for a in row.evaluate(run))
     open_ = avoided(row.name, sign.since, run, arrays)
     if open_:
         raise Infeasible(f"{row.name}: {open_}")
@@ -189,7 +191,7 @@ class Builder:
         results = []
         for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):
             value = Value(
-                self._name("v"), TensorType(dtype, shape), np.asarray(array), Origin.NODE,
+                self._name("v"), self._typed(dtype, shape, array), array, Origin.NODE,
                 exact and (row.exact or not dtype.is_float),
             )  # fmt: skip
             like = operands[0] if operands else None
@@ -200,6 +202,17 @@ class Builder:
         self._nodes.append(Node(name, operands, tuple(results), params))
         self._made.extend(results)
         return tuple(results)
+
+    def _typed(self, dtype: DType, sizes: Sizes | Parts, array: Array) -> TensorType:
+        """The type of an output; where the values decide a size, a new symbol stands for it."""
+        if isinstance(sizes, Parts):
+            return ContainerType(dtype, (), sizes)
+        if len(sizes) != array.ndim:
+            raise AssertionError(f"a shape rule says rank {len(sizes)}, the values have {array.shape}")
+        fresh = self.graph.store.fresh
+        named = zip(sizes, array.shape, strict=True)
+        shape = tuple(fresh(size, name="u", fixed=True, counted=True) if d is None else d for d, size in named)
+        return TensorType(dtype, shape)
 
     def _refit(self, value: Value) -> None:
         """A placeholder whose symbols were moved while constraints were repaired is drawn again at its new size."""

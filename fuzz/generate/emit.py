@@ -51,7 +51,7 @@ def _open_symbols(graph: Graph) -> set[Symbol]:
             for item in encoded if isinstance(encoded, tuple) else (encoded,):
                 if isinstance(item, Expr):
                     pinned.update(symbols(resolve(item)))
-    return opened - pinned
+    return opened - pinned - graph.store.chained()
 
 
 def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) -> Any:
@@ -115,10 +115,13 @@ class _Emitter:
         tensor.shape.SetInParent()
         for dim, size in zip(value.type.shape, value.array.shape, strict=True):
             entry = tensor.shape.dim.add()
+            resolved = self.store.resolve(dim)
+            if any(map(self.store.counted, symbols(resolved))):
+                entry.dim_param = str(resolved)
+                continue
             if not self.opened:
                 entry.dim_value = size
                 continue
-            resolved = self.store.resolve(dim)
             if not any(s in self.opened for s in symbols(resolved)):
                 entry.dim_value = size
             elif value in self.graph.inputs or resolved.symbol is not None:  # type: ignore[union-attr]
@@ -147,7 +150,9 @@ class _Emitter:
         while names and not names[-1]:
             names.pop()
         proto.input.extend(names)
-        proto.output.extend(v.name for v in node.outputs)
+        proto.output.extend("" if v in self.graph.omitted else v.name for v in node.outputs)
+        while not proto.output[-1]:
+            proto.output.pop()
         for name, value in given.items():
             _set(proto.attribute.add(name=name), value)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from abstract.constraints import Infeasible
 from abstract.operators import TABLE
+from abstract.schema import signature
 from fuzz.generate.builder import Builder
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.scope import Scope
@@ -15,7 +16,7 @@ from fuzz.generate.scope import Scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from abstract.graph import Graph, Value
+    from abstract.graph import Graph, Node, Value
     from abstract.operator import Call
     from abstract.schema import Signature
     from fuzz.generate.choices import Choices
@@ -78,9 +79,23 @@ def _proposal(builder: Builder, name: str) -> Callable[[Signature], Call]:
 def _choose_outputs(builder: Builder) -> None:
     """Every value that nothing reads, and now and then one that something does."""
     graph = builder.graph
-    computed: list[Value] = [v for node in graph.nodes for v in node.outputs]
+    for node in graph.nodes[:]:
+        if len(node.outputs) > 1:
+            graph.omitted.update(_left_out(builder, node))
+    computed: list[Value] = [v for node in graph.nodes for v in node.outputs if v not in graph.omitted]
     graph.outputs = [v for v in computed if v.uses == 0]
     inner = [v for v in computed if v.uses]
     if inner and builder.choices.integer(0, 3) == 0:
         graph.outputs.append(inner[builder.choices.integer(0, len(inner) - 1)])
 
+
+
+def _left_out(builder: Builder, node: Node) -> list[Value]:
+    """Of the optional outputs that nothing reads, about half, where another output remains."""
+    formals = signature(node.operator, builder.plan.opset).outputs
+    unread = [
+        value for position, value in enumerate(node.outputs)
+        if value.uses == 0 and position < len(formals) and formals[position].optional
+    ]  # fmt: skip
+    chosen = [value for value in unread if builder.choices.integer(0, 1)]
+    return chosen if len(chosen) < len(node.outputs) else chosen[1:]

@@ -20,6 +20,7 @@ from abstract.reference import interpret
 from backends.tensor import to_numpy
 from fuzz.case import find_cases, read_inputs, read_outputs, read_record
 from fuzz.generate.choices import Replayed, Seeded
+from fuzz.generate.emit import emit
 from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.run import case_id, generate_case, generate_cases, to_tensor
@@ -120,8 +121,21 @@ class TestModels:
         for seed in SEEDS:
             graph, _ = generate_graph(Seeded(seed), MIXED)
             read = {v.name for n in graph.nodes for v in n.inputs if v is not None} | {v.name for v in graph.outputs}
-            assert all(v.name in read for n in graph.nodes for v in n.outputs)
+            assert all(v.name in read or v in graph.omitted for n in graph.nodes for v in n.outputs)
+            assert not any(v.name in read for v in graph.omitted)
             assert all(v.name in read for v in (*graph.inputs, *graph.initializers))
+
+    def test_optional_outputs_that_nothing_reads_are_left_out_now_and_then(self):
+        settings = Settings(nodes=(3, 6), operators=("MaxPool", "Dropout", "LayerNormalization", "Relu"))
+        found = 0
+        for seed in range(60):
+            graph, plan = generate_graph(Seeded(seed), settings)
+            model = onnx.ModelProto.FromString(emit(graph, dynamic=plan.dynamic).model)
+            onnx.checker.check_model(model, full_check=True)
+            names = {name for node in model.graph.node for name in node.output}
+            assert not any(v.name in names for v in graph.omitted)
+            found += len(graph.omitted)
+        assert found > 10
 
     def test_names_are_unique_and_nodes_in_order(self):
         for seed in SEEDS:
