@@ -35,6 +35,7 @@ WORDS = Words(
         r"[Uu]nsupported",
         r"[Uu]nimplemented",
         r"[Nn]ot (yet |currently )?(supported|implemented)",
+        r"does not support",  # the importer, of kinds of attributes
         r"option not found",  # of a switch that another release has
         r"driver library .* not available",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from backends.protocol import Outcome, Stage
@@ -174,6 +175,20 @@ def test_what_iree_lacks_is_unsupported(execute, model, words, opset, body):
     attempt = execute("iree", model(body, opset=opset), [])
     assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
     assert words in attempt.message
+
+
+def test_iree_lacks_attributes_that_are_types(execute):
+    element = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [2])
+    nodes = [
+        onnx.helper.make_node("Optional", [], ["o"], type=element),
+        onnx.helper.make_node("OptionalHasElement", ["o"], ["y"]),
+    ]
+    output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.BOOL, [])
+    graph = onnx.helper.make_graph(nodes, "g", [], [output])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+    attempt = execute("iree", made.SerializeToString(), [])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "does not support generic node attribute type" in attempt.message
 
 
 def test_iree_gives_unsigned_results_back_as_such(execute, model):
