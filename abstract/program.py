@@ -158,11 +158,11 @@ _SINCE: Mapping[str, int] = MappingProxyType({
            "Sigmoid Sqrt Tanh Tile",
         7: "Acos Add And Asin Atan Cos Div Equal Gemm Greater Less Mul Or PRelu Pow Sin Sub Tan Xor",
         8: "Expand Max Mean Min Sum",
-        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Sign Sinh "
-           "Where",
+        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Shrink Sign "
+           "Sinh Where",
         10: "IsInf Mod ThresholdedRelu TopK",
         11: "BitShift Clip CumSum GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
-        12: "Celu GreaterOrEqual LessOrEqual",
+        12: "Celu Einsum GreaterOrEqual LessOrEqual NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     }.items()
     for name in names.split()
 })  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from abstract.operators import (
     broadcast,
     cast,
+    contraction,
     convolution,
     creation,
     cropping,
@@ -16,6 +17,7 @@ from abstract.operators import (
     joining,
     linear,
     logic,
+    loss,
     movement,
     normalization,
     pooling,
@@ -38,6 +40,7 @@ __all__ = ["TABLE"]
 _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
+    contraction, loss,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

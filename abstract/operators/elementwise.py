@@ -203,6 +203,39 @@ def _threshold_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tu
     return (np.where(either, np.abs(x) + e[0], np.where(x > run.params["alpha"], e[0], 0.0)),)
 
 
+def _shrink(x: Array, run: Run) -> Array:
+    """In the operand's own type: where that is an integer, a fraction of ``bias`` would be lost before or after."""
+    edge, bias = run.params["lambd"], run.params["bias"]
+    if x.dtype.kind in "iu":
+        if not float(bias).is_integer():
+            raise NotCovered("Shrink of integers by a fraction")
+        edge, bias = math.floor(edge), int(bias)
+    return np.where(x < -edge, x + bias, np.where(x > edge, x - bias, np.zeros_like(x)))
+
+
+def _shrink_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """The input's, and the bias's in a narrower type; anything near where x lies within its error of an edge."""
+    lost, moved = held_loss(run, "bias"), e[0] + held_loss(run, "lambd")
+    if is_exact(moved) and not lost:
+        return (0.0,)
+    size, bias = np.abs(run[0]), abs(run.params["bias"])
+    either = (np.abs(size - run.params["lambd"]) <= moved) & (np.asarray(moved) > 0)
+    inside = (y[0] == 0) & ~either & (size <= run.params["lambd"])
+    return (np.where(either, size + e[0] + 2 * (bias + lost), np.where(inside, 0.0, e[0] + lost)),)
+
+
+def propose_shrink(s: Scope) -> Call:
+    """Edges and biases that every type holds; whole numbers for integers, of which the text does not say more."""
+    x = s.tensor(kinds=NUMBER)
+    params: dict[str, Any] = {}
+    fractions = x.type.dtype.is_float
+    if s.coin(0.7):
+        params["lambd"] = s.pick((0.0, 0.25, 0.5, 1.0, 1.5) if fractions else (0.0, 1.0, 2.0, 3.0))
+    if s.coin(0.7):
+        params["bias"] = s.pick((0.0, 0.25, 1.0, 1.5, -0.5) if fractions else (0.0, 1.0))
+    return Call((x,), params)
+
+
 def _class_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """IsNaN and IsInf: certain while the input's bound is finite."""
     del run
@@ -329,4 +362,6 @@ OPERATORS: tuple[Operator, ...] = (
              parameters=("min", "max"), exact=True),
     Operator("Dropout", propose_dropout, same_shape, _dropout, _dropout_error,
              parameters=("ratio", "training_mode"), exact=True, weight=0.5),
+    Operator("Shrink", propose_shrink, same_shape, lambda run: (_shrink(run[0], run),), _shrink_error, weight=0.5,
+             defined=lambda run: apart(np.abs(run[0]) - run.params["lambd"], run[0])),
 )  # fmt: skip

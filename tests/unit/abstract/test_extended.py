@@ -93,7 +93,7 @@ def test_parameters_and_nodes_without_rows(both):
     nodes = [
         node("Div", ["a", "b"], ["q"]),
         node("Clip", ["a", "", "b"], ["c"]),
-        node("Einsum", ["q", "c"], ["y"], equation="i,i->i"),
+        node("Einsum", ["q", "c"], ["y"], equation="...i,i->i"),
     ]
     plain, extended = both(nodes, {"a": [1.0], "b": [3.0]})
     assert extended.value.dtype == np.longdouble

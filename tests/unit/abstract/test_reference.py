@@ -432,7 +432,7 @@ class TestFallback:
 
     @pytest.mark.parametrize(("kind", "least"), [("float", 1e-3), ("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
     def test_narrow_types_are_granted_some_units(self, model, run, kind, least):
-        made = model([node("Einsum", ["x"], ["y"], equation="i->i")], [("x", kind, [1])], [("y", kind, [1])])
+        made = model([node("Einsum", ["x"], ["y"], equation="...i->i")], [("x", kind, [1])], [("y", kind, [1])])
         assert least <= float(run(made, {"x": [1.0]})["y"].bound[0]) < 0.1
 
     def test_the_bound_is_that_of_the_type_in_which_a_target_holds_it(self, model, run):
