@@ -147,7 +147,7 @@ def _written(s: Scope, terms: list[str], labels: list[str]) -> bytes:
     kept = [kept[i] for i in permutation(s, len(kept))]
     if _ELLIPSIS in left:
         kept.insert(s.integer(0, len(kept)) if s.coin(0.3) else 0, _ELLIPSIS)
-    arrow = s.pick(("->", "->", " -> "))
+    arrow: str = s.pick(("->", "->", " -> "))
     return (left + arrow + "".join(kept)).replace(_ELLIPSIS, "...").encode()
 
 

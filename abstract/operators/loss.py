@@ -10,7 +10,7 @@ import numpy as np
 from abstract.constraints import Infeasible, at_least
 from abstract.error import accumulator, is_exact, rounding_unit, step_unit, summation, underflow, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
-from abstract.operators.axes import drawn_indices, index_constant, operand
+from abstract.operators.axes import index_constant, operand
 from abstract.operators.elementwise import FLOAT
 from abstract.operators.softmax import log_softmax, log_softmax_error
 
@@ -154,7 +154,7 @@ def loss_error(run: Run, x: Array, errors: tuple[Bound, ...]) -> Bound:
         return bound
     n = size.size
     total, moved = np.sum(size + bound), np.sum(bound)
-    bound = moved + total * (summation(run, n, dtype) + 2 * unit) + n * lost
+    reduced: Bound = moved + total * (summation(run, n, dtype) + 2 * unit) + n * lost
     if reduction == b"mean":
         whole = n if weights is None else float(np.sum(weights))
         slack = 0.0
@@ -162,9 +162,10 @@ def loss_error(run: Run, x: Array, errors: tuple[Bound, ...]) -> Bound:
             slack = float(np.sum(loss_of_weights)) + whole * summation(run, n, dtype)
         least = whole - slack
         exact = np.sum(size)
-        bound = np.where(least > 0, (bound + exact * slack / whole) / least, np.inf) if whole > 0 else np.inf
-        bound = bound + (total / whole if whole > 0 else np.inf) * 2 * rounding_unit(run, dtype)
-    return within_range(np.asarray(bound), np.asarray(total), accumulator(run, dtype))
+        if not 0 < least <= whole:
+            return np.inf
+        reduced = (reduced + exact * slack / whole) / least + total / whole * 2 * rounding_unit(run, dtype)
+    return within_range(np.asarray(reduced), np.asarray(total), accumulator(run, dtype))
 
 
 def _errors_of_weights(run: Run, errors: tuple[Bound, ...], weights: Array) -> Array:
