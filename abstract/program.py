@@ -161,7 +161,7 @@ _SINCE: Mapping[str, int] = MappingProxyType({
         9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Shrink Sign "
            "Sinh Where",
         10: "IsInf Mod ThresholdedRelu TopK",
-        11: "BitShift Clip CumSum GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
+        11: "BitShift Clip CumSum Det GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
         12: "Celu Einsum GreaterOrEqual LessOrEqual NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     }.items()
     for name in names.split()

@@ -90,7 +90,7 @@ def _wrong_length(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
 
 def _short_window(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     del y
-    return ALL if int(run[0].item()) < 2 else NONE
+    return ALL if int(np.asarray(run.params["size"]).item()) < 2 else NONE
 
 
 def _stretched_label(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:

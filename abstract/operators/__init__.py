@@ -13,6 +13,7 @@ from abstract.operators import (
     creation,
     cropping,
     cumulation,
+    determinant,
     elementwise,
     joining,
     linear,
@@ -27,6 +28,7 @@ from abstract.operators import (
     resize,
     scaling,
     selection,
+    signal,
     softmax,
 )
 
@@ -41,6 +43,7 @@ _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
     contraction, loss,
+    determinant, signal,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

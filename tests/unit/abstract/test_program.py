@@ -214,7 +214,8 @@ class TestTypes:
 
 
 class TestForeign:
-    def test_an_operator_without_a_row_is_kept_as_a_node(self, model):
+    def test_an_operator_without_a_row_is_kept_as_a_node(self, model, rowless):
+        rowless("Det")
         (step,) = parse(model([node("Det", ["x"], ["y"])], [("x", "float", [2, 2])], [("y", "float", [])])).steps
         assert step.row is None
         assert step.output_dtypes == (dtype("float"),)

@@ -372,7 +372,8 @@ class TestFallback:
         y = run(made, {"a": np.array(["é", ""], object), "b": np.array(["x", "y"], object)})["y"]
         assert (y.value.tolist(), y.bound, y.dtype) == (["éx", "y"], 0.0, dtype("string"))
 
-    def test_an_inexact_operand_widens_the_bound(self, model, run):
+    def test_an_inexact_operand_widens_the_bound(self, model, run, rowless):
+        rowless("Det")
         det = node("Det", ["m"], ["y"])
         alone = model([det], [("m", "float", [2, 2])], [("y", "float", [])])
         nodes = [node("MatMul", ["x", "x"], ["m"]), det]
@@ -435,7 +436,8 @@ class TestFallback:
         made = model([node("Einsum", ["x"], ["y"], equation="...i->i")], [("x", kind, [1])], [("y", kind, [1])])
         assert least <= float(run(made, {"x": [1.0]})["y"].bound[0]) < 0.1
 
-    def test_the_bound_is_that_of_the_type_in_which_a_target_holds_it(self, model, run):
+    def test_the_bound_is_that_of_the_type_in_which_a_target_holds_it(self, model, run, rowless):
+        rowless("Det")
         made = model([node("Det", ["x"], ["y"])], [("x", "float", [1, 1])], [("y", "float", [])])
         held = run(made, {"x": [[1.0]]}, contract=Contract(float_as="bfloat16"))["y"]
         assert float(held.bound) >= 2.0**-7
@@ -455,7 +457,8 @@ class TestFallback:
         assert np.all(y.bound == 1)
         assert np.all(np.abs(y.value - [2, 10, 3]) <= 1)
 
-    def test_what_follows_the_unknown_is_unknown(self, model, run):
+    def test_what_follows_the_unknown_is_unknown(self, model, run, rowless):
+        rowless("Det")
         nodes = [node("RandomNormal", [], ["r"], shape=[2, 2]), node("Det", ["r"], ["y"])]
         y = run(model(nodes, [], [("y", "float", [])]))["y"]
         assert np.isinf(y.bound)
