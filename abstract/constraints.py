@@ -196,7 +196,7 @@ class Constraints:
         self._moves.clear()
 
     def mark(self) -> Mark:
-        """A point to which ``rollback`` can return while nothing was frozen in between."""
+        """A point to which ``rollback`` can return; what was frozen since must be younger than it."""
         return Mark(len(self._witness), len(self.facts), len(self._bindings), len(self._moves))
 
     def rollback(self, mark: Mark) -> None:
@@ -206,6 +206,7 @@ class Constraints:
         while len(self._moves) > mark.moves:
             index, before = self._moves.pop()
             self._witness[index] = before
+        self._frozen = min(self._frozen, mark.symbols)
         del self.facts[mark.facts :]
         del self._witness[mark.symbols :], self._ranges[mark.symbols :], self._symbols[mark.symbols :]
 

@@ -115,12 +115,21 @@ class Builder:
 
     def attempt(self, name: str, propose: Callable[[Signature], Call]) -> bool:
         """Try one call of an operator: all of it enters the graph, or nothing does."""
+
+        def place() -> Sequence[Value]:
+            return self.apply(name, propose(signature(name, self.plan.opset)))
+
+        return self.transact(place)
+
+    def transact(self, place: Callable[[], Sequence[Value]]) -> bool:
+        """Try several calls at once: all of them enter the graph, or nothing does.
+
+        ``place`` applies them and gives back the values that the graph is to have; Infeasible where it cannot.
+        """
         store = self.graph.store
         mark, dims, count = store.mark(), len(self.dims), self._count
         try:
-            sign = signature(name, self.plan.opset)
-            call = propose(sign)
-            self.apply(name, call)
+            wanted = place()
         except (Infeasible, NotCovered):
             store.rollback(mark)
             del self.dims[dims:]
@@ -128,12 +137,12 @@ class Builder:
             self._made.clear()
             self._count = count
             return False
-        self._keep()
+        self._keep(wanted)
         return True
 
-    def _keep(self) -> None:
+    def _keep(self, wanted: Sequence[Value]) -> None:
         self.graph.store.freeze()
-        nodes = self._wanted()
+        nodes = self._wanted(wanted)
         self.graph.nodes.extend(nodes)
         for node in nodes:
             for operand in node.inputs:
@@ -155,11 +164,11 @@ class Builder:
         self._nodes.clear()
         self._made.clear()
 
-    def _wanted(self) -> list[Node]:
-        """The pending nodes without adapters of which nothing came: the call, made last, and what leads up to it."""
+    def _wanted(self, wanted: Sequence[Value]) -> list[Node]:
+        """The pending nodes without adapters of which nothing came: what gives the wanted values, and leads up to it."""
         if len(self._nodes) == 1:
             return list(self._nodes)
-        needed = {id(v) for v in self._nodes[-1].outputs}
+        needed = {id(v) for v in wanted}
         kept = []
         for node in reversed(self._nodes):
             if any(id(v) in needed for v in node.outputs):

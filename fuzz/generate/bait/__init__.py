@@ -1,0 +1,49 @@
+"""Fusion bait: patterns that compilers rewrite, placed in generated models together with their near-misses.
+
+``PATTERNS`` maps a pattern's name to its row; the tables are data, a file a theme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from fuzz.generate.bait.tables import activation, linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fuzz.generate.bait.pattern import Pattern
+
+__all__ = ["PATTERNS", "chosen"]
+
+_THEMES = {"linear": linear, "activation": activation}
+
+PATTERNS: Mapping[str, Pattern] = MappingProxyType({
+    row.name: replace(row, theme=theme) for theme, table in _THEMES.items() for row in table.PATTERNS
+})  # fmt: skip
+
+
+@cache
+def chosen(names: tuple[str, ...], operators: tuple[str, ...]) -> tuple[Pattern, ...]:
+    """The patterns of these names (or themes; "all" for all) that are made of these operators alone.
+
+    Raises ValueError with a one-line message for a name that is not known.
+    """
+    themes = {row.theme for row in PATTERNS.values()}
+    for name in names:
+        if name not in PATTERNS and name not in themes and name != "all":
+            raise ValueError(f"unknown bait {name!r}{_similar(name, themes)}; `fuzz bait` lists the patterns")
+    have = set(operators)
+    return tuple(
+        row for row in PATTERNS.values() if {"all", row.name, row.theme} & set(names) and row.operators <= have
+    )
+
+
+def _similar(name: str, themes: set[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), (*PATTERNS, *sorted(themes)), 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,81 @@
+"""Products of matrices and what stands around them."""
+
+from __future__ import annotations
+
+from fuzz.generate.bait.pattern import NUMBERS, Pattern, pattern
+
+__all__ = ["PATTERNS"]
+
+_GEMM = ("float", "double", "float16", "int32", "int64")
+
+PATTERNS: tuple[Pattern, ...] = (
+    pattern("matmul-add", "Add(MatMul(x[m, k], W[k, n]), B[n])",
+            "onnxruntime MatMulAddFusion, onnxoptimizer fuse_matmul_add_bias_into_gemm, onnxslim FusionGemm,"
+            "onnxscript MatMulAddToGemm, onnx-mlir MulAddToGemm", _GEMM),
+    pattern("matmul-add-batch", "Add(MatMul(x[b, m, k], W[k, n]), B[n])", "onnxruntime MatMulAddFusion, onnxslim FusionGemm"),
+    pattern("add-matmul", "Add(B[n], MatMul(x[m, k], W[k, n]))",
+            "onnxruntime MatMulAddFusion, onnxslim FusionGemm"),
+    pattern("matmul-add-column", "Add(MatMul(x[m, k], W[k, n]), B[m, 1])", "onnxruntime MatMulAddFusion,"
+            "onnxoptimizer fuse_matmul_add_bias_into_gemm, onnxscript MatMulAddToGemm", _GEMM),
+    pattern("matmul-add-upwards", "Add(MatMul(x[1, k], W[k, n]), B[m, n])", "onnxruntime MatMulAddFusion,"
+            "onnxoptimizer fuse_matmul_add_bias_into_gemm, onnxscript MatMulAddToGemm, onnxslim FusionGemm"),
+    pattern("matmul-add-residual", "r[m, n]; Add(MatMul(x[m, k], W[k, n]), r)", "onnxruntime MatMulAddFusion, tvm FuseOps"),
+    pattern("matmul-any-add", "Add(MatMul(x, W), B)", "onnxruntime MatMulAddFusion, onnxslim FusionGemm", NUMBERS),
+    pattern("gemm-add", "Add(Gemm(x[m, k], W[k, n]), B[n])", "onnxslim FusionGemmAdd, onnx-mlir FuseGemmFollowedByAddition"),
+    pattern("gemm-bias-add", "Add(Gemm(x[m, k], W[k, n], C[n], beta=0.5), B[n])",
+            "onnxslim FusionGemmAdd, onnx-mlir FuseGemmFollowedByAddition"),
+    pattern("gemm-mul", "Mul(Gemm(x[m, k], W[k, n], C[n]), B[n])", "onnxslim FusionGemmMul"),
+    pattern("gemm-sum", "Sum(Gemm(x[m, k], W[k, n]), B[m, n])", "onnxruntime GemmSumFusion"),
+    pattern("gemm-sum-row", "Sum(Gemm(x[m, k], W[k, n], alpha=0.5), B[n])", "onnxruntime GemmSumFusion"),
+    pattern("transpose-gemm", "Gemm(Transpose(x[k, m]), W[k, n])",
+            "onnxruntime GemmTransposeFusion, onnxoptimizer fuse_transpose_into_gemm", _GEMM),
+    pattern("transpose-gemm-second", "Gemm(x[m, k], Transpose(y[n, k], perm=[1, 0]))",
+            "onnxruntime GemmTransposeFusion, onnxoptimizer fuse_transpose_into_gemm"),
+    pattern("transpose-gemm-transposed", "Gemm(Transpose(x[m, k], perm=[1, 0]), W[k, n], transA=1)",
+            "onnxruntime GemmTransposeFusion, onnxoptimizer fuse_transpose_into_gemm"),
+    pattern("transpose-gemm-identity", "Gemm(Transpose(x[m, k], perm=[0, 1]), W[k, n])",
+            "onnxruntime GemmTransposeFusion, onnxoptimizer fuse_transpose_into_gemm"),
+    pattern("gemm-transpose", "Transpose(Gemm(x[m, k], W[k, n]), perm=[1, 0])", "onnxruntime GemmTransposeFusion"),
+    pattern("gemm-bias-transpose", "Transpose(Gemm(x[m, k], W[k, n], C[n], alpha=2.0, transB=0), perm=[1, 0])",
+            "onnxruntime GemmTransposeFusion"),
+    pattern("transpose-matmul", "MatMul(Transpose(x[b, k, m], perm=[0, 2, 1]), y[b, k, n])",
+            "onnxruntime MatmulTransposeFusion, openvino TransposeMatMul, tvm FuseTransposeMatmul, onnxscript TransposeMatMul"),
+    pattern("transpose-matmul-second", "MatMul(x[b, m, k], Transpose(y[b, n, k], perm=[0, 2, 1]))",
+            "onnxruntime MatmulTransposeFusion, openvino TransposeMatMul, tvm FuseTransposeMatmul, iree RaiseSpecialOps"),
+    pattern("transpose-matmul-batch", "MatMul(Transpose(x[m, b, k], perm=[1, 0, 2]), y[b, k, n])",
+            "onnxruntime MatmulTransposeFusion"),
+    pattern("transpose-both-matmul", "MatMul(Transpose(x[k, m]), Transpose(y[n, k]))",
+            "onnxruntime MatmulTransposeFusion, openvino TransposeMatMul, xla AlgebraicSimplifier"),
+    pattern("matmul-transpose", "Transpose(MatMul(x[m, k], y[k, n]))", "xla AlgebraicSimplifier, iree PropagateLinalgTranspose"),
+    pattern("matmul-scale", "Mul(MatMul(x[b, m, k], y[b, k, n]), 0.125)",
+            "onnxruntime MatMulScaleFusion, onnx-mlir FuseScalarMulMatMul, openvino MatMulMultiplyFusion"),
+    pattern("matmul-divide", "Div(MatMul(x[b, m, k], y[b, k, n]), 8.0)", "onnxruntime MatMulScaleFusion"),
+    pattern("scale-matmul", "MatMul(Mul(x[b, m, k], 0.5), Mul(y[b, k, n], 0.25))", "onnxruntime MatMulScaleFusion, inductor pad_mm"),
+    pattern("matmul-scale-row", "Mul(MatMul(x[m, k], W[k, n]), S[n])", "openvino MatMulMultiplyFusion, tvm FoldScaleAxis"),
+    pattern("matmul-batch-normalization", "BatchNormalization(MatMul(x[m, k], W[k, n]), ...)",
+            "onnxruntime MatmulBNFusion"),
+    pattern("matmul-reshape-batch-normalization",
+            "y = MatMul(x[m, k], W[k, n]); BatchNormalization(Reshape(y, shape=[m, n, 1]), ...)", "onnxruntime MatmulBNFusion"),
+    pattern("gemm-batch-normalization", "BatchNormalization(Gemm(x[m, k], W[k, n], C[n], alpha=2.0, beta=0.5), ...)",
+            "onnxscript FuseBatchNormIntoGemm"),
+    pattern("gemm-relu", "Relu(Gemm(x[m, k], W[k, n], C[n]))", "onnxruntime GemmActivationFusion, inductor addmm_activation"),
+    pattern("gemm-leaky-relu", "LeakyRelu(Gemm(x[m, k], W[k, n], C[n]), alpha=0.25)", "onnxruntime GemmActivationFusion"),
+    pattern("matmul-relu", "Relu(MatMul(x[b, m, k], W[k, n]))", "onnxruntime MatMulActivationFusion, tvm FuseOps"),
+    pattern("matmul-add-gelu", "Gelu(Add(MatMul(x[b, m, k], W[k, n]), B[n]))", "onnxruntime BiasGeluFusion, tvm FuseOpsByPattern"),
+    pattern("matmul-plus-matmul", "Add(MatMul(x[m, k], y[k, n]), MatMul(u[m, k], v[k, n]))", "inductor mm_plus_mm"),
+    pattern("matmuls-of-one", "x[m, k]; Concat(MatMul(x, V[k, n]), MatMul(x, W[k, n]), axis=-1)",
+            "tvm CombineParallelMatmul, inductor concat_linear_woq, iree FuseHorizontalContractions, onnxoptimizer fuse_qkv"),
+    pattern("matmuls-of-one-unequal", "x[m, k]; a = MatMul(x, V[k, n]); b = Add(MatMul(x, W[k, p]), B[p]); Concat(a, b, axis=1)",
+            "tvm CombineParallelMatmul, iree FuseHorizontalContractions"),
+    pattern("matmul-chain", "MatMul(MatMul(x[m, k], V[k, p]), W[p, n])", "tvm AdjustMatmulOrder, xla DotReorder"),
+    pattern("matmul-of-sum", "x[m, k]; MatMul(x, Add(y[k, n], Z[k, n]))", "tvm ExpandMatmulOfSum"),
+    pattern("matmul-vector", "MatMul(x[m, k], V[k])", "xla DotStrengthReduction, inductor decompose_mm"),
+    pattern("vector-matmul", "MatMul(x[k], W[k, n])", "xla DotStrengthReduction, inductor decompose_mm"),
+    pattern("matmul-one-batch", "MatMul(x[1, m, k], y[1, k, n])", "inductor bmm_to_mm, iree FoldUnitExtentDims"),
+    pattern("matmul-outer", "MatMul(x[m, 1], y[1, n])", "inductor decompose_mm, xla DotStrengthReduction"),
+    pattern("matmul-of-gather", "MatMul(x[m, k], Gather(W[k, n], [1, 0, 0], axis=1))", "tvm ReorderTakeAfterMatmul"),
+    pattern("matmul-of-expand", "y[k, n]; MatMul(x[b, m, k], Expand(y, shape=[b, k, n]))", "onnxscript BroadcastToMatMul"),
+    pattern("matmul-reshaped", "y = Reshape(MatMul(Reshape(x[b, s, k], shape=[b*s, k]), W[k, n]), shape=[b, s, n]); Relu(y)",
+            "onnxscript TwoReshapesMatMulReshape, openvino MatMulMultiplyFusion"),
+    pattern("product-sum", "ReduceSum(Mul(x[m, k], y[m, k]), axes=[-1], keepdims=0)", "xla DotStrengthReduction, tvm FuseOps"),
+)  # fmt: skip
