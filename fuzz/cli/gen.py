@@ -65,6 +65,12 @@ class _Gen(SeveralValues):
     metavar="TARGET...",
     help="Use only what these targets support, e.g. --for onnxruntime tvm.",
 )
+@click.option(
+    "--bait",
+    type=Names(),
+    help="Fusion patterns to place, with their near-misses: names or themes of `fuzz bait`, all, or none.  "
+    "[default: all; with --ops none]",
+)
 @jobs_option
 @json_option
 def command(
@@ -78,6 +84,7 @@ def command(
     rank: tuple[int, int] | None,
     dynamic: str,
     targets: tuple[str, ...],
+    bait: tuple[str, ...] | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -92,17 +99,20 @@ def command(
 
     --json prints {root, cases, nodes, seconds}.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from fuzz.cli.progress import progress_bar
     from fuzz.errors import UsageError
     from fuzz.generate.graph import NothingFits
-    from fuzz.generate.plan import menu
+    from fuzz.generate.plan import menu, patterns
     from fuzz.generate.run import generate_cases
+    from fuzz.generate.support import joint_support
 
     try:
         settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
+        settings = replace(settings, bait=_bait(bait, ops))
         menu(settings)
+        patterns(settings, joint_support(targets))
         with progress_bar("cases", count) as progress:
             summary = generate_cases(
                 root,
@@ -117,6 +127,13 @@ def command(
         print_json(asdict(summary))
     else:
         click.echo(f"{summary.cases:,} cases, {summary.nodes:,} nodes in {root} ({summary.seconds:.1f} s)")
+
+
+def _bait(bait: tuple[str, ...] | None, ops: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Which patterns are placed; whoever names operators gets them alone unless he asks for bait too."""
+    if bait is None:
+        return () if ops else ("all",)
+    return () if bait == ("none",) else bait
 
 
 def _settings(

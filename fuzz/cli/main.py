@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "stable": "Run cases in ways that must not matter: threads, layouts, memory.",
     "backends": "Show the targets: what is installed, what each can do.",
     "doctor": "Is the harness sound? ONNX's own tests on each target.",
+    "bait": "Show the patterns that compilers rewrite and gen places.",
     "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs, planted faults, ONNX's tests.",

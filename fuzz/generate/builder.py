@@ -165,7 +165,7 @@ class Builder:
         self._made.clear()
 
     def _wanted(self, wanted: Sequence[Value]) -> list[Node]:
-        """The pending nodes without adapters of which nothing came: what gives the wanted values, and leads up to it."""
+        """The pending nodes without adapters of which nothing came: what is wanted, and what leads up to it."""
         if len(self._nodes) == 1:
             return list(self._nodes)
         needed = {id(v) for v in wanted}

@@ -9,6 +9,7 @@ import numpy as np
 from abstract.constraints import Infeasible
 from abstract.operators import TABLE
 from abstract.schema import signature
+from fuzz.generate.bait.place import plant
 from fuzz.generate.builder import Builder
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.scope import Scope
@@ -59,9 +60,12 @@ def _complete(builder: Builder) -> bool:
 
 def _grow(builder: Builder, nodes: int) -> None:
     failures = 0
-    operators = builder.plan.operators
+    operators, bait = builder.plan.operators, builder.plan.bait
     last = len(operators) - 1
     while len(builder.graph.nodes) < nodes and failures < _TRIES * (nodes + 2):
+        if bait is not None and builder.choices.integer(0, 999) < bait.chance * 1000:
+            failures += not plant(builder, bait, nodes - len(builder.graph.nodes))
+            continue
         name = operators[builder.choices.integer(0, last)]
         if not builder.attempt(name, _proposal(builder, name)):
             failures += 1
@@ -87,6 +91,9 @@ def _choose_outputs(builder: Builder) -> None:
     inner = [v for v in computed if v.uses]
     if inner and builder.choices.integer(0, 3) == 0:
         graph.outputs.append(inner[builder.choices.integer(0, len(inner) - 1)])
+    if builder.plan.bait is not None:
+        exposed = [v for planted in builder.plan.bait.planted for v in planted.exposed]
+        graph.outputs.extend(v for v in exposed if v not in graph.outputs)
 
 
 

@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Protocol
 from abstract.dtypes import BY_NAME, DTYPES, DType, Kind
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
+from fuzz.generate.bait import chosen
+from fuzz.generate.bait.place import Bait
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.variables import second_type, second_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fuzz.generate.bait.pattern import Pattern
     from fuzz.generate.choices import Choices
 
-__all__ = ["Plan", "Supports", "draw_plan", "menu"]
+__all__ = ["Plan", "Supports", "draw_plan", "menu", "patterns"]
 
 
 
 class Supports(Protocol):
     """What all chosen targets run."""
+
+    def __hash__(self) -> int:
+        """What is worked out for it once is kept."""
 
     def __call__(self, operator: str, first: str, second: str = "") -> bool:
         """Whether they run an operator on an element type of its first input, and on a second type where it has one."""
@@ -35,7 +41,10 @@ class Supports(Protocol):
 
 @dataclass(slots=True)
 class Plan:
-    """What one model draws from. ``fresh`` and ``initializer`` are chances: of a new operand, and of its being one."""
+    """What one model draws from. ``fresh`` and ``initializer`` are chances: of a new operand, and of its being one.
+
+    ``bait`` is what fusion patterns it gets; None for none.
+    """
 
     nodes: int
     operators: Sequence[str]
@@ -50,6 +59,7 @@ class Plan:
     needs_input: bool = False
     constant_data: bool = True
     computed_weights: bool = True
+    bait: Bait | None = None
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -177,6 +187,41 @@ def _types(names: Sequence[str], choices: Choices) -> list[DType]:
     return kept if any(d.is_float for d in kept) else [*kept, BY_NAME["float"]]
 
 
+@cache
+def patterns(settings: Settings, supports: Supports | None) -> tuple[Pattern, ...]:
+    """The fusion patterns that these settings ask for and that can be made of what they and the targets allow.
+
+    Raises ValueError with a one-line message for a name that is not known, or where none of those named can be made.
+    """
+    rows = chosen(settings.bait, menu(settings), settings.opset)
+    if supports is not None:
+        rows = tuple(row for row in rows if all(_runs(name, settings.opset, supports) for name in row.operators))
+    if not rows and settings.bait and "all" not in settings.bait:
+        raise ValueError(f"no pattern of {', '.join(settings.bait)} can be made of the operators that are allowed here")
+    return rows
+
+
+def _runs(operator: str, opset: int, supports: Supports) -> bool:
+    sign = signature(operator, opset)
+    return not sign.inputs or any(supports(operator, d.name) for d in sign.types[sign.inputs[0].variable])
+
+
+# How often a node's turn places a fusion pattern instead, a chance a model; and how often it is a near-miss.
+_BAIT = (0.0, 0.0, 0.1, 0.3, 0.8)
+_NAMED_BAIT = (0.5, 1.0)
+_NEAR = (0.0, 0.5, 0.5, 0.8)
+
+
+def _draw_bait(choices: Choices, settings: Settings, supports: Supports | None) -> Bait | None:
+    if not settings.bait:
+        return None
+    rows = patterns(settings, supports)
+    named = "all" not in settings.bait
+    chances = _NAMED_BAIT if named else _BAIT
+    chance, near = chances[choices.integer(0, len(chances) - 1)], _NEAR[choices.integer(0, len(_NEAR) - 1)]
+    return Bait(rows, chance, near, frozenset(settings.dtypes), whole=named) if rows and chance else None
+
+
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:
     """One model's plan. ``names`` is what ``menu`` gave for these settings."""
     nodes = choices.integer(*settings.nodes)
@@ -189,7 +234,8 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     fresh = (0.01, 0.04, 0.08, 0.2)[choices.integer(0, 3)]
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0) * settings.constant_data
     adapters = not dynamic and choices.integer(0, 3) > 0
+    bait = _draw_bait(choices, settings, supports)
     return Plan(
         nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
-        settings.needs_input, settings.constant_data, settings.computed_weights,
+        settings.needs_input, settings.constant_data, settings.computed_weights, bait,
     )  # fmt: skip

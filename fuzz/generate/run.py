@@ -81,6 +81,8 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         "settings": settings.to_json(), "choices": choices.record, "open": [s.name for s in emitted.open],
         "dropped_sizes": dropped,
     }  # fmt: skip
+    if plan.bait is not None:
+        record["bait"] = [planted.to_json() for planted in plan.bait.planted]
     return Generated(emitted.model, data_sets, record, len(graph.nodes))
 
 

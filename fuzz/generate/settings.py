@@ -25,7 +25,7 @@ class Settings:
     ``operators`` empty means all in the table; ``targets`` are canonical names whose support tables steer the choice;
     ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs, and
     without ``constant_data`` no operands but weights are drawn as initializers; without
-    ``computed_weights`` all weights are.
+    ``computed_weights`` all weights are. ``bait`` names fusion patterns (or their themes, or "all") to place.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -38,6 +38,7 @@ class Settings:
     needs_input: bool = False
     constant_data: bool = True
     computed_weights: bool = True
+    bait: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

@@ -10,6 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from abstract.schema import signature
 from fuzz.generate.bait.tables import activation, linear
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ PATTERNS: Mapping[str, Pattern] = MappingProxyType({
 
 
 @cache
-def chosen(names: tuple[str, ...], operators: tuple[str, ...]) -> tuple[Pattern, ...]:
-    """The patterns of these names (or themes; "all" for all) that are made of these operators alone.
+def chosen(names: tuple[str, ...], operators: tuple[str, ...], opset: int) -> tuple[Pattern, ...]:
+    """The patterns of these names (or themes; "all" for all) that an opset has, made of these operators alone.
 
     Raises ValueError with a one-line message for a name that is not known.
     """
@@ -37,9 +38,17 @@ def chosen(names: tuple[str, ...], operators: tuple[str, ...]) -> tuple[Pattern,
         if name not in PATTERNS and name not in themes and name != "all":
             raise ValueError(f"unknown bait {name!r}{_similar(name, themes)}; `fuzz bait` lists the patterns")
     have = set(operators)
-    return tuple(
-        row for row in PATTERNS.values() if {"all", row.name, row.theme} & set(names) and row.operators <= have
-    )
+    wanted = [row for row in PATTERNS.values() if {"all", row.name, row.theme} & set(names)]
+    return tuple(row for row in wanted if row.operators <= have and _exists(row, opset))
+
+
+def _exists(row: Pattern, opset: int) -> bool:
+    """Whether the operators of a pattern have the attributes that it gives them at an opset."""
+    for step in row.program.calls:
+        sign = signature(step.operator, opset)
+        if not set(step.attributes) <= sign.attributes | {formal.name for formal in sign.inputs}:
+            return False
+    return True
 
 
 def _similar(name: str, themes: set[str]) -> str:

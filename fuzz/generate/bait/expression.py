@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from abstract.constraints import Infeasible
 from abstract.dtypes import BY_NAME, DType
-from abstract.graph import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from abstract.constraints import Constraints
     from abstract.dims import Dim
+    from abstract.graph import Value
     from fuzz.generate.choices import Choices
 
 __all__ = ["Names"]
@@ -39,29 +40,29 @@ class Names:
     numbers: dict[str, Any] = field(default_factory=dict)
 
     def evaluate(self, node: ast.expr) -> Any:
-        """The number, string, tuple or size that an expression stands for. Raises ValueError where it has no meaning."""
+        """The number, string, tuple or size that an expression stands for. Raises SyntaxError where it has none."""
         if isinstance(node, ast.Constant):
             return node.value.encode() if isinstance(node.value, str) else node.value
         if isinstance(node, ast.Name):
             return self._name(node.id)
         if isinstance(node, ast.List):
             return tuple(self.evaluate(e) for e in node.elts)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return _FUNCTIONS[node.func.id](self, *(self.evaluate(a) for a in node.args))
+        return self._computed(node)
+
+    def _computed(self, node: ast.expr) -> Any:
+        """Sums and the like; ``x.rank``, ``x.shape`` and ``x.shape[i]``."""
         if isinstance(node, ast.BinOp):
             return _ARITHMETIC[type(node.op)](self.evaluate(node.left), self.evaluate(node.right))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self.evaluate(node.operand)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return _FUNCTIONS[node.func.id](self, *(self.evaluate(a) for a in node.args))
-        return self._of_value(node)
-
-    def _of_value(self, node: ast.expr) -> Any:
-        """``x.rank``, ``x.shape`` and ``x.shape[i]``."""
         if isinstance(node, ast.Subscript):
             return self.evaluate(node.value)[self.evaluate(node.slice)]
         if isinstance(node, ast.Attribute):
             value = self.evaluate(node.value)
             return value.type.shape if node.attr == "shape" else len(value.type.shape)
-        raise ValueError(f"{ast.unparse(node)} has no meaning in a pattern")
+        raise SyntaxError(f"{ast.unparse(node)} has no meaning in a pattern")
 
     def _name(self, name: str) -> Any:
         if name in self.values:
@@ -105,6 +106,8 @@ def _inverse(names: Names, permutation: tuple[int, ...]) -> tuple[int, ...]:
 def _axis(names: Names, value: Value) -> int:
     """An axis of a value, counted from the front or from the back."""
     rank = len(value.type.shape)
+    if not rank:
+        raise Infeasible("a scalar has no axis")
     return names.choices.integer(-rank, rank - 1)
 
 

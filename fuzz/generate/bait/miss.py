@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fuzz.generate.bait.pattern import FLOATS, NUMBERS, Pattern
 from fuzz.generate.bait.program import Argument, Leaf, Let, Literal, Program, Ref, Step
 
 __all__ = ["MISSES", "VARIATIONS", "Miss", "misses"]
 
+Kind = TypeVar("Kind", Leaf, Literal, Ref)
 Site: TypeAlias = tuple[int, int]
 """A call's position among the calls of a program, and an argument's among its arguments (or an attribute's)."""
 Draw: TypeAlias = Callable[[int], int]
@@ -70,6 +71,14 @@ def _names_of_sizes(program: Program) -> list[str]:
 # -- changes -------------------------------------------------------------------------------------------------------
 
 
+def _at(program: Program, site: Site, kind: type[Kind]) -> Kind:
+    """The argument at a site, which ``sites`` found to be of this kind."""
+    argument = program.calls[site[0]].arguments[site[1]]
+    if not isinstance(argument, kind):
+        raise TypeError(f"{argument} is no {kind.__name__}")
+    return argument
+
+
 def _with_argument(program: Program, site: Site, argument: Argument) -> Program:
     step = program.calls[site[0]]
     arguments = (*step.arguments[: site[1]], argument, *step.arguments[site[1] + 1 :])
@@ -85,17 +94,15 @@ def _before(program: Program, site: Site, *extra: Step) -> Program:
 
 def _input(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    if isinstance(argument, Literal):
-        return _with_argument(program, site, replace(argument, fed=True))
-    assert isinstance(argument, Leaf)
+    if isinstance(program.calls[site[0]].arguments[site[1]], Literal):
+        return _with_argument(program, site, replace(_at(program, site, Literal), fed=True))
+    argument = _at(program, site, Leaf)
     return _with_argument(program, site, replace(argument, constant=False))
 
 
 def _constant(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Leaf)
+    argument = _at(program, site, Leaf)
     return _with_argument(program, site, replace(argument, constant=True))
 
 
@@ -105,23 +112,20 @@ _NEAR: tuple[Callable[[float], float], ...] = (
 
 
 def _number(program: Program, site: Site, draw: Draw) -> Program:
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Literal)
+    argument = _at(program, site, Literal)
     value = argument.value
     changes = _NEAR if isinstance(value, float) else _NEAR[2:]
     return _with_argument(program, site, replace(argument, value=changes[draw(len(changes))](value)))
 
 
 def _rank(program: Program, site: Site, draw: Draw) -> Program:
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Literal)
+    argument = _at(program, site, Literal)
     return _with_argument(program, site, replace(argument, rank=(1, 2, 4)[draw(3)]))
 
 
 def _wide(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Leaf)
+    argument = _at(program, site, Leaf)
     return _with_argument(program, site, replace(argument, wide=True))
 
 
@@ -130,15 +134,14 @@ _CONSUMERS = ("Neg", "Identity", "Abs")
 
 def _consumer(program: Program, site: Site, draw: Draw) -> Program:
     argument = program.calls[site[0]].arguments[site[1]]
-    assert not isinstance(argument, Literal)
-    extra = Step(("_extra",), _CONSUMERS[draw(len(_CONSUMERS))], (Ref(argument.name),))
+    name = _at(program, site, Leaf).name if isinstance(argument, Leaf) else _at(program, site, Ref).name
+    extra = Step(("_extra",), _CONSUMERS[draw(len(_CONSUMERS))], (Ref(name),))
     return replace(program, steps=(*program.steps, extra))
 
 
 def _output(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Ref)
+    argument = _at(program, site, Ref)
     return replace(program, exposed=(argument.name,))
 
 
@@ -150,8 +153,7 @@ _THROUGH = ("float16", "bfloat16", "double", "int32", "int8", "uint8", "float")
 
 
 def _cast(program: Program, site: Site, draw: Draw) -> Program:
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Ref)
+    argument = _at(program, site, Ref)
     there = Step(("_cast",), "Cast", (argument,), {"to": _expression(_THROUGH[draw(len(_THROUGH))])})
     back = Step(("_back",), "Cast", (Ref("_cast"),), {"to": _expression("T")})
     return _before(program, site, there, back)
@@ -163,8 +165,7 @@ def _identity(program: Program, site: Site, draw: Draw) -> Program:
 
 
 def _reshape(program: Program, site: Site, draw: Draw) -> Program:
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Ref)
+    argument = _at(program, site, Ref)
     if draw(2):
         flat = Step(("_flat",), "Reshape", (argument,), {"shape": _expression("[-1]")})
         shape = Step(("_shape",), "Reshape", (Ref("_flat"),), {"shape": _expression(f"{argument.name}.shape")})
@@ -175,16 +176,14 @@ def _reshape(program: Program, site: Site, draw: Draw) -> Program:
 
 def _transpose(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Ref)
+    argument = _at(program, site, Ref)
     return _before(program, site, Step(
         ("_turned",), "Transpose", (argument,), {"perm": _expression(f"shuffled({argument.name})")}))  # fmt: skip
 
 
 def _another(program: Program, site: Site, draw: Draw) -> Program:
     del draw
-    argument = program.calls[site[0]].arguments[site[1]]
-    assert isinstance(argument, Ref)
+    argument = _at(program, site, Ref)
     return _with_argument(program, site, Leaf("_other", like=argument.name))
 
 
@@ -197,12 +196,13 @@ def _swap(program: Program, site: Site, draw: Draw) -> Program:
 
 # Operators that a sloppy match takes for each other.
 _SIBLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "Add": ("Sub", "Mul", "Max"), "Sub": ("Add",), "Mul": ("Add", "Div"), "Div": ("Mul",), "Max": ("Min",), "Min": ("Max",),
-    "ReduceMean": ("ReduceSum", "ReduceMax"), "ReduceSum": ("ReduceMean",), "ReduceMax": ("ReduceMin",), "Sqrt": ("Abs",),
-    "Relu": ("LeakyRelu", "Elu"), "Sigmoid": ("HardSigmoid", "Tanh"), "Tanh": ("Sigmoid", "Erf"), "Erf": ("Tanh",),
-    "Softmax": ("LogSoftmax", "Sigmoid"), "Greater": ("GreaterOrEqual", "Less"), "Less": ("LessOrEqual",), "Exp": ("Abs",),
-    "And": ("Or", "Xor"), "Or": ("And",), "ArgMax": ("ArgMin",), "AveragePool": ("MaxPool",), "MaxPool": ("AveragePool",),
-    "Floor": ("Ceil", "Round"), "Ceil": ("Floor",),
+    "Add": ("Sub", "Mul", "Max"), "Sub": ("Add",), "Mul": ("Add", "Div"), "Div": ("Mul",), "Max": ("Min",),
+    "Min": ("Max",), "ReduceMean": ("ReduceSum", "ReduceMax"), "ReduceSum": ("ReduceMean",),
+    "ReduceMax": ("ReduceMin",), "Sqrt": ("Abs",), "Exp": ("Abs",), "Relu": ("LeakyRelu", "Elu"),
+    "Sigmoid": ("HardSigmoid", "Tanh"), "Tanh": ("Sigmoid", "Erf"), "Erf": ("Tanh",),
+    "Softmax": ("LogSoftmax", "Sigmoid"), "Greater": ("GreaterOrEqual", "Less"), "Less": ("LessOrEqual",),
+    "And": ("Or", "Xor"), "Or": ("And",), "ArgMax": ("ArgMin",), "AveragePool": ("MaxPool",),
+    "MaxPool": ("AveragePool",), "Floor": ("Ceil", "Round"), "Ceil": ("Floor",),
 })  # fmt: skip
 
 
@@ -243,6 +243,9 @@ _DROPPED = frozenset({"keepdims", "perm", "axis", "alpha", "beta", "epsilon", "m
 _NEEDED = frozenset({"Concat", "GatherElements", "OneHot"})  # operators without a default for one of these
 
 
+_BROADCASTS = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"})
+_SWAPPED = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "MatMul", "Pow", "Greater", "Less", "Concat"})
+
 MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
     Miss("attribute", "an attribute has another value", lambda p: _named(p, VARIATIONS.__contains__), _vary),
     Miss("default", "an attribute is left out", lambda p: [
@@ -275,8 +278,6 @@ MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
     Miss("one", "a dimension is 1", lambda p: [(i, 0) for i, _ in enumerate(_names_of_sizes(p))], _one),
     Miss("type", "the element type is one that the rewrite was not made for", lambda _: [(0, 0)], _same),
 )})  # fmt: skip
-_BROADCASTS = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"})
-_SWAPPED = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "MatMul", "Pow", "Greater", "Less", "Concat"})
 
 
 @cache

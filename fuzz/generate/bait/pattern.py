@@ -47,9 +47,12 @@ class Pattern:
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON has it."""
+        from fuzz.generate.bait.miss import misses
+
         return {
             "name": self.name, "theme": self.theme, "expression": self.text, "types": list(self.types),
             "operators": sorted(self.operators),
+            "near_misses": list(misses(self)),
             "rewriters": [{"compiler": r.compiler, "pass": r.name} for r in self.rewriters],
         }  # fmt: skip
 

@@ -11,7 +11,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import EllipsisType, MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number, or nested lists of them: an initializer, or an input where ``fed``; ``rank`` puts axes of 1 in front."""
+    """A number, or nested lists of them: an initializer, or an input if ``fed``; ``rank`` puts axes of 1 in front."""
 
     value: Any
     fed: bool = False
@@ -57,8 +57,9 @@ Argument: TypeAlias = Leaf | Literal | Ref
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call. ``rest``: its other attributes and operands are drawn by the operator's row. ``varied`` is one that
-    gets another value than the text says.
+    """One call. ``rest``: the operator's row draws what other attributes and operands it has.
+
+    ``varied`` is an attribute that gets another value than the text says.
     """
 
     targets: tuple[str, ...]
@@ -98,7 +99,7 @@ class Program:
 
 @cache
 def parse(text: str) -> Program:
-    """The program of a text. Raises ValueError where it is none."""
+    """The program of a text. Raises SyntaxError where it is none."""
     reader = _Reader()
     for statement in ast.parse(text).body:
         reader.statement(statement)
@@ -115,9 +116,8 @@ class _Reader:
             self.call(node.value, ())
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Subscript):
             leaf = self.operand(node.value)
-            if not isinstance(leaf, Leaf):
-                raise ValueError(f"{ast.unparse(node)} is bound twice")
-            self.steps.append(Let("", leaf))
+            if isinstance(leaf, Leaf):
+                self.steps.append(Let("", leaf))
         elif isinstance(node, ast.Assign):
             (target,) = node.targets
             names = target.elts if isinstance(target, ast.Tuple) else [target]
@@ -128,11 +128,11 @@ class _Reader:
                 self.steps.append(Let(targets[0], node.value))
             self.bound.update(targets)
         else:
-            raise ValueError(f"{ast.unparse(node)} is no call, no name and no operand")
+            self._refuse(node, "is no call, no name and no operand")
 
     def call(self, node: ast.Call, targets: tuple[str, ...]) -> str:
         if not _is_operator(node):
-            raise ValueError(f"{ast.unparse(node)} calls no operator")
+            self._refuse(node, "calls no operator")
         rest = any(isinstance(a, ast.Constant) and a.value is ... for a in node.args)
         given = [a for a in node.args if not (isinstance(a, ast.Constant) and a.value is ...)]
         # What is nested is called first: a name that is new there is no longer new here.
@@ -143,6 +143,10 @@ class _Reader:
         self.bound.update(targets)
         self.steps.append(Step(targets, node.func.id, arguments, attributes, rest))  # type: ignore[attr-defined]
         return targets[0]
+
+    @staticmethod
+    def _refuse(node: ast.AST, why: str) -> NoReturn:
+        raise SyntaxError(f"{ast.unparse(node)} {why}")
 
     def operand(self, node: ast.expr) -> Argument:
         if isinstance(node, ast.Call):
@@ -157,7 +161,7 @@ class _Reader:
             return Literal(ast.literal_eval(node))
         if name.id in self.bound:
             if shape is not None:
-                raise ValueError(f"{ast.unparse(node)} has its shape from where it was first named")
+                self._refuse(node, "has its shape from where it was first named")
             return Ref(name.id)
         self.bound.add(name.id)
         return Leaf(name.id, shape, constant=name.id[0].isupper())

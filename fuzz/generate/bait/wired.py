@@ -94,7 +94,7 @@ class Wired(Scope):
         if isinstance(argument, Ref):
             value = self.names.values.get(argument.name)
             if value is None:
-                raise ValueError(f"{argument.name} is no value")
+                raise SyntaxError(f"{argument.name} is no value")
             return value
         if isinstance(argument, Literal):
             return self._literal(argument, self.dtype(variable))
@@ -164,11 +164,12 @@ class Wired(Scope):
         new: dict[str, Dim] = {}
         for entry, dim in zip(shape, have, strict=True):
             if isinstance(entry, ast.Constant):
-                if dim != entry.value:
-                    return False
-            elif not isinstance(entry, ast.Name) or self.names.known(entry.id):
+                wanted: Any = entry.value
+            elif isinstance(entry, ast.Name) and not self.names.known(entry.id):
+                wanted = new.setdefault(entry.id, dim)
+            else:
                 return False
-            elif self.store.value(new.setdefault(entry.id, dim)) != self.store.value(dim):
+            if self.store.value(wanted) != self.store.value(dim):
                 return False
         for entry, dim in zip(shape, have, strict=True):
             if isinstance(entry, ast.Name):
@@ -248,7 +249,8 @@ class Wired(Scope):
             else:
                 value = self._value(argument, variable)
                 dtype = value.type.dtype
-                if self._variables.setdefault(variable, dtype) is not dtype or not fits(value):
+                typed = self._variables.setdefault(variable, dtype) is dtype
+                if not typed or dtype not in self.signature.types[variable] or not fits(value):
                     raise Infeasible(f"{self.operator} does not take {argument}")
             self.answers.append(value)
             return value
@@ -276,7 +278,9 @@ class Wired(Scope):
         if self._constant:
             return None
         value = super()._existing(sizes, dtype, domain)
-        return value if value is not None and (self._constant is None or value.origin is not Origin.INITIALIZER) else None
+        if value is not None and self._constant is False and value.origin is Origin.INITIALIZER:
+            return None
+        return value
 
     def _fresh(self, shape: Shape, dtype: DType, domain: Domain, *, weight: bool) -> Value:
         """A constant leaf and a weight beside the pattern are initializers, another leaf an input."""
