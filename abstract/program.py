@@ -156,7 +156,7 @@ _SINCE: Mapping[str, int] = MappingProxyType({
         5: "Reshape",
         6: "Abs Cast Ceil Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log Neg Reciprocal Relu Selu "
            "Sigmoid Sqrt Tanh Tile",
-        7: "Acos Add And Asin Atan Cos Div Equal Gemm Greater Less Mul Or PRelu Pow Sin Sub Tan Xor",
+        7: "Acos Add And Asin Atan Cos Div Equal GRU Gemm Greater LSTM Less Mul Or PRelu Pow RNN Sin Sub Tan Xor",
         8: "Expand Max Mean Min Sum",
         9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Shrink Sign "
            "Sinh Where",

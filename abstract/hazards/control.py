@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
+from abstract.operators.recurrent import clipped_cell
 
 if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
@@ -83,6 +84,11 @@ def _wrong_length(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
         return NONE
     time = run[0].shape[1 if run.params.get("layout", 0) else 0]
     return ALL if np.any((lengths < 1) | (lengths > time)) else NONE
+
+
+def _clipped_cell(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    masks = clipped_cell(run, y)
+    return masks if any(mask.any() for mask in masks) else NONE
 
 
 # -- transforms and attention ----------------------------------------------------------------------------------
@@ -175,6 +181,10 @@ HAZARDS: tuple[Hazard, ...] = (
         "recurrent-length", ("GRU", "LSTM", "RNN"), "a length of 0 or beyond the time axis",
         Says.SILENT, "sequence_lens", Treatment.AVOID, _wrong_length, since=7, stops=True,
         words="out of range|must be (in|at least)"),
+    Hazard(
+        "clipped-cell", ("LSTM",), "clip is smaller than the cell: whether that is clipped before its activation",
+        Says.SILENT, "clip, equations: gates alone in practice, though the cell enters an activation", Treatment.AVOID,
+        _clipped_cell, since=7, words="clip[^.]*cell state|h\\(clip"),
     Hazard(
         "short-window", ("BlackmanWindow", "HammingWindow", "HannWindow"), "a window of one element: division by 0",
         Says.SILENT, "size", Treatment.AVOID, _short_window, since=17, words="size (is|of) (0|1)|zero"),

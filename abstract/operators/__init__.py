@@ -24,6 +24,7 @@ from abstract.operators import (
     pooling,
     ranking,
     rearrangement,
+    recurrent,
     reduction,
     resize,
     scaling,
@@ -44,6 +45,7 @@ _FAMILIES = (
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
     contraction, loss,
     determinant, signal,
+    recurrent,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
