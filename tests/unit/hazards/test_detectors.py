@@ -77,6 +77,7 @@ def scanned():
 # A bitmap of one pixel, uncompressed, 24 bits.
 PICTURE = bytes.fromhex("424d3a000000000000003600000028000000010000000100000001001800" + "00" * 24 + "10203000")
 LSTM = {"hidden_size": 2}
+CELL = (zeros(1, 1, 1), zeros(1, 4, 1), zeros(1, 4, 1), None, None, None)
 RNN = (ramp(3, 2, 1), zeros(1, 2, 1), zeros(1, 2, 2), None)
 POOL = {"kernel_shape": [2], "strides": [2]}
 LATE = {"kernel_shape": [2], "strides": [3], "pads": [0, 1], "ceil_mode": 1}
@@ -272,6 +273,8 @@ EXAMPLES = [
     ("recurrent-tail", "RNN", 14, ((*RNN, w(1, 3)), LSTM), ((*RNN, w(3, 3)), LSTM),
      [[[[0, 0], [0, 0]]], [[[1, 1], [0, 0]]], [[[1, 1], [0, 0]]]]),
     ("recurrent-length", "RNN", 14, ((*RNN, w(1, 4)), LSTM), ((*RNN, w(3, 3)), LSTM), None),
+    ("clipped-cell", "LSTM", 14, ((*CELL, np.full((1, 1, 1), 3, np.float32)), {"hidden_size": 1, "clip": 1.0}),
+     ((*CELL, np.full((1, 1, 1), 1, np.float32)), {"hidden_size": 1, "clip": 1.0}), [[[[1]]]]),
     ("short-window", "HannWindow", 17, ((np.int64(1),), {}), ((np.int64(4),), {}), [1]),
     ("stretched-label", "Einsum", 13, ((ramp(2, 1), ramp(3, 2)), {"equation": "ij,jk->ik"}),
      ((ramp(2, 3), ramp(3, 2)), {"equation": "ij,jk->ik"}), None),
