@@ -17,7 +17,7 @@ import onnx
 
 from abstract.bounded import Bounded
 from abstract.capture import captured
-from abstract.dtypes import DTYPES, DType
+from abstract.dtypes import DTYPES, DType, Kind
 from abstract.effort import limited
 from abstract.error import is_exact
 from abstract.program import Step, to_carrier
@@ -273,6 +273,8 @@ def _bound(array: Array, dtype: DType, own: DType, moved: Sequence[Any]) -> Boun
     others = [to_carrier(np.asarray(m), dtype) for m in moved]
     if any(o.shape != array.shape for o in others):
         return np.inf
+    if dtype.kind is Kind.COMPLEX:
+        return np.abs(array) * _RELATIVE + _ABSOLUTE if not others else np.inf
     if not dtype.is_float:
         same = np.all([o == array for o in others], axis=0) & _fits(array, own)
         return 0.0 if same.all() else np.where(same, 0.0, np.inf)

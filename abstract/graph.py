@@ -62,10 +62,10 @@ class Value:
         self.array, self._range, self._smallest = array, None, None
 
     def range(self) -> tuple[float, float]:
-        """The least and the greatest element, as floats; (0.0, 0.0) for an empty tensor."""
+        """The least and the greatest element, as floats; (0.0, 0.0) for an empty tensor and for what has no order."""
         if self._range is None:
             a = self.array
-            self._range = (float(a.min()), float(a.max())) if a.size and a.dtype != object else (0.0, 0.0)
+            self._range = (float(a.min()), float(a.max())) if a.size and a.dtype.kind not in "Oc" else (0.0, 0.0)
         return self._range
 
     def smallest(self) -> float:

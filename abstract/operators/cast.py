@@ -29,15 +29,60 @@ def _target(run: Run) -> DType:
 
 
 def propose_cast(s: Scope) -> Call:
-    """Any element type to any other; floats to integers only inside the integers' range (H1.1)."""
+    """Any element type to any other; floats to integers only inside the integers' range (H1.1).
+
+    Text to numbers it spells (H1.7); integers to text, floats never, whose digits are open (H1.8).
+    """
     x = s.tensor("T1")
-    return Call((x,), {"to": s.dtype("T2", _NUMERIC).code})
+    target = s.dtype("T2", (*_NUMERIC, Kind.STRING))
+    if x.type.dtype.kind is Kind.STRING and target.kind not in (Kind.STRING, Kind.BOOL) and not s.coin(0.1):
+        x = s.constant(_numerals(s, target), x.type.dtype)
+    return Call((x,), {"to": target.code})
+
+
+def _numerals(s: Scope, target: DType) -> Array:
+    """Text that spells numbers of a type: plain, for floats with a fraction or an exponent as well."""
+    spelt: tuple[str, ...] = ("0", "1", "7", "42", "100", "99")
+    spelt += () if target.kind is Kind.UNSIGNED else ("-1", "-12", "-100")
+    spelt += ("0.5", "-2.25", "1e2", "25E-1", "3.140625", ".5", "-0.1", "1e-2") if target.is_float else ()
+    shape = tuple(s.integer(1, 3) for _ in range(s.integer(0, 3)))
+    start, step = s.integer(0, len(spelt) - 1), s.integer(1, len(spelt) - 1)
+    places = (start + np.arange(int(np.prod(shape))) * step) % len(spelt)
+    return np.array(spelt, dtype=object)[places].reshape(shape)
 
 
 def propose_cast_like(s: Scope) -> Call:
     """The second operand gives its type and nothing else."""
     x = s.tensor("T1")
     return Call((x, s.tensor("T2")))
+
+
+def _as_text(run: Run) -> Array | None:
+    """What a conversion from or to text gives; None where neither is text. NotCovered where the text is silent."""
+    source, target, x = run.dtypes[0], run.output_dtypes[0], run[0]
+    if source is None or Kind.STRING not in (source.kind, target.kind):
+        return None
+    if source is target:
+        return x
+    if target.kind is Kind.STRING and source.is_integer:
+        spelt = np.empty(x.size, dtype=object)
+        spelt[:] = [str(number) for number in x.ravel().tolist()]
+        return spelt.reshape(x.shape)
+    if source.kind is Kind.STRING and (target.is_integer or (target.is_float and target.bits >= 16)):
+        read = int if target.is_integer else float
+        return np.array([read(text) for text in x.ravel()], dtype=target.carrier).reshape(x.shape)
+    raise NotCovered(f"Cast from {source} to {target}")
+
+
+def _text_error(run: Run, y: Array, bound: Bound) -> Bound:
+    """What a number of that text loses in its type, rounded once or twice; nothing is known of text that errs."""
+    target = run.output_dtypes[0]
+    if not is_exact(bound):
+        return np.where(np.broadcast_to(np.asarray(bound) > 0, y.shape), np.inf, 0.0)
+    if not target.is_float:
+        return 0.0
+    exact = y.astype(target.numpy).astype(y.dtype) == y
+    return np.where(exact, 0.0, 2 * np.abs(y) * rounding_unit(run, target) + target.smallest_normal)
 
 
 def cast(run: Run) -> tuple[Array, ...]:
@@ -47,6 +92,9 @@ def cast(run: Run) -> tuple[Array, ...]:
 
     A float outside the integer's range becomes what the machine makes of it: the error rule knows better.
     """
+    text = _as_text(run)
+    if text is not None:
+        return (text,)
     target, x = _target(run), run[0]
     if target.kind is Kind.BOOL:
         return (x != 0,)
@@ -59,7 +107,16 @@ def cast(run: Run) -> tuple[Array, ...]:
     return (np.trunc(x).astype(target.carrier),)
 
 
+def _of_text(run: Run) -> bool:
+    return any(d is not None and d.kind is Kind.STRING for d in (run.dtypes[0], run.output_dtypes[0]))
+
+
 def cast_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """Of text and of numbers."""
+    return (_text_error(run, y[0], e[0]),) if _of_text(run) else _number_error(run, y, e)
+
+
+def _number_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """To bool: sure unless 0 is within reach. To integers: what lies between the ends, if that is in range.
 
     A bool that is unsure becomes a number that errs by 1 at most.
@@ -131,7 +188,9 @@ def _within(below: Array, above: Array, reach: Bound, target: DType, bound: Boun
 
 
 def _defined(run: Run) -> bool:
-    """Floats in range for integers, and off the whole numbers at which truncation jumps."""
+    """Floats in range for integers, and off the whole numbers at which truncation jumps. Text that spells a number."""
+    if _of_text(run):
+        return _legible(run)
     target, x = _target(run), run[0]
     if x.dtype.kind != "f" or target.is_float or not x.size:
         return True
@@ -141,6 +200,18 @@ def _defined(run: Run) -> bool:
     if not (low > target.minimum - 1 and high < target.maximum and abs(high) < 2**53 and abs(low) < 2**53):
         return False
     return apart(x - np.rint(x), np.maximum(np.abs(x), 1))
+
+
+def _legible(run: Run) -> bool:
+    """Whether text spells numbers that the type has, or is not converted at all."""
+    try:
+        text = _as_text(run)
+    except ValueError:
+        return False
+    target = run.output_dtypes[0]
+    if text is None or text.dtype.kind not in "fiu" or not text.size:
+        return True
+    return bool(text.min() >= target.minimum and text.max() <= target.maximum)
 
 
 def _given(t: Typing, sign: Signature) -> tuple[DType, ...]:

@@ -76,6 +76,7 @@ def propose_einsum(s: Scope) -> Call:
     sizes: dict[str, Dim] = {}
     sizes.update(zip(term.replace(_ELLIPSIS, ""), _labelled(term, first.type.shape), strict=True))
     operands, terms = [first], [term]
+    reversed_ = s.coin(0.4)  # weights stay behind the data
     for _ in range(count - 1):
         own = [label for label in sizes if s.coin(0.5)]
         for _ in range(s.integer(0, 2)):
@@ -92,11 +93,11 @@ def propose_einsum(s: Scope) -> Call:
             shape[at:at] = [1 if s.coin(0.25) else d for d in hidden]
         if prod(map(s.store.value, shape)) > 512:
             raise Infeasible("an operand of too many elements")
-        operands.append(s.shaped(tuple(shape), "T", domain=domain, weight=s.coin(0.5)))
+        operands.append(s.shaped(tuple(shape), "T", domain=domain, weight=not reversed_ and s.coin(0.5)))
         terms.append("".join(own))
     if prod(map(s.store.value, (*sizes.values(), *hidden))) > _MOST_PRODUCTS:
         raise Infeasible("too many products")
-    if count > 1 and s.coin(0.4):
+    if reversed_:
         operands.reverse()
         terms.reverse()
     return Call(tuple(operands), {"equation": _written(s, terms, list(sizes))})

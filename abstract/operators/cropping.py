@@ -145,9 +145,12 @@ def propose_pad(s: Scope) -> Call:
     return Call((x,), params)
 
 
-def _fill(s: Scope, kind: str) -> float | int | bool:
-    if kind == "float":
-        return float(s.pick((0.0, 1.0, -0.5, 2.5)))
+def _fill(s: Scope, kind: str) -> float | int | bool | str | complex:
+    if kind in ("float", "complex"):
+        number: float = s.pick((0.0, 1.0, -0.5, 2.5))
+        return number if kind == "float" else complex(number, 1.0)
+    if kind == "string":
+        return str(s.pick(("", "pad", "é")))
     return bool(s.coin(0.5)) if kind == "bool" else int(s.pick((0, 1, 7, 100)))
 
 

@@ -23,6 +23,8 @@ def _comparison_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> t
     if is_exact(e[0]) and is_exact(e[1]):
         return (0.0,)
     reach = e[0] + e[1]
+    if run[0].dtype == object:
+        return (tainted(y[0], np.asarray(reach) > 0),)
     gap = np.abs(np.subtract(run[0], run[1], dtype=np.result_type(run[0], run[1], np.float64)))
     return (tainted(y[0], ~(gap > reach) & (reach > 0)),)
 
@@ -74,7 +76,7 @@ def _shift(a: Array, b: Array, run: Run) -> Array:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    comparison("Equal", np.equal, (*NUMBER, Kind.BOOL)),
+    comparison("Equal", lambda a, b: np.equal(a, b).astype(np.bool_), (*NUMBER, Kind.BOOL, Kind.STRING)),
     comparison("Less", np.less),
     comparison("LessOrEqual", np.less_equal),
     comparison("Greater", np.greater),

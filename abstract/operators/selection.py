@@ -183,6 +183,7 @@ def _gather_nd_touched(run: Run, unsure: Array) -> Array:
 # -- Scatter -----------------------------------------------------------------------------------------------
 
 _COMBINE: dict[bytes, np.ufunc] = {b"add": np.add, b"mul": np.multiply, b"max": np.maximum, b"min": np.minimum}
+_NUMBERS = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
 _EXTREMA_SINCE = 18  # the version at which max and min joined add and mul
 
 
@@ -206,7 +207,7 @@ def propose_scatter_elements(s: Scope) -> Call:
 def _reduction(s: Scope, x: Value) -> dict[str, Any]:
     """Numbers are mostly replaced, else each is combined once with an update; halves never: runtimes refuse that."""
     dtype = x.type.dtype
-    combined = dtype.kind is not Kind.BOOL and not (dtype.is_float and dtype.bits < 32)
+    combined = dtype.kind in _NUMBERS and not (dtype.is_float and dtype.bits < 32)
     if not combined or "reduction" not in s.signature.attributes or not s.coin(0.4):
         return {}
     return {"reduction": s.pick((b"add", b"mul") if s.signature.since < _EXTREMA_SINCE else tuple(_COMBINE))}

@@ -265,7 +265,7 @@ class Builder:
             raise Infeasible(f"{name} makes {array.size} elements")
         if array.ndim < self.plan.rank[0]:
             raise Infeasible(f"{name} makes a tensor of rank {array.ndim}")
-        if dtype.kind.value in ("bool", "string") or not array.size:
+        if dtype.kind.value in ("bool", "string", "complex") or not array.size:
             return
         low, high = value.range()
         if dtype.is_float:

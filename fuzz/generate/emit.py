@@ -11,7 +11,7 @@ import onnx
 import onnx.helper
 
 from abstract.dims import Dim, Expr, Symbol, symbols
-from abstract.dtypes import DType, dtype
+from abstract.dtypes import DType, Kind, dtype
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 from backends.tensor import from_numpy
@@ -129,6 +129,9 @@ class _Emitter:
 
     def tensor(self, name: str, array: Any, kind: DType) -> None:
         proto = self.proto.graph.initializer.add(name=name, data_type=kind.code, dims=array.shape)
+        if kind.kind is Kind.STRING:
+            proto.string_data.extend(text.encode() for text in np.asarray(array).ravel())
+            return
         stored = np.asarray(array).astype(kind.numpy)
         proto.raw_data = stored.tobytes() if kind.bits >= 8 else from_numpy(stored).data
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NothingFits", "generate_graph"]
 
+_ROUNDS = 4  # a model of one node may need some until one takes an input
 _TRIES = 12  # attempts a node; a model that runs out of luck stays smaller than planned
 
 
@@ -43,7 +44,9 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
         _grow(builder, plan.nodes)
-        if not _complete(builder):
+        for _ in range(_ROUNDS):
+            if _complete(builder):
+                break
             # The model's own subset had no operator for its own types, or none that takes an input: let it have all.
             plan.widen(names, settings.dtypes)
             _grow(builder, len(builder.graph.nodes) + plan.nodes)

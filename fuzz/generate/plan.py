@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from abstract.dtypes import BY_NAME, DTYPES, DType, Kind
+from abstract.dtypes import BY_NAME, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
@@ -108,9 +108,6 @@ def _first_type(operator: str, opset: int, inputs: Sequence[DType | None]) -> st
     return inputs[0].name if inputs and inputs[0] is not None else None
 
 
-_NOT_DRAWN = frozenset({Kind.STRING, Kind.COMPLEX})
-
-
 @cache
 def menu(settings: Settings) -> tuple[str, ...]:
     """The operators that these settings allow, in the order of the table.
@@ -125,9 +122,6 @@ def menu(settings: Settings) -> tuple[str, ...]:
     for name in settings.dtypes:
         if name not in BY_NAME:
             raise ValueError(f"unknown element type {name!r}; ONNX has {', '.join(BY_NAME)}")
-        if BY_NAME[name].kind in _NOT_DRAWN:
-            drawn = ", ".join(d.name for d in DTYPES if d.kind not in _NOT_DRAWN)
-            raise ValueError(f"no models of {name} are generated: choose from {drawn}")
     wanted = settings.operators or tuple(TABLE)
     kept = tuple(n for n in wanted if TABLE[n].since <= settings.opset and _exists(n, settings.opset))
     if not kept:
@@ -157,7 +151,10 @@ def _exists(name: str, opset: int) -> bool:
 _TICKETS: Mapping[str, tuple[str, ...]] = {name: (name,) * max(1, round(row.weight * 4)) for name, row in TABLE.items()}
 
 # How often a model's own subset of types holds a type; the types of most real models come first.
-_TYPE_CHANCE: Mapping[str, int] = {"float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30}
+_TYPE_CHANCE: Mapping[str, int] = {
+    "float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30,
+    "string": 30, "complex64": 15, "complex128": 12,
+}  # fmt: skip
 
 
 # An operator as often as its weight says, in quarters.

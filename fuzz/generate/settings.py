@@ -14,6 +14,7 @@ DEFAULT_OPSET = 21
 
 DEFAULT_DTYPES = (
     "float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+    "string", "complex64", "complex128",
 )  # fmt: skip
 
 

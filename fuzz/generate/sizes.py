@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Resized", "other_sizes"]
 
 _SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17)
+_SMALL = 4
 _TRIES = 6
 _LARGEST = 8192
 
@@ -37,10 +38,12 @@ def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) ->
     found: list[Resized] = []
     seen = {tuple(graph.store.witness(s) for s in emitted.open)}
     dropped = 0
-    for _ in range(_TRIES * count):
+    for turn in range(_TRIES * count):
         if len(found) == count:
             break
-        wished = {s: _SIZES[choices.integer(0, len(_SIZES) - 1)] for s in emitted.open}
+        # Tensors of many open axes get too large in most draws: the later ones are small.
+        last = len(_SIZES) - 1 if turn < _TRIES else _SMALL - 1
+        wished = {s: _SIZES[choices.integer(0, last)] for s in emitted.open}
         sizes = wished if _satisfies(graph, wished) else _nearest(graph, wished, seen)
         if sizes is None or (key := tuple(sizes.values())) in seen:
             continue

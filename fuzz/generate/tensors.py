@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from abstract.constraints import Infeasible
-from abstract.dtypes import DType, Kind
+from abstract.dtypes import BY_NAME, DType, Kind
 from abstract.graph import Recipe
+from fuzz.generate.texts import TEXTS, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +100,10 @@ def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], in
     size = integer(0, 3)
     if dtype.kind is Kind.BOOL:
         return Recipe("whole", seed, 0, 1)
+    if dtype.kind is Kind.STRING:
+        return Recipe("whole", seed, 0, (1, 3, 7, len(TEXTS) - 1)[size])
+    if dtype.kind is Kind.COMPLEX:
+        dtype = BY_NAME["float"]  # both parts, whatever their width
     if dtype.is_float:
         reach = (1.0, 2.0, 2.0, 4.0)[size]
         palette = _FLOAT_PALETTES[style]
@@ -134,11 +139,16 @@ def _limits(dtype: DType, domain: Domain, reach: float) -> tuple[float, float]:
 
 def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     """The tensor of a recipe at a shape, in the carrier type, every number representable in the declared type."""
+    if dtype.kind is Kind.COMPLEX:
+        parts = fill(recipe, (*shape, 2), BY_NAME["float" if dtype.bits == 64 else "double"])
+        return parts.view(dtype.carrier)[..., 0]
     raw = _draws(recipe, prod(shape))
     numbers = PALETTES[recipe.palette](raw, recipe).reshape(shape)
     if dtype.kind is Kind.BOOL:
         flags: Array = np.asarray(numbers != 0)  # a comparison of a 0-d array gives a scalar
         return flags
+    if dtype.kind is Kind.STRING:
+        return words(numbers, recipe.seed % len(TEXTS))
     if not dtype.is_float:
         return numbers.astype(dtype.carrier)
     numbers = rounded(numbers, dtype)

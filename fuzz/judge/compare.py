@@ -89,16 +89,16 @@ def _tensor(actual: Tensor, reference: Bounded, expected: Array) -> Comparison:
     if dtype is not None:
         got = to_carrier(got, dtype)
     if expected.dtype.kind in "OUS":
-        return _exact(got.astype(object), expected.astype(object))
-    if expected.dtype.kind == "c":
-        reference = Bounded(expected, np.asarray(reference.bound) + np.abs(expected) * 1e-3 + 1e-6, dtype)
+        return _texts(got.astype(object), expected.astype(object), reference.bound)
     return _numbers(got, expected, reference.bound)
 
 
-def _exact(got: Array, expected: Array) -> Comparison:
-    differs = got != expected
+def _texts(got: Array, expected: Array, bound: Any) -> Comparison:
+    """Strings are equal or not; an infinite bound says that nothing is known of an element."""
+    unknown = np.broadcast_to(~np.isfinite(np.asarray(bound, dtype=np.float64)), expected.shape)
+    differs = (got != expected) & ~unknown
     if not differs.any():
-        return _OK
+        return _OK if not unknown.all() else Comparison(Word.UNDECIDABLE, message="no element can be judged")
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(differs)), expected.shape))
     return Comparison(Word.WRONG, None, index, str(expected[index]), str(got[index]), 0.0)
 
@@ -117,7 +117,7 @@ def _numbers(got: Array, expected: Array, bound: Any) -> Comparison:
             difference = np.abs(got.astype(np.float64) - expected.astype(np.float64))
             difference = np.where(same, 0.0, np.maximum(difference, 1.0))
         else:
-            difference = np.where(same, 0.0, np.abs(got - expected))
+            difference = np.where(same, 0.0, _distance(got - expected))
         limits = np.broadcast_to(np.asarray(bound, dtype=np.float64), expected.shape)
         unknown = ~np.isfinite(limits)
         ratio = np.where(unknown | (difference == 0), 0.0, difference / limits)
@@ -132,6 +132,14 @@ def _numbers(got: Array, expected: Array, bound: Any) -> Comparison:
         word, greatest if np.isfinite(greatest) else None, index, _number(expected[index]), _number(got[index]),
         float(limits[index]),
     )  # fmt: skip
+
+
+def _distance(difference: Array) -> Array:
+    """How far apart numbers are; complex ones by the part that differs most."""
+    size: Array = np.abs(difference)
+    if difference.dtype.kind == "c":
+        size = np.maximum(np.abs(difference.real), np.abs(difference.imag))
+    return size
 
 
 def _number(value: Any) -> float | str:

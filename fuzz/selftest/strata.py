@@ -32,7 +32,9 @@ _NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("PRelu", ("uint32", "uint64"), "nothing unsigned is below 0: it would copy"),
     ("Range", ("float", "double", "int16", "int32"), "drawn as int64 alone"),
     *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")),
-    ("Resize", ("bool",), "drawn on numbers alone"),
+    ("Resize", ("bool", "string", "complex64", "complex128"), "drawn on numbers alone"),
+    ("CenterCropPad", ("string",), "what text stands where nothing is, is nowhere stated"),
+    ("Trilu", ("string",), "what text stands where nothing is, is nowhere stated"),
 )  # fmt: skip
 UNDRAWN: Mapping[tuple[str, str], str] = MappingProxyType({
     (operator, dtype): reason for operator, dtypes, reason in _NOT_DRAWN for dtype in dtypes

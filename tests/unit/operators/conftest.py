@@ -114,7 +114,7 @@ class Laboratory:
             assert value.shape == expected.value.shape, trial.seed
             bound = np.broadcast_to(expected.bound, value.shape)
             assert not np.isnan(bound).any(), trial.seed
-            apart = np.abs(value.astype(np.float64) - expected.value.astype(np.float64))
+            apart = _apart(value, expected.value)
             assert np.all(apart <= bound), (trial.seed, float(np.max(apart)), float(np.max(bound)))
             decided += int(np.isfinite(bound).sum())
         return decided
@@ -249,6 +249,14 @@ class Laboratory:
             reference = interpret(parse(model), held)
         found = tuple((reference[n].value, reference[n].bound) for n in names)
         return model, feeds, (found if outputs > 1 else found[0])
+
+
+def _apart(value: Any, due: Any) -> Any:
+    """How far two arrays are apart; strings 0 or 1."""
+    if due.dtype == object:
+        return (value != due).astype(np.float64)
+    wide = np.complex128 if due.dtype.kind == "c" else np.float64
+    return np.abs(value.astype(wide) - due.astype(wide))
 
 
 def _dtype_of(array: Any) -> Any:
