@@ -96,7 +96,7 @@ def test_complex_numbers_are_made_of_numbers_of_their_parts():
 
 def test_default_models_hold_strings_and_complex_numbers_now_and_then():
     held = set()
-    for seed in range(300):
+    for seed in range(400):
         case = generate_case(Seeded(seed), Settings(nodes=(10, 10)))
         held |= {t.element_type for s in case.data_sets for t in (*s.inputs.values(), *s.outputs.values())}
     assert {"string", "complex64", "complex128"} <= held
@@ -161,9 +161,10 @@ class TestComparison:
 
 
 def test_legal_recomputations_of_strings_and_complex_numbers_are_never_wrong():
-    settings = Settings(nodes=(1, 6), dtypes=("string", "complex64", "complex128", "int64", "bool", "float"))
+    moving = ("Identity", "Transpose", "Concat", "Slice", "Gather", "Reshape", "Where", "Expand", "Pad", "ScatterND")
+    settings = Settings(nodes=(1, 6), operators=moving, dtypes=("string", "complex64", "complex128", "bool"))
     words = {}
-    for seed in range(90):
+    for seed in range(60):
         try:
             tally = null_case(seed, settings)
         except NothingFits:
