@@ -99,11 +99,6 @@ def _unpooled_twice(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if len(np.unique(run[1])) < run[1].size else NONE
 
 
-def _no_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    del y
-    return NONE if run.optional(2) is not None else ALL
-
-
 def _other_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """An output of another extent than that which kernel, strides and pads give back."""
     del y
@@ -186,19 +181,42 @@ def _stray_grid(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return each(np.asarray(~(np.abs(_grid(run)) < _FAR).all(axis=-1)))
 
 
+def _places(run: Run) -> tuple[Array, Array]:
+    """The grid in elements of the picture, the last axis first, and the picture's sizes in that order."""
+    grid, sizes = _grid(run), np.array(run[0].shape[:1:-1], np.float64)
+    if run.params.get("align_corners", 0):
+        return (grid + 1) / 2 * (sizes - 1), sizes
+    return ((grid + 1) * sizes - 1) / 2, sizes
+
+
 def _grid_tie(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """Positions half-way between two elements, or so near that rounding decides, where the nearest is taken."""
     del y
     if run.params.get("mode") != b"nearest":
         return NONE
-    grid, sizes = _grid(run), np.array(run[0].shape[:1:-1], np.float64)
-    at = (grid + 1) / 2 * (sizes - 1) if run.params.get("align_corners", 0) else ((grid + 1) * sizes - 1) / 2
+    at, _ = _places(run)
     return each(np.asarray((np.abs(at - np.floor(at) - 0.5) < _TIE * np.maximum(np.abs(at), 1)).any(axis=-1)))
+
+
+def _beside_cubic(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Cubic blends of repeated borders whose position lies outside, or on the edge but for rounding."""
+    del y
+    if run.params.get("mode") not in (b"cubic", b"bicubic") or run.params.get("padding_mode") != b"border":
+        return NONE
+    at, sizes = _places(run)
+    edge = (0.0 if run.params.get("align_corners", 0) else 0.5) - _TIE * sizes
+    return each(np.asarray(((at < -edge) | (at > sizes - 1 + edge)).any(axis=-1)))
+
+
+def _single_mirror(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    between = run.params.get("padding_mode") == b"reflection" and run.params.get("align_corners", 0)
+    return ALL if between and 1 in run[0].shape[2:] else NONE
 
 
 def _single_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     del y
-    return ALL if run.params.get("align_corners", 0) and 1 in run[1].ravel()[2:].tolist() else NONE
+    return ALL if run.params.get("align_corners", 0) and 1 in tuple(run.params["size"])[2:] else NONE
 
 
 _POOLS = ("AveragePool", "MaxPool")
@@ -233,8 +251,10 @@ HAZARDS: tuple[Hazard, ...] = (
         "max-unpool-duplicate", ("MaxUnpool",), "two values for one place", Says.SILENT, "text", Treatment.AVOID,
         _unpooled_twice, since=9, words="duplicate"),
     Hazard(
-        "max-unpool-size", ("MaxUnpool",), "no output shape given: several sizes fit",
-        Says.IMPLEMENTATION, "text", Treatment.AVOID, _no_size, since=9, words="ambiguous", shape=True),
+        "max-unpool-size", ("MaxUnpool",),
+        "no output shape given: several sizes were pooled to this one; what is given back is (n - 1) s - pads + k",
+        Says.IMPLEMENTATION, "text; ONNX's shape inference has the formula", Treatment.COMPARE, since=9,
+        words="ambiguous"),
     Hazard(
         "max-unpool-indices", ("MaxUnpool",),
         "an output shape that kernel, strides and pads do not give: indices count in it, or in the one that they do",
@@ -285,6 +305,15 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "grid-tie-even", ("GridSample",), "the same from version 20 on: the even one, once coordinates are rounded",
         Says.DEFINED, "mode", Treatment.MASK, _grid_tie, since=20, words="nearest even"),
+    Hazard(
+        "grid-cubic-border", ("GridSample",),
+        "cubic, the border repeated, a position outside: it is brought to the border, or the elements around it are",
+        Says.IMPLEMENTATION, "padding_mode", Treatment.MASK, _beside_cubic, since=16, words="use border values"),
+    Hazard(
+        "grid-single-mirror", ("GridSample",),
+        "reflection with align_corners in an axis of one element: both mirrors stand in one place",
+        Says.SILENT, "padding_mode", Treatment.AVOID, _single_mirror, since=16, words="size (is|of) 1|divi",
+        stops=True),
     Hazard(
         "affine-single-position", ("AffineGrid",), "align_corners with a size of 1: division by 0",
         Says.SILENT, "text, size", Treatment.AVOID, _single_position, since=20, words="divi"),

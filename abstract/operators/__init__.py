@@ -15,6 +15,7 @@ from abstract.operators import (
     cumulation,
     determinant,
     elementwise,
+    grid,
     joining,
     linear,
     logic,
@@ -44,7 +45,7 @@ _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
     contraction, loss,
-    determinant, signal,
+    determinant, signal, grid,
     recurrent,
 )  # fmt: skip
 
