@@ -81,3 +81,13 @@ def offline(tmp_path, monkeypatch):
         monkeypatch.setenv(f"{prefix}_FIND_LINKS", str(wheels))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     return wheels
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Processes that start in this test are not measured.
+
+    Coverage imports and prints things of its own; and it costs 0.3 s a process and a third of its time, which a test
+    that starts hundreds has no use for where others measure the same lines.
+    """
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

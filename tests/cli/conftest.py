@@ -69,9 +69,3 @@ def add_case():
         return folder
 
     return add
-
-
-@pytest.fixture
-def unmeasured(monkeypatch):
-    """Processes that start in this test are not measured: coverage imports and prints things of its own."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -41,7 +41,7 @@ FAULTS = {
 
 
 @pytest.fixture
-def look(tmp_path):
+def look(unmeasured, tmp_path):
     """Examine cases on the unstable backend: verdicts by case and way."""
 
     def look(root: Path, *ways: str, target: str = "unstable", **options):
