@@ -11,7 +11,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from abstract.schema import signature
-from fuzz.generate.bait.tables import activation, linear
+from fuzz.generate.bait.tables import (
+    activation,
+    arithmetic,
+    attention,
+    constants,
+    conversion,
+    convolution,
+    layout,
+    linear,
+    normalization,
+    reduction,
+    shapes,
+    slicing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PATTERNS", "chosen"]
 
-_THEMES = {"linear": linear, "activation": activation}
+_THEMES = {
+    "linear": linear, "convolution": convolution, "normalization": normalization, "activation": activation,
+    "attention": attention, "layout": layout, "slicing": slicing, "reduction": reduction, "arithmetic": arithmetic,
+    "conversion": conversion, "shapes": shapes, "constants": constants,
+}  # fmt: skip
 
 PATTERNS: Mapping[str, Pattern] = MappingProxyType({
     row.name: replace(row, theme=theme) for theme, table in _THEMES.items() for row in table.PATTERNS

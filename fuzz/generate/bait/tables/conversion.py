@@ -1,0 +1,68 @@
+"""Casts that merge, vanish or move, and quantisation written out."""
+
+from __future__ import annotations
+
+from fuzz.generate.bait.pattern import FLOATS, NUMBERS, Pattern, pattern
+
+__all__ = ["PATTERNS"]
+
+PATTERNS: tuple[Pattern, ...] = (
+    pattern("cast-same", "Cast(x, to=T)",
+            "onnxruntime CastElimination, onnxoptimizer eliminate_nop_cast, onnxscript CastIdentity, "
+            "openvino EliminateConvert", NUMBERS),
+    pattern("cast-wide-back", "Cast(Cast(x, to=double), to=T)",
+            "onnxruntime CastChainElimination, onnxscript CastCast, xla AlgebraicSimplifier, "
+            "inductor pointless_convert", ('float', 'float16', 'int32', 'int8', 'bfloat16')),
+    pattern("cast-narrow-back", "Cast(Cast(x, to=float16), to=T)",
+            "onnxruntime CastChainElimination, onnxscript CastCast, inductor pointless_convert, tinygrad symbolic",
+            ('float', 'double')),
+    pattern("cast-integer-back", "Cast(Cast(Mul(x, 2.5), to=int32), to=T)",
+            "onnxruntime CastElimination, onnxscript CastCast, openvino EliminateConvert"),
+    pattern("cast-byte-back", "Cast(Cast(x, to=int8), to=T)",
+            "onnxscript CastCast, tinygrad symbolic, xla AlgebraicSimplifier", ('int32', 'int64', 'uint8')),
+    pattern("cast-bool-back", "Cast(Cast(x, to=bool), to=T)",
+            "onnxscript CastCast, tvm RewriteSimplifier, tinygrad symbolic", NUMBERS),
+    pattern("cast-integers", "Cast(Cast(x, to=int16), to=int32)",
+            "onnxscript CastCast, onnxruntime CastChainElimination", ('int64', 'int8', 'uint8', 'int32')),
+    pattern("cast-three", "Cast(Cast(Cast(x, to=double), to=float), to=float16)",
+            "onnxruntime CastChainElimination, onnxscript CastCast", ('float', 'float16')),
+    pattern("floor-cast", "Cast(Floor(Mul(x, 2.5)), to=int32)",
+            "inductor int_noop, xla AlgebraicSimplifier, tinygrad symbolic"),
+    pattern("cast-floor", "Floor(Cast(x, to=float))",
+            "inductor int_noop, tinygrad symbolic", ('int32', 'int64', 'int8')),
+    pattern("cast-equal", "Equal(Cast(Greater(x, 0.0), to=int32), 1)",
+            "tinygrad symbolic, inductor joint_graph"),
+    pattern("cast-concat", "Concat(Cast(x[n, k], to=float), Cast(y[n, k], to=float), axis=1)",
+            "onnx-mlir SwapCastConcatPattern, xla ConvertMover", ('float16', 'double', 'int32')),
+    pattern("cast-slice", "Slice(Cast(x[n, 4], to=float), starts=[1], ends=[3], axes=[1])",
+            "onnx-mlir SwapCastSlicePattern, xla ConvertMover", ('int32', 'float16', 'int64')),
+    pattern("cast-reshape", "Cast(Reshape(Cast(x[n, k], to=float), shape=[n*k]), to=T)",
+            "xla ConvertMover, onnxruntime InsertCastTransformer", ('float16', 'bfloat16')),
+    pattern("cast-transpose", "Cast(Transpose(Cast(x[n, k], to=float), perm=[1, 0]), to=T)",
+            "xla ConvertMover, onnxruntime InsertCastTransformer", ('float16', 'bfloat16', 'int32')),
+    pattern("cast-both", "Cast(Add(Cast(x[n, k], to=float), Cast(y[n, k], to=float)), to=T)",
+            "tvm ToMixedPrecision, onnxruntime InsertCastTransformer", ('float16', 'bfloat16')),
+    pattern("cast-matmul", "Cast(MatMul(Cast(x[n, k], to=float), Cast(y[k, m], to=float)), to=T)",
+            "tvm ToMixedPrecision, openvino ConvertPrecision, inductor pad_mm", ('float16', 'bfloat16')),
+    pattern("cast-like", "CastLike(x[n, k], y[n, k])",
+            "onnxruntime CastElimination, onnxscript CastLike", FLOATS),
+    pattern("cast-relu", "Relu(Cast(x, to=float))",
+            "xla ConvertMover, onnxruntime InsertCastTransformer", ('float16', 'int32', 'int8')),
+    pattern("cast-shape", "Shape(Cast(x[n, c, k], to=float))",
+            "onnxruntime PreShapeNodeElimination", ('int32', 'float16', 'double')),
+    pattern("cast-both-ways-integer", "Cast(Div(Cast(x, to=double), 2.0), to=T)",
+            "tinygrad symbolic, xla AlgebraicSimplifier", ('int32', 'int8', 'int16')),
+    pattern("quantise-written-out", "Cast(Clip(Round(Div(x, 0.25)), min=-128.0, max=127.0), to=int8)",
+            "openvino FakeQuantizeDecomposition, onnxruntime ClipQuantFusion"),
+    pattern("dequantise-written-out", "Mul(Sub(Cast(x, to=float), 3.0), 0.125)",
+            "openvino ConvertSubtractWithConstant, openvino AddFakeQuantizeFusion, iree FuseDequantizationMatmul",
+            ('int8', 'uint8')),
+    pattern("quantise-dequantise-written-out",
+            "Mul(Sub(Clip(Add(Round(Div(x, 0.25)), 4.0), min=0.0, max=15.0), 4.0), 0.25)",
+            "openvino FakeQuantizeMulFusion, openvino ConvertQuantizeDequantize"),
+    pattern("dequantise-matmul",
+            "MatMul(x[m, k], Mul(Sub(Cast(Cast(Mul(W[k, n], 3.0), to=int8), to=float), 2.0), 0.125))",
+            "iree FuseDequantizationMatmul, openvino CompressFloatConstants", ('float',)),
+    pattern("relu-quantise", "Cast(Clip(Round(Mul(Relu(x), 16.0)), min=0.0, max=255.0), to=uint8)",
+            "onnxruntime ReluQuantFusion, openvino ReluFakeQuantizeFusion"),
+)  # fmt: skip
