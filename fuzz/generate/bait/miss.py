@@ -57,6 +57,12 @@ def _named(program: Program, wanted: Callable[[str], bool]) -> list[Site]:
     return [(i, j) for i, step in enumerate(program.calls) for j, name in enumerate(step.attributes) if wanted(name)]
 
 
+def _two(arguments: tuple[Argument, ...]) -> bool:
+    """Whether there are two operands, and not twice the same."""
+    names = {i if isinstance(a, Literal) else a.name for i, a in enumerate(arguments)}
+    return len(arguments) == len(names) == 2
+
+
 def _names_of_sizes(program: Program) -> list[str]:
     found: dict[str, None] = {}
     leaves = [a for step in program.calls for a in step.arguments if isinstance(a, Leaf)]
@@ -272,7 +278,7 @@ MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
     Miss("transpose", "a Transpose stands in between", _inner, _transpose),
     Miss("another", "an operand that stands twice is two operands", _leaf_again, _another),
     Miss("swap", "two operands are swapped", lambda p: [
-        (i, 0) for i, s in enumerate(p.calls) if len(s.arguments) == 2 and s.operator in _SWAPPED], _swap),
+        (i, 0) for i, s in enumerate(p.calls) if s.operator in _SWAPPED and _two(s.arguments)], _swap),
     Miss("operator", "an operator is one that is like it", lambda p: [
         (i, 0) for i, s in enumerate(p.calls) if s.operator in _SIBLINGS and len(s.targets) == 1], _sibling),
     Miss("one", "a dimension is 1", lambda p: [(i, 0) for i, _ in enumerate(_names_of_sizes(p))], _one),

@@ -74,7 +74,7 @@ def plant(builder: Builder, bait: Bait, room: int) -> bool:
         return False
     tickets = [d for d in types for _ in range(5 if d.name == "float" else 1)]
     for _ in range(_TRIES):
-        instance = _Instance(builder, bait, program, tickets[draw(0, len(tickets) - 1)])
+        instance = _Instance(builder, bait, program, miss, tickets[draw(0, len(tickets) - 1)])
         if builder.transact(instance.place):
             exposed = tuple(instance.names.values[name] for name in program.exposed)
             bait.planted.append(Planted(pattern.name, miss, instance.made[-1].name, exposed))
@@ -83,7 +83,8 @@ def plant(builder: Builder, bait: Bait, room: int) -> bool:
 
 
 class _Instance:
-    def __init__(self, builder: Builder, bait: Bait, program: Program, element: DType) -> None:
+    def __init__(self, builder: Builder, bait: Bait, program: Program, miss: str, element: DType) -> None:
+        self.miss = miss
         self.builder = builder
         self.bait = bait
         self.program = program
@@ -121,12 +122,21 @@ class _Instance:
         params.update({name: self.names.evaluate(node) for name, node in step.attributes.items()})
         if step.varied is not None:
             params[step.varied] = self._varied(step.varied, params[step.varied], operands[0])
-        outputs = self.builder.apply(step.operator, Call(operands, params, len(step.targets)))
+        outputs = self._applied(step, Call(operands, params, len(step.targets)))
         if step.operator == "Cast" and not self._wanted(outputs[0].type.dtype):
             raise Infeasible(f"{outputs[0].type.dtype} is not asked for")
         self.builder.graph.store.freeze()  # what the next call asks for must not move what this one computed
         self.names.values.update(zip(step.targets, outputs, strict=True))
         self.made.extend(outputs)
+
+    def _applied(self, step: Step, call: Call) -> tuple[Value, ...]:
+        """The call's outputs. Infeasible where a near-miss made it illegal: rows trust what they are given."""
+        try:
+            return self.builder.apply(step.operator, call)
+        except (ValueError, IndexError) as error:
+            if not self.miss:
+                raise
+            raise Infeasible(f"{step.operator}: {error}") from None
 
     def _proposed(self, step: Step, scope: Wired) -> tuple[tuple[Value | None, ...], dict[str, Any]]:
         """The operands and attributes that the operator's row proposes, with the pattern's in their places."""

@@ -110,7 +110,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "onnxruntime PadFusion, onnxoptimizer fuse_pad_into_pool"),
     pattern("pad-cast-max-pool",
             "MaxPool(Cast(Pad(x[n, c, h, w], pads=[0, 0, 1, 1, 0, 0, 1, 1]), to=float), kernel_shape=[2, 2])",
-            "onnxruntime PadFusion", ('float16', 'double')),
+            "onnxruntime PadFusion", ("float16", "double")),
     pattern("pad-average-pool", "AveragePool(Pad(x[n, c, h, w], pads=[0, 0, 1, 1, 0, 0, 1, 1]), kernel_shape=[2, 2])",
             "onnxruntime PadFusion, onnxoptimizer fuse_pad_into_pool, openvino PadFusionAvgPool"),
     pattern("pad-average-pool-padded",

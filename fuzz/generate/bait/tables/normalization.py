@@ -8,28 +8,28 @@ __all__ = ["PATTERNS"]
 
 PATTERNS: tuple[Pattern, ...] = (
     pattern("layer-normalization",
-            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1])); "
-            "v = ReduceMean(Pow(d, 2.0), axes=[-1]);Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[k]), B[k])",
+            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1])); v = ReduceMean(Pow(d, 2.0), axes=[-1]); "
+            "Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[k]), B[k])",
             "onnxruntime LayerNormFusion, onnxscript LayerNormFusion, openvino MVNFusion, tensorrt Reduce+LayerNorm"),
     pattern("layer-normalization-product",
-            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1])); "
-            "v = ReduceMean(Mul(d, d), axes=[-1]);Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[k]), B[k])",
+            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1])); v = ReduceMean(Mul(d, d), axes=[-1]); "
+            "Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[k]), B[k])",
             "onnxruntime LayerNormFusion, openvino MVNFusion"),
     pattern("layer-normalization-twice-subtracted",
-            "x[..., k]; m = ReduceMean(x, axes=[-1]); v = ReduceMean(Pow(Sub(x, m), 2.0), "
-            "axes=[-1]);Add(Mul(Div(Sub(x, m), Sqrt(Add(v, 1e-05))), G[k]), B[k])",
+            "x[..., k]; m = ReduceMean(x, axes=[-1]); v = ReduceMean(Pow(Sub(x, m), 2.0), axes=[-1]); "
+            "Add(Mul(Div(Sub(x, m), Sqrt(Add(v, 1e-05))), G[k]), B[k])",
             "onnxruntime LayerNormFusion, openvino MVNFusion"),
     pattern("layer-normalization-no-bias",
-            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1]));Mul(Mul(d, Reciprocal(Sqrt(Add(ReduceMean(Mul(d, d), "
-            "axes=[-1]), 0.001)))), G[k])",
+            "x[..., k]; d = Sub(x, ReduceMean(x, axes=[-1])); "
+            "Mul(Mul(d, Reciprocal(Sqrt(Add(ReduceMean(Mul(d, d), axes=[-1]), 0.001)))), G[k])",
             "onnxscript LayerNormFusion, onnxruntime LayerNormFusion"),
     pattern("layer-normalization-two-axes",
-            "x[n, c, k]; d = Sub(x, ReduceMean(x, axes=[1, 2])); "
-            "v = ReduceMean(Pow(d, 2.0), axes=[1, 2]);Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[c, k]), B[c, k])",
+            "x[n, c, k]; d = Sub(x, ReduceMean(x, axes=[1, 2])); v = ReduceMean(Pow(d, 2.0), axes=[1, 2]); "
+            "Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[c, k]), B[c, k])",
             "onnxruntime LayerNormFusion, openvino MVNFusion"),
     pattern("layer-normalization-upwards",
-            "x[1, k]; d = Sub(x, ReduceMean(x, axes=[-1])); "
-            "v = ReduceMean(Pow(d, 2.0), axes=[-1]);Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[n, k]), B[n, k])",
+            "x[1, k]; d = Sub(x, ReduceMean(x, axes=[-1])); v = ReduceMean(Pow(d, 2.0), axes=[-1]); "
+            "Add(Mul(Div(d, Sqrt(Add(v, 1e-05))), G[n, k]), B[n, k])",
             "onnxruntime LayerNormFusion"),
     pattern("skip-layer-normalization", "LayerNormalization(Add(x[b, s, k], r[b, s, k]), G[k], B[k], axis=-1)",
             "onnxruntime SkipLayerNormFusion"),
@@ -48,9 +48,9 @@ PATTERNS: tuple[Pattern, ...] = (
             "x[..., k]; Mul(Mul(x, Div(1.0, Sqrt(Add(ReduceMean(Pow(x, 2.0), axes=[-1]), 0.001)))), G[k])",
             "onnxruntime SimplifiedLayerNormFusion, openvino RMSFusion"),
     pattern("rms-normalization-upcast",
-            "x[..., k]; y = Cast(x, to=float);Mul(Cast(Div(y, Sqrt(Add(ReduceMean(Pow(y, 2.0), axes=[-1]), 0.001))), "
-            "to=T), G[k])",
-            "onnxruntime SimplifiedLayerNormFusion, onnxscript RmsNormFusion", ('float16', 'bfloat16')),
+            "x[..., k]; y = Cast(x, to=float); Mul(Cast(Div(y, Sqrt(Add(ReduceMean(Pow(y, 2.0), axes=[-1]), "
+            "0.001))), to=T), G[k])",
+            "onnxruntime SimplifiedLayerNormFusion, onnxscript RmsNormFusion", ("float16", "bfloat16")),
     pattern("mean-variance",
             "x[n, c, h, w]; d = Sub(x, ReduceMean(x, axes=[2, 3])); "
             "Div(d, Sqrt(Add(ReduceMean(Mul(d, d), axes=[2, 3]), 0.001)))",
@@ -65,7 +65,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "openvino MVNFusionWithoutConstants"),
     pattern("group-normalization",
             "x[n, 4*c, h, w]; y = InstanceNormalization(Reshape(x, shape=[n, 4, -1]), [1.0, 1.0, 1.0, 1.0], [0.0, "
-            "0.0, 0.0, 0.0]);Add(Mul(Reshape(y, shape=[n, 4*c, h, w]), G[4*c, 1, 1]), B[4*c, 1, 1])",
+            "0.0, 0.0, 0.0]); Add(Mul(Reshape(y, shape=[n, 4*c, h, w]), G[4*c, 1, 1]), B[4*c, 1, 1])",
             "openvino GroupNormalizationFusion, onnxscript InstanceToGroupNormalization, onnxruntime GroupNormFusion"),
     pattern("instance-normalization-affine",
             "Add(Mul(InstanceNormalization(x[n, c, h, w], ...), S[c, 1, 1]), B[c, 1, 1])",
@@ -114,7 +114,7 @@ PATTERNS: tuple[Pattern, ...] = (
     pattern("variance", "x[..., k]; Sub(ReduceMean(Mul(x, x), axes=[-1]), Pow(ReduceMean(x, axes=[-1]), 2.0))",
             "openvino MVNFusion, tvm FuseOps"),
     pattern("embedding-layer-normalization",
-            "i = Clip(Cast(x[b, s], to=int64), min=0, max=3); "
-            "e = Add(Gather(E[4, k], i), Gather(P[4, k], i));LayerNormalization(e, G[k], B[k], axis=-1)",
+            "i = Clip(Cast(x[b, s], to=int64), min=0, max=3); e = Add(Gather(E[4, k], i), Gather(P[4, k], i)); "
+            "LayerNormalization(e, G[k], B[k], axis=-1)",
             "onnxruntime EmbedLayerNormFusion"),
 )  # fmt: skip

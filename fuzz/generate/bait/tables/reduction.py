@@ -84,7 +84,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "keepdims=0)",
             "openvino ConcatReduceFusion"),
     pattern("any-infinite", "Greater(ReduceSum(Cast(IsInf(x), to=T), keepdims=0), 0.0)",
-            "onnxruntime IsInfReduceSumFusion", ('float', 'double')),
+            "onnxruntime IsInfReduceSumFusion", ("float", "double")),
     pattern("count", "ReduceSum(Cast(Greater(x[n, k], 0.0), to=int32), axes=[1])",
             "inductor joint_graph, tinygrad symbolic"),
     pattern("cumsum-ones", "x[n, 5]; Mul(x, CumSum([1.0, 1.0, 1.0, 1.0, 1.0], axis=0))",
