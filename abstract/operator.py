@@ -214,8 +214,9 @@ class Operator:
 
     ``exact``: outputs are selected or moved from inputs, never rounded. ``opaque``: the reference has other means to
     run it (``abstract/body.py``, ``abstract/fallback.py``); ``evaluate`` serves the generator alone. ``accuracy`` is
-    what the result of the last operation is granted on top of ``error``. ``output_dtypes`` overrides what the schema's
-    type variables say.
+    what the result of the last operation is granted on top of ``error``. ``tied``: what it rounds to whole steps may
+    legally come out one apart next to a tie, so no decision reads its outputs without a margin. ``output_dtypes``
+    overrides what the schema's type variables say.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Operator:
     accuracy: Accuracy = Accuracy()
     exact: bool = False
     opaque: bool = False
+    tied: bool = False
     since: int = 13
     defined: Callable[[Run], bool] | None = None
     output_dtypes: Callable[[Typing, Signature], tuple[DType, ...]] | None = None

@@ -41,6 +41,20 @@ def _negative(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return each(np.asarray(np.signbit(x) if x.dtype.kind == "f" else x < 0))
 
 
+def _no_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """NaN on its way to a type of 4 or 6 bits."""
+    del y
+    x, target = run[0], run.output_dtypes[0]
+    return each(np.isnan(x)) if target.is_float and target.bits < 8 and x.dtype.kind == "f" else NONE
+
+
+def _zero_power(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """0, and what lies below the least power of two that the type has."""
+    del y
+    x, target = run[0], run.output_dtypes[0]
+    return each(np.abs(x) < target.smallest_normal * 2) if target.name == "float8e8m0" else NONE
+
+
 def _no_number(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """Text that is not the spelling of a number of the target's kind."""
     del y
@@ -104,6 +118,20 @@ def _zero_point(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return each(_spread(point != 0, run))
 
 
+def _integer_scale(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    own = run.dtypes[1]
+    return ALL if own is not None and own.is_integer else NONE
+
+
+def _float_zero_point(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    point = run.optional(2)
+    if point is None or point.dtype.kind != "f" or not point.any():
+        return NONE
+    return each(_spread(point != 0, run))
+
+
 def _all_zero(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     del y
     return ALL if not run[0].any() else NONE
@@ -139,6 +167,14 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.UNDEFINED, "text: table of float8e8m0", Treatment.AVOID, _negative, since=24,
         words="negative values to FLOAT8E8M0|See documentation of the Cast operator"),
     Hazard(
+        "cast-small-to-float8e8m0", _CAST,
+        "0 or a subnormal float converted to powers of two: the table says 0, which is none of them",
+        Says.SILENT, "text: table of float8e8m0", Treatment.AVOID, _zero_power, since=24, words="subnormal|denormal"),
+    Hazard(
+        "cast-nan-to-float4", _CAST, "NaN converted to a type of 4 or 6 bits, which has none",
+        Says.SILENT, "text: the tables have the types of 8 bits", Treatment.AVOID, _no_nan, since=23,
+        words="FLOAT4E2M1|float 4"),
+    Hazard(
         "cast-of-text", ("Cast",), "text that does not spell a number of the type it is converted to",
         Says.UNDEFINED, "text: conversion of strings", Treatment.AVOID, _no_number, since=9, stops=True,
         words="undefined behavior"),
@@ -153,6 +189,16 @@ HAZARDS: tuple[Hazard, ...] = (
         "quantise-tie", ("QuantizeLinear",),
         "a quotient next to a half: x / scale and x * (1 / scale) round to neighbours; the bound allows one step",
         Says.DEFINED, "text: rounding", Treatment.COMPARE, since=10, words="to nearest(,)? ties to even|nearest even"),
+    Hazard(
+        "quantise-integer-scale", ("QuantizeLinear",),
+        "an integer scale: its type is said to be that of the division, whether that truncates is not",
+        Says.SILENT, "text: x and y_scale", Treatment.AVOID, _integer_scale, since=19,
+        words="truncat|integer division"),
+    Hazard(
+        "quantise-float-zero-point", ("DequantizeLinear", "QuantizeLinear"),
+        "a zero point other than 0 with a floating-point type: before or after rounding, in which type",
+        Says.SILENT, "text: zero point is usually not used", Treatment.AVOID, _float_zero_point, since=19,
+        words="add the zero point"),
     Hazard(
         "quantise-scale", ("QuantizeLinear",), "a scale that is zero, negative, subnormal or not finite",
         Says.SILENT, "text, y_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|subnormal"),

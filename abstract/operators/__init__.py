@@ -23,6 +23,8 @@ from abstract.operators import (
     movement,
     normalization,
     pooling,
+    quantization,
+    quantized,
     ranking,
     rearrangement,
     recurrent,
@@ -47,6 +49,7 @@ _FAMILIES = (
     contraction, loss,
     determinant, signal, grid,
     recurrent,
+    quantization, quantized,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

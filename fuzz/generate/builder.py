@@ -11,6 +11,7 @@ from abstract.constraints import Constraint, Constraints, Infeasible
 from abstract.dims import Dim, Expr, Symbol, product
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.hazards.detection import avoided
+from abstract.narrow import is_narrow
 from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
@@ -201,7 +202,7 @@ class Builder:
         for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):
             value = Value(
                 self._name("v"), self._typed(dtype, shape, array), array, Origin.NODE,
-                exact and (row.exact or not dtype.is_float),
+                exact and not row.tied and (row.exact or not dtype.is_float),
             )  # fmt: skip
             like = operands[0] if operands else None
             if like is None or like.type.shape is not shape or like.array.shape != value.array.shape:
@@ -270,8 +271,10 @@ class Builder:
         low, high = value.range()
         if dtype.is_float:
             # Last bits differ between machines: no decision may hang on one.
-            margin = 0.0 if value.exact else _MARGIN * max(-low, high)
-            ceiling = _CEILING.get(dtype.name, dtype.maximum / 4)
+            # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
+            narrow = is_narrow(dtype)
+            margin = 0.0 if value.exact or narrow else _MARGIN * max(-low, high)
+            ceiling = _CEILING.get(dtype.name, dtype.maximum if narrow else dtype.maximum / 4)
             if not (-ceiling <= low - margin and high + margin <= ceiling):
                 raise Infeasible(f"{name} leaves the range of {dtype}")
             if high - low <= margin and array.size > 3 and self.choices.integer(0, 3):

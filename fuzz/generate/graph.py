@@ -48,7 +48,7 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
             if _complete(builder):
                 break
             # The model's own subset had no operator for its own types, or none that takes an input: let it have all.
-            plan.widen(names, settings.dtypes)
+            plan.widen([n for n in names if plan.runs(n, signature(n, settings.opset))] or names, settings.dtypes)
             _grow(builder, len(builder.graph.nodes) + plan.nodes)
     if not _complete(builder):
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")

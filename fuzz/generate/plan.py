@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from abstract.dtypes import BY_NAME, DType
+from abstract.dtypes import BY_NAME, DTYPES, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
@@ -152,9 +152,9 @@ _TICKETS: Mapping[str, tuple[str, ...]] = {name: (name,) * max(1, round(row.weig
 
 # How often a model's own subset of types holds a type; the types of most real models come first.
 _TYPE_CHANCE: Mapping[str, int] = {
-    "float": 85, "double": 25, "float16": 25, "int64": 35, "int32": 35, "bool": 30,
+    "float": 85, "double": 25, "float16": 25, "bfloat16": 20, "int64": 35, "int32": 35, "bool": 30,
     "string": 30, "complex64": 15, "complex128": 12,
-}  # fmt: skip
+} | {d.name: 10 for d in DTYPES if d.extension and d.name != "bfloat16"}  # what few operators take
 
 
 # An operator as often as its weight says, in quarters.
@@ -181,7 +181,7 @@ def _types(names: Sequence[str], choices: Choices) -> list[DType]:
     if tuple(names) != DEFAULT_DTYPES:
         return [BY_NAME[n] for n in names]
     kept = [BY_NAME[n] for n in names if choices.integer(0, 99) < _TYPE_CHANCE.get(n, 20)]
-    return kept if any(d.is_float for d in kept) else [*kept, BY_NAME["float"]]
+    return kept if any(d.is_float and d.bits > 8 for d in kept) else [*kept, BY_NAME["float"]]
 
 
 @cache

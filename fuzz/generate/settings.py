@@ -14,6 +14,8 @@ DEFAULT_OPSET = 21
 
 DEFAULT_DTYPES = (
     "float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+    "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0", "float4e2m1",
+    "float6e2m3", "float6e3m2", "int4", "uint4", "int2", "uint2",
     "string", "complex64", "complex128",
 )  # fmt: skip
 

@@ -9,10 +9,10 @@ from fuzz.generate.choices import Seeded
 from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.run import Generated, generate_case
-from fuzz.generate.settings import Settings
+from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.variables import second_type, second_variable
 
-__all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cases"]
+__all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cases", "types_beside"]
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
 _SETTINGS = Settings(rank=(0, 4))
@@ -39,8 +39,8 @@ def single_operator_cases(
     ``settings`` says what else is asked of the cases. Fewer where the generator finds no more within a fixed number of
     seeds.
     """
-    others = (second,) if second else ("int64", "bool", "float")
-    dtypes = tuple(dict.fromkeys((element_type, *others)))
+    dtypes = (element_type, second) if second else types_beside(operator, opset, element_type)
+    dtypes = tuple(dict.fromkeys(dtypes))
     chosen = replace(settings, nodes=(1, 1), opset=opset, operators=(operator,), dtypes=dtypes)
     menu(chosen)
     found: list[Generated] = []
@@ -51,6 +51,16 @@ def single_operator_cases(
         if first == element_type and (not second or other == second):
             found.append(generate_case(Seeded(seed), chosen))
     return found
+
+
+def types_beside(operator: str, opset: int, element_type: str) -> tuple[str, ...]:
+    """An element type and those that the other operands may be of: common ones, or the first that there is."""
+    found = [element_type, *(name for name in ("int64", "bool", "float") if name != element_type)]
+    for allowed in signature(operator, opset).types.values():
+        names = [d.name for d in allowed if d.name in DEFAULT_DTYPES]
+        if names and not set(names) & set(found):
+            found.append(names[0])
+    return tuple(found)
 
 
 def first_type(seed: int, settings: Settings) -> str | None:

@@ -94,10 +94,10 @@ def _held(value: Any, dtype: DType | None, method: Method) -> Any:
         return value
     if not dtype.is_float:
         return wrapped(value.astype(dtype.carrier, copy=False), dtype)
-    if method.rounding == "never" and dtype.bits <= 16:
+    if method.rounding == "never" and dtype.bits == 16:
         return value.astype(np.float32)
-    # numpy does not know bfloat16 for a float: its numbers are kept, rounded, in float32.
-    return value.astype(dtype.numpy).astype(np.float32) if dtype is _BFLOAT16 else value.astype(dtype.numpy)
+    # numpy does not know bfloat16 and narrower types for floats: their numbers are kept, rounded, in float32.
+    return value.astype(dtype.numpy).astype(np.float32) if dtype.extension else value.astype(dtype.numpy)
 
 
 def _declared(value: Any, dtype: DType | None) -> Any:

@@ -14,7 +14,7 @@ from abstract.reference import interpret
 from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
-from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+from fuzz.generate.settings import Settings
 from fuzz.judge.compare import Comparison, compare
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NULL_SETTINGS", "Culprit", "Tally", "null_case", "null_run"]
 
-NULL_SETTINGS = Settings(nodes=(1, 20), dtypes=(*DEFAULT_DTYPES, "bfloat16"), dynamic=None)
+NULL_SETTINGS = Settings(nodes=(1, 20), dynamic=None)
 _CHUNK = 8
 _KEPT = 200  # culprits worth showing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import Settings
-from fuzz.generate.single import first_type, primary_types
+from fuzz.generate.single import first_type, primary_types, types_beside
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
 from fuzz.selftest.run import NULL_SETTINGS, Tally, null_case
@@ -73,8 +73,8 @@ class Stratum:
 
 def _settings(operator: str, dtype: str) -> Settings:
     """A model of one node; parameters and second operands are often of other types than the first."""
-    others = tuple(t for t in ("int64", "bool", "float") if t != dtype)
-    return Settings(nodes=(1, 1), operators=(operator,), dtypes=(dtype, *others), rank=(0, 4))
+    dtypes = types_beside(operator, NULL_SETTINGS.opset, dtype)
+    return Settings(nodes=(1, 1), operators=(operator,), dtypes=dtypes, rank=(0, 4))
 
 
 def pairs() -> list[tuple[str, str]]:

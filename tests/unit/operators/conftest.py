@@ -25,7 +25,7 @@ from fuzz.generate.builder import concrete
 from fuzz.generate.choices import Seeded
 from fuzz.generate.emit import emit
 from fuzz.generate.graph import NothingFits, generate_graph
-from fuzz.generate.settings import Settings
+from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.tensors import fill
 from fuzz.selftest.null import METHODS, recompute
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _FAULTS = ("The only subscript labels allowed are lower-cased letters",)
 
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 9, 12)
+_NATIVE = tuple(name for name in DEFAULT_DTYPES if not dtype(name).extension)  # what ONNX Runtime takes from numpy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ class Laboratory:
 
     def trials(self, name: str, opset: int, count: int, *, dynamic: bool = False, dtypes: Any = ()) -> Iterator[Trial]:
         """Generated calls of one operator."""
-        settings = Settings(nodes=(1, 1), opset=opset, operators=(name,), dynamic=dynamic)
-        if dtypes:
-            settings = replace(settings, dtypes=dtypes)
+        settings = Settings(
+            nodes=(1, 1), opset=opset, operators=(name,), dynamic=dynamic, dtypes=tuple(dtypes) or _NATIVE
+        )
         for seed in range(count):
             try:
                 graph, _ = generate_graph(Seeded(seed), settings)
