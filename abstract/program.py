@@ -148,9 +148,9 @@ _SINCE: Mapping[str, int] = MappingProxyType({
     name: opset
     for opset, names in {
         1: "ArgMax ArgMin AveragePool Conv ConvTranspose DepthToSpace Flatten Gather GlobalAveragePool GlobalMaxPool "
-           "Identity LRN MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
-           "ReduceMin ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softplus Softsign SpaceToDepth Squeeze "
-           "Transpose Unsqueeze",
+           "Identity LRN MatMul MaxPool MaxRoiPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax "
+           "ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softplus Softsign "
+           "SpaceToDepth Squeeze Transpose Unsqueeze",
         2: "Split",
         4: "Concat",
         5: "Reshape",
@@ -158,9 +158,9 @@ _SINCE: Mapping[str, int] = MappingProxyType({
            "Sigmoid Sqrt Tanh Tile",
         7: "Acos Add And Asin Atan Cos Div Equal GRU Gemm Greater LSTM Less Mul Or PRelu Pow RNN Sin Sub Tan Xor",
         8: "Expand Max Mean Min Sum",
-        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN OneHot Shrink Sign "
+        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN MaxUnpool OneHot Shrink Sign "
            "Sinh Where",
-        10: "IsInf Mod ThresholdedRelu TopK",
+        10: "IsInf Mod RoiAlign ThresholdedRelu TopK",
         11: "BitShift Clip CumSum Det GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
         12: "Celu Einsum GreaterOrEqual LessOrEqual NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     }.items()

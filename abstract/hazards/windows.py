@@ -102,7 +102,7 @@ def _unpooled_twice(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
 def _other_size(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """An output of another extent than that which kernel, strides and pads give back."""
     del y
-    due = run.optional(2)
+    due = run.params.get("output_shape")
     kernel = run.params["kernel_shape"]
     axes = len(kernel)
     strides, pads = run.params.get("strides") or (1,) * axes, run.params.get("pads") or (0,) * 2 * axes
@@ -295,7 +295,7 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.IMPLEMENTATION, "mode", Treatment.PROPERTIES, _greatest_of_samples, since=10, words="max"),
     Hazard(
         "roi-outside", ("RoiAlign",), "a region that leaves the picture, or has no extent",
-        Says.SILENT, "rois", Treatment.MASK, _stray_region, since=10, words="outside|out of bound"),
+        Says.SILENT, "rois", Treatment.MASK, _stray_region, since=10, words="outside|out of bound", stops=True),
     Hazard(
         "grid-outside", ("GridSample",), "a position that is not finite, or too far out to be folded back exactly",
         Says.SILENT, "grid", Treatment.AVOID, _stray_grid, since=16, words=r"(?-i:\bNaN\b)|infinit"),

@@ -58,7 +58,8 @@ class TestSequences:
 
 
 class TestEffort:
-    def test_an_operator_may_take_so_many_steps(self, monkeypatch):
+    def test_an_operator_may_take_so_many_steps(self, monkeypatch, rowless):
+        rowless("RoiAlign")
         monkeypatch.setattr(fallback, "limited", lambda: limited(500))
         with pytest.raises(Unrunnable, match="RoiAlign: Exhausted: it takes more than 500 steps"):
             run(

@@ -39,9 +39,8 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
     assert decided
 
 
-@pytest.mark.parametrize(("name", "opset"), [("AffineGrid", 20), ("GridSample", 22)])
-def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
-    assert laboratory.at_other_sizes(name, opset) >= (5 if name == "GridSample" else 0)
+def test_symbolic_shapes_hold_at_other_sizes(laboratory):
+    assert laboratory.at_other_sizes("GridSample", 22) >= 5
 
 
 @pytest.mark.parametrize(("name", "opset"), [("AffineGrid", 20), ("GridSample", 22)])
