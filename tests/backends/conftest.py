@@ -83,12 +83,16 @@ def ask(worker: Worker, serialized: bytes, *data_sets, folder: str | None = None
 
 
 def pytest_collection_modifyitems(items):
-    """The tests of this folder come first, those of one target together: then few workers are alive at a time."""
+    """The tests of this folder come first, those of one target together: then few workers are alive at a time.
+
+    A file that is about one backend stands with that one's own tests, for a worker of some costs ten seconds.
+    """
 
     def target_of(item) -> str:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         named = parameters.get("target") or parameters.get("name")
-        return named if isinstance(named, str) else ""
+        own = item.path.stem.removeprefix("test_").replace("_", "-")
+        return named if isinstance(named, str) else own if own in BACKENDS else ""
 
     ours = [item for item in items if item.path.parent == HERE]
     rest = [item for item in items if item.path.parent != HERE]

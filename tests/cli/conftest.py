@@ -11,6 +11,14 @@ import pytest
 from onnx import numpy_helper, parser
 
 FUZZ = Path(sys.executable).with_name("fuzz")
+# The console script in a process that is measured; those that it starts are not: workers have tests of their own.
+MEASURED = """
+import os, runpy, sys
+os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+sys.path[0] = os.path.dirname(sys.argv[1])
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.fixture
@@ -18,7 +26,7 @@ def fuzz(tmp_path):
     """Run `fuzz ARGUMENTS` in an empty folder.
 
     ``before`` is shell that runs first, such as a limit; coverage, which would write its own files under that limit,
-    is off then.
+    is off then. Of other processes only the first is measured.
     """
     home = tmp_path / "here"
     home.mkdir()
@@ -28,6 +36,8 @@ def fuzz(tmp_path):
         if before:
             clean.pop("COVERAGE_PROCESS_CONFIG", None)
         command = [str(FUZZ), *map(str, arguments)]
+        if "COVERAGE_PROCESS_CONFIG" in clean:
+            command = [sys.executable, "-c", MEASURED, *command]
         if before:
             command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
         return subprocess.run(
