@@ -78,12 +78,16 @@ class Value:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One application of an operator: data operands in formal order (None if absent), parameters by formal name."""
+    """One application of an operator: data operands in formal order (None if absent), parameters by formal name.
+
+    ``absent`` is what its ``Call`` says of outputs that are left out.
+    """
 
     operator: str
     inputs: tuple[Value | None, ...]
     outputs: tuple[Value, ...]
     params: Mapping[str, Any]
+    absent: frozenset[int] | None = None
 
 
 @dataclass(slots=True)

@@ -149,11 +149,15 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A proposed application: data operands in formal order, parameters by formal name, number of outputs used."""
+    """A proposed application: data operands in formal order, parameters by formal name, number of outputs used.
+
+    ``absent`` are the positions of outputs that the node leaves out; by None the generator decides.
+    """
 
     inputs: tuple[Value | None, ...]
     params: Params = field(default_factory=dict)
     outputs: int = 1
+    absent: frozenset[int] | None = None
 
 
 class Scope(Protocol):

@@ -40,8 +40,11 @@ class Algebra(Protocol):
     def constant(self, array: Array) -> Quantity:
         """Numbers that are exact in every implementation."""
 
-    def coefficient(self, value: float) -> Quantity:
-        """An attribute: a float32 number by the specification, which may be rounded to the operands' type."""
+    def coefficient(self, value: float, roundings: int = 0) -> Quantity:
+        """An attribute: a float32 number by the specification, which may be rounded to the operands' type.
+
+        ``roundings`` are granted on top where it is worked out, or applied in parts.
+        """
 
     def product(self, a: Quantity, b: Quantity, left: int, right: int) -> Quantity:
         """The matrix product, for ``total`` alone; ``left`` and ``right`` say which operands the factors stem from."""
@@ -88,8 +91,9 @@ class Exact:
         """The array, in the type of the first operand."""
         return np.asarray(array, self.run[0].dtype)
 
-    def coefficient(self, value: float) -> Quantity:
+    def coefficient(self, value: float, roundings: int = 0) -> Quantity:
         """The number itself."""
+        del roundings
         return value
 
     def product(self, a: Quantity, b: Quantity, left: int, right: int) -> Quantity:
@@ -257,9 +261,10 @@ class Bounding:
         """Numbers without error."""
         return Running(np.asarray(array, self.run[0].dtype), 0.0, self.steps)
 
-    def coefficient(self, value: float) -> Quantity:
+    def coefficient(self, value: float, roundings: int = 0) -> Quantity:
         """What it loses in the operands' type; in double half a unit of float32, in which backends hold attributes."""
-        return Running(np.asarray(value), abs(value) * self.relative(value), self.steps)
+        lost = self.relative(value) + roundings * self.steps.unit
+        return Running(np.asarray(value), abs(value) * lost, self.steps)
 
     def relative(self, *values: float) -> float:
         """What coefficients lose at most, relatively: see ``coefficient``."""

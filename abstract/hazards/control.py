@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.hazards.hazard import ALL, NONE, Hazard, Says, Treatment, each
+from abstract.operators.attention import admitted, unsettled_rows
 from abstract.operators.recurrent import clipped_cell
 
 if TYPE_CHECKING:
@@ -112,20 +113,24 @@ def _stretched_label(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if any(len(found) > 1 for found in sizes.values()) else NONE
 
 
+def _of_queries(run: Run, rows: Array) -> tuple[Mask, ...]:
+    """The outputs' elements that belong to queries: rows (batch, heads, queries, 1), or what broadcasts to that."""
+    if not rows.any():
+        return NONE
+    full = rows.reshape((1,) * (4 - rows.ndim) + rows.shape)
+    return (full if run[0].ndim == 4 else np.asarray(full.any(axis=1)), False, False, full)
+
+
 def _masked_row(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """A query that may attend to nothing."""
     del y
-    mask = run.optional(3)
-    if mask is None or not mask.size:
-        return NONE
-    shut = ~mask if mask.dtype == np.bool_ else np.isneginf(mask)
-    return ALL if bool(shut.all(axis=-1).any()) else NONE
+    seen = admitted(run)
+    return NONE if seen is None or not seen.size else _of_queries(run, np.asarray(~seen.any(axis=-1, keepdims=True)))
 
 
 def _unequal_causal(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     del y
-    lengths = {x.shape[-2] for x in run.inputs[:2] if x is not None}
-    return ALL if run.params.get("is_causal", 0) and (len(lengths) > 1 or run.optional(4) is not None) else NONE
+    return _of_queries(run, unsettled_rows(run)) if run.params.get("is_causal", 0) else NONE
 
 
 def _stray_position(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:

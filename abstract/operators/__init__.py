@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from abstract.operators import (
+    attention,
     broadcast,
     cast,
     contraction,
@@ -52,6 +53,7 @@ _FAMILIES = (
     determinant, signal, grid, placement, region,
     recurrent,
     quantization, quantized,
+    attention,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

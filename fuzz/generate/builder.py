@@ -209,8 +209,8 @@ class Builder:
                 self._check_shape(name, value)
             self._examine(name, value)
             results.append(value)
-        self._nodes.append(Node(name, operands, tuple(results), params))
-        self._made.extend(results)
+        self._nodes.append(Node(name, operands, tuple(results), params, call.absent))
+        self._made.extend(v for i, v in enumerate(results) if i not in (call.absent or ()))
         return tuple(results)
 
     def _typed(self, dtype: DType, sizes: Sizes | Parts, array: Array) -> TensorType:

@@ -101,7 +101,9 @@ def _choose_outputs(builder: Builder) -> None:
 
 
 def _left_out(builder: Builder, node: Node) -> list[Value]:
-    """Of the optional outputs that nothing reads, about half, where another output remains."""
+    """What the call left out; else of the optional outputs that nothing reads about half, where another remains."""
+    if node.absent is not None:
+        return [node.outputs[position] for position in sorted(node.absent)]
     formals = signature(node.operator, builder.plan.opset).outputs
     unread = [
         value for position, value in enumerate(node.outputs)

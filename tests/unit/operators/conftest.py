@@ -276,3 +276,16 @@ def _errors(array: Any, scale: float, random: np.random.Generator) -> Any:
 def laboratory() -> Laboratory:
     return Laboratory()
 
+
+
+@pytest.fixture
+def run_of() -> Any:
+    """Makes the ``Run`` of an operator on arrays of float32, int64 and bool."""
+
+    def make(name: str, *arrays: Any, **params: Any) -> Run:
+        dtypes = tuple(None if a is None else _dtype_of(a) for a in arrays)
+        held = tuple(None if a is None else to_carrier(a, d) for a, d in zip(arrays, dtypes, strict=True))
+        defaults = signature(name, newest_opset()).defaults
+        return Run({**defaults, **params}, held, dtypes, dtypes[:1], Float64())
+
+    return make
