@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from abstract.types import Parts, Shape, Sizes
 
 __all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "NotCovered", "Operator", "Run",
-           "Scope", "Typing"]  # fmt: skip
+           "Scope", "Typing", "as_array"]  # fmt: skip
 
 
 class NotCovered(Exception):
@@ -237,6 +237,12 @@ class Operator:
     defined: Callable[[Run], bool] | None = None
     output_dtypes: Callable[[Typing, Signature], tuple[DType, ...]] | None = None
     weight: float = 1.0
+
+
+def as_array(result: Any) -> Array:
+    """What a rule gives, as an array; one string, of which numpy makes an array of its own kind, as an object."""
+    array = np.asarray(result)
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def dims(values: Sequence[Dim]) -> tuple[Dim, ...]:

@@ -25,7 +25,7 @@ from abstract.error import is_exact, own_unit
 from abstract.extended import AVAILABLE, admits, narrowed, outward, widened
 from abstract.fallback import Unrunnable, run_node
 from abstract.hazards.detection import Trace, Watch, site
-from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing
+from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing, as_array
 from abstract.operators import TABLE
 from abstract.program import Program, Step, parameter, typed
 from abstract.types import Parts
@@ -266,7 +266,7 @@ class _Machine:
         raw = row.evaluate(run)
         if self.strict and any(_overflows(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False)):
             raise Undefined(f"{row.name} overflows")
-        y = tuple(wrapped(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False))
+        y = tuple(wrapped(as_array(a), d) for a, d in zip(raw, outputs, strict=False))
         if row.name not in _WRAPPING:
             watch.wrapped(raw, y, outputs)
         watch.after(run, y)

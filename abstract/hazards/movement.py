@@ -176,11 +176,39 @@ def _sizes(run: Run) -> Sequence[int]:
 
 
 def _foreign_letters(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    """Letters beyond ASCII whose case is to change."""
+    """Letters beyond ASCII whose case is to change, or to be overlooked where they are compared with stopwords."""
     del y
-    if run.params.get("case_change_action", b"NONE") == b"NONE" or run[0].dtype != object:
+    changed = run.params.get("case_change_action", b"NONE") != b"NONE"
+    stopwords = () if run.params.get("is_case_sensitive", 0) else run.params.get("stopwords", ())
+    if not (changed or stopwords) or run[0].dtype != object:
         return NONE
-    return ALL if any(not str(text).isascii() for text in run[0].ravel()) else NONE
+    foreign = any(not str(text).isascii() for text in run[0].ravel()) or not all(word.isascii() for word in stopwords)
+    return ALL if foreign else NONE
+
+
+def _split_nothing(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Empty text parted at a delimiter: one empty part, or none."""
+    del y
+    if run[0].dtype != object or not run.params.get("delimiter"):
+        return NONE
+    empty = np.array([text == "" for text in run[0].ravel()], bool).reshape(run[0].shape)
+    return (False, empty) if empty.any() and not empty.all() else ALL if empty.any() else NONE
+
+
+def _blank_rest(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """The rest behind the last of so many blanks, with blanks at its own end."""
+    del y
+    if run[0].dtype != object or run.params.get("delimiter") or run.params.get("maxsplit") is None:
+        return NONE
+    trailing = np.array([str(text) != str(text).rstrip() for text in run[0].ravel()], bool).reshape(run[0].shape)
+    return (trailing[..., None], trailing) if trailing.any() else NONE
+
+
+def _displaced_weights(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    weights, places = run.params.get("weights"), run.params.get("ngram_indexes", ())
+    counted = run.params.get("mode", b"TF") != b"TF"
+    return ALL if counted and weights and tuple(places) != tuple(range(len(places))) else NONE
 
 
 def _always(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -258,6 +286,16 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "case-of-foreign-letters", ("StringNormalizer",), "the case of letters beyond ASCII hangs on the locale",
         Says.IMPLEMENTATION, "locale", Treatment.AVOID, _foreign_letters, since=10, words="locale"),
+    Hazard(
+        "split-nothing", ("StringSplit",), "empty text parted at a delimiter: one empty part or none",
+        Says.SILENT, "text", Treatment.AVOID, _split_nothing, since=20, words="empty input|input is empty", shape=True),
+    Hazard(
+        "split-blank-rest", ("StringSplit",), "blanks behind the rest that a limited number of blanks leaves over",
+        Says.SILENT, "text, maxsplit", Treatment.AVOID, _blank_rest, since=20, words="trailing suffix .*(strip|trim)"),
+    Hazard(
+        "ngram-weights", ("TfIdfVectorizer",), "weights of n-grams whose places are others: which of both counts",
+        Says.DEFINED, "weights: they go by n-gram; implementations go by place", Treatment.AVOID, _displaced_weights,
+        since=9, words="weight of the i-th n-gram in pool"),
     Hazard(
         "decoded-picture", ("ImageDecoder",), "a compressed picture: decoders differ by some levels",
         Says.IMPLEMENTATION, "text", Treatment.PROPERTIES, _always, since=20, words="implementation|decod"),

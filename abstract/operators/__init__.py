@@ -37,6 +37,7 @@ from abstract.operators import (
     selection,
     signal,
     softmax,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ __all__ = ["TABLE"]
 _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
-    contraction, loss,
+    contraction, loss, text,
     determinant, signal, grid, placement, region,
     recurrent,
     quantization, quantized,

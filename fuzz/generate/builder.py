@@ -12,7 +12,7 @@ from abstract.dims import Dim, Expr, Symbol, product
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.hazards.detection import avoided
 from abstract.narrow import is_narrow
-from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
+from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing, as_array
 from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
@@ -77,7 +77,7 @@ def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
     if open_ or (row.defined is not None and not row.defined(run)):
         raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
     # A container holds a list, or nothing.
-    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else np.asarray(a) for a in row.evaluate(run))
+    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else as_array(a) for a in row.evaluate(run))
     open_ = avoided(row.name, sign.since, run, arrays)
     if open_:
         raise Infeasible(f"{row.name}: {open_}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from abstract.accuracy import in_type
 from abstract.dtypes import BY_NAME, DType
-from abstract.operator import Array, NotCovered, Operator, Run
+from abstract.operator import Array, NotCovered, Operator, Run, as_array
 from abstract.program import Program, Step, parameter
 from abstract.reference import Bounded, wrapped
 from fuzz.selftest.arithmetic import ORDERS, Ordered
@@ -142,7 +142,7 @@ class _Machine:
         if self.method.flush and not row.exact:
             results = tuple(_flushed(np.asarray(y), d) for y, d in zip(results, dtypes, strict=False))
         return (
-            (name, dtype, _held(np.asarray(result), dtype, self.method))
+            (name, dtype, _held(as_array(result), dtype, self.method))
             for name, dtype, result in zip(step.outputs, dtypes, results, strict=False)
         )
 

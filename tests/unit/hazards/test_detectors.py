@@ -85,6 +85,8 @@ ROI = {"output_height": 1, "output_width": 1, "sampling_ratio": 1}
 BATCH = (f(1, 1), f(0, 0), f(0, 0))
 
 # id, operator, opset, (inputs, attributes) that bring it about, (inputs, attributes) that do not, elements reached
+NGRAMS = {"mode": "TFIDF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0, "ngram_counts": [0],
+          "ngram_indexes": [1, 0], "pool_int64s": [1, 2]}  # fmt: skip
 EXAMPLES = [
     ("cast-out-of-range", "Cast", 13, ((f(1, 3e9, NAN, -INF),), {"to": INT32}), ((f(1, 2**31 - 256),), {"to": INT32}),
      [0, 1, 1, 1]),
@@ -200,6 +202,14 @@ EXAMPLES = [
     ("negative-size", "ConstantOfShape", 13, ((i(-1),), {}), ((i(0),), {}), None),
     ("case-of-foreign-letters", "StringNormalizer", 13, ((strings("É"),), {"case_change_action": "LOWER"}),
      ((strings("E"),), {"case_change_action": "LOWER"}), [1]),
+    ("case-of-foreign-letters", "StringNormalizer", 13, ((strings("a", "É"),), {"stopwords": ["b"]}),
+     ((strings("a", "É"),), {"stopwords": ["b"], "is_case_sensitive": 1}), [1, 1]),
+    ("split-nothing", "StringSplit", 20, ((strings("", ""),), {"delimiter": ","}),
+     ((strings("", "a b"),), {"delimiter": ""}), [[1], [1]]),
+    ("split-blank-rest", "StringSplit", 20, ((strings("a b ", "c"),), {"maxsplit": 1}),
+     ((strings("a b ", "c"),), {}), [[1, 1], [0, 0]]),
+    ("ngram-weights", "TfIdfVectorizer", 13, ((i(1, 2, 2),), {**NGRAMS, "weights": [0.5, 2.0]}),
+     ((i(1, 2, 2),), NGRAMS), [1, 1]),
     ("decoded-picture", "ImageDecoder", 20, ((u8(*PICTURE),), {}), None, [[[1, 1, 1]]]),
     ("upsample", "Upsample", 9, ((ramp(1, 1, 2, 2), f(1, 1, 2, 2)), {}), None, None),
     ("pool-ceil-window", "MaxPool", 13, ((ramp(1, 1, 3),), LATE), ((ramp(1, 1, 4),), LATE), [[[1]]]),
