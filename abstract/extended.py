@@ -22,7 +22,9 @@ AVAILABLE = np.finfo(np.longdouble).nmant >= 63
 LARGEST = 2**12
 """The most elements that a node's tensors may have: a matrix product of that many takes some 10 ms."""
 
-_IN_DOUBLE = frozenset({"Erf", "Gelu", "GlobalLpPool", "GridSample", "LRN", "LpPool", "Resize"})
+_IN_DOUBLE = frozenset({
+    "DeformConv", "Erf", "Gelu", "GlobalLpPool", "GridSample", "LRN", "LpPool", "Resize", "RoiAlign",
+})  # fmt: skip
 """Rows that compute in double: C's erf, exponents and coefficients that are made in Python's floats."""
 
 

@@ -315,6 +315,10 @@ HAZARDS: tuple[Hazard, ...] = (
         Says.SILENT, "padding_mode", Treatment.AVOID, _single_mirror, since=16, words="size (is|of) 1|divi",
         stops=True),
     Hazard(
+        "deformed-outside", ("DeformConv",),
+        "a tap less than one element outside of the picture and its padding: blended with the zeros around, not zero",
+        Says.IMPLEMENTATION, "offset", Treatment.COMPARE, since=19, words="outside of the padded input"),
+    Hazard(
         "affine-single-position", ("AffineGrid",), "align_corners with a size of 1: division by 0",
         Says.SILENT, "text, size", Treatment.AVOID, _single_position, since=20, words="divi"),
     Hazard(

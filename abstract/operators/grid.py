@@ -105,7 +105,7 @@ def propose_sample(s: Scope) -> Call:
     if s.coin(0.6):
         params["align_corners"] = s.integer(0, 1)
     kinds = (*FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL) if mode == b"nearest" else FLOAT
-    ranks = (4, 4) if plain or mode == b"cubic" else s.pick(((4, 4), (4, 4), (3, 5)))
+    ranks = (4, 4) if plain or s.coin(0.9 if mode == b"cubic" else 0.6) else s.pick(((5, 5), (5, 5), (3, 3)))
     if s.coin(0.3):
         grid = operand(s, 1, rank=ranks, kinds=FLOAT, domain=_VIEW, where=_is_grid)
         if _is_grid(grid):
