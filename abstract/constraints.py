@@ -196,19 +196,22 @@ class Constraints:
         self._moves.clear()
 
     def mark(self) -> Mark:
-        """A point to which ``rollback`` can return; what was frozen since must be younger than it."""
+        """A point to which ``rollback`` can return."""
         return Mark(len(self._witness), len(self.facts), len(self._bindings), len(self._moves))
 
     def rollback(self, mark: Mark) -> None:
-        """Forget the symbols, facts and bindings made since the mark, and move back what was moved."""
+        """Forget the symbols, facts and bindings made since the mark, and move back what was moved.
+
+        What was frozen in between is forgotten too: only symbols made since the mark could move before that.
+        """
         while len(self._bindings) > mark.bindings:
             self._bindings.popitem()
         while len(self._moves) > mark.moves:
             index, before = self._moves.pop()
             self._witness[index] = before
-        self._frozen = min(self._frozen, mark.symbols)
         del self.facts[mark.facts :]
         del self._witness[mark.symbols :], self._ranges[mark.symbols :], self._symbols[mark.symbols :]
+        self._frozen = min(self._frozen, mark.symbols)
 
     def _move(self, symbol: Symbol, value: int) -> None:
         self._moves.append((symbol.index, self._witness[symbol.index]))

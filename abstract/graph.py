@@ -12,7 +12,7 @@ import numpy.typing as npt
 from abstract.constraints import Constraints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from abstract.types import TensorType
 
@@ -25,6 +25,7 @@ class Origin(enum.Enum):
     INPUT = "input"
     INITIALIZER = "initializer"
     NODE = "node"
+    FORMAL = "formal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Value:
 class Node:
     """One application of an operator: data operands in formal order (None if absent), parameters by formal name.
 
+    A parameter that is a graph is a body, which may read values of the graphs around it.
     ``absent`` is what its ``Call`` says of outputs that are left out.
     """
 
@@ -89,12 +91,25 @@ class Node:
     params: Mapping[str, Any]
     absent: frozenset[int] | None = None
 
+    @property
+    def bodies(self) -> tuple[Graph, ...]:
+        """The graphs inside of it."""
+        return tuple(given for given in self.params.values() if isinstance(given, Graph))
+
+    @property
+    def reads(self) -> Iterator[Value]:
+        """Operands, and what its bodies read from outside."""
+        yield from (value for value in self.inputs if value is not None)
+        for body in self.bodies:
+            yield from body.captured
+
 
 @dataclass(slots=True)
 class Graph:
     """A whole model, or the body of a node: nodes in topological order over values, and the constraint store.
 
-    ``omitted`` are optional outputs of nodes that nothing reads and that are left out.
+    ``omitted`` are optional outputs of nodes that nothing reads and that are left out;
+    ``captured`` is what the nodes of a body, or of bodies inside of it, read from the graphs around it, each as often.
     """
 
     opset: int
@@ -104,3 +119,4 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     omitted: set[Value] = field(default_factory=set)
+    captured: list[Value] = field(default_factory=list)

@@ -28,12 +28,12 @@ from abstract.dims import Dim, Expr
 if TYPE_CHECKING:
     from abstract.constraints import Constraints
     from abstract.dtypes import DType, Kind
-    from abstract.graph import Value
+    from abstract.graph import Graph, Value
     from abstract.schema import Signature
-    from abstract.types import Parts, Shape, Sizes
+    from abstract.types import Container, Parts, Shape, Sizes, TensorType
 
-__all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Bound", "Call", "Domain", "NotCovered", "Operator", "Run",
-           "Scope", "Typing", "as_array"]  # fmt: skip
+__all__ = ["EVERYWHERE", "Accuracy", "Arithmetic", "Array", "Body", "Bound", "Call", "Domain", "Inside", "NotCovered",
+           "Operator", "Run", "Scope", "Typing", "as_array"]  # fmt: skip
 
 
 class NotCovered(Exception):
@@ -44,6 +44,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Bound: TypeAlias = "npt.NDArray[np.float64] | float"
 """A bound on the absolute error, an element each or one for all. 0.0 is exact; inf says nothing is known."""
 Params: TypeAlias = Mapping[str, Any]
+Inside: TypeAlias = "Callable[[Graph, Mapping[Value, Array]], tuple[Any, ...]]"
+"""What a body gives, where some of the values that it reads are replaced by others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Run:
 
     ``contract`` says what a legal computation may do; ``constants`` are the positions of operands that are the same in
     every run, into which a compiler may fold others. ``extended`` says that operands of type double come in a carrier
-    with a longer significand, so that what the reference itself rounds does not count.
+    with a longer significand, so that what the reference itself rounds does not count. ``inside`` runs a body.
     """
 
     params: Params
@@ -112,6 +114,7 @@ class Run:
     contract: Contract = PERMISSIVE
     constants: frozenset[int] = frozenset()
     extended: bool = False
+    inside: Inside | None = None
 
     def __getitem__(self, position: int) -> Array:
         """The data input at a position. Raises ValueError where it is absent."""
@@ -131,13 +134,17 @@ class Run:
 
 @dataclass(slots=True)
 class Typing:
-    """What a shape rule sees: parameters (with symbolic integers), input shapes, and the store for its constraints."""
+    """What a shape rule sees: parameters (with symbolic integers), input shapes, and the store for its constraints.
+
+    ``containers`` are the operands that are no tensors, by position.
+    """
 
     params: Params
     shapes: tuple[Shape | None, ...]
     dtypes: tuple[DType | None, ...]
     outputs: int
     store: Constraints
+    containers: Mapping[int, Parts] = field(default_factory=dict)
 
     def __getitem__(self, position: int) -> Shape:
         """The shape of the data input at a position."""
@@ -145,6 +152,10 @@ class Typing:
         if shape is None:
             raise ValueError(f"required input {position} is absent")
         return shape
+
+    def parts(self, position: int) -> Parts:
+        """What the container at a position holds."""
+        return self.containers[position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,30 @@ class Call:
     params: Params = field(default_factory=dict)
     outputs: int = 1
     absent: frozenset[int] | None = None
+
+
+class Body(Protocol):
+    """A graph inside of a node, under construction: it may read what the graphs around it have."""
+
+    graph: Graph
+
+    def formal(self, type_: TensorType, array: Array, *, exact: bool) -> Value:
+        """A new formal input, with what it holds in the first run."""
+
+    def grow(self, nodes: int) -> None:
+        """Call operators until there are so many nodes more, or luck runs out."""
+
+    def call(self, name: str, inputs: tuple[Value, ...], params: Params) -> Value:
+        """The first output of one node. Raises Infeasible."""
+
+    def constant(self, array: Array, dtype: DType) -> Value:
+        """A new initializer of the body."""
+
+    def made(self) -> list[Value]:
+        """The tensors that its nodes compute."""
+
+    def visible(self) -> list[Value]:
+        """The tensors that it may read."""
 
 
 class Scope(Protocol):
@@ -208,6 +243,21 @@ class Scope(Protocol):
 
     def constant(self, array: Array, dtype: DType) -> Value:
         """A new initializer with these values."""
+
+    def of(self, dtype: DType, shape: Shape | None) -> Value:
+        """A tensor of an element type, and of a shape where one is given."""
+
+    def forget(self, variable: str) -> None:
+        """Let a variadic operand have a type of its own."""
+
+    def container(self, kinds: Sequence[Container], where: Callable[[Value], bool] | None = None) -> Value:
+        """A sequence or an optional that exists."""
+
+    def body(self) -> Body:
+        """An empty body for the node."""
+
+    def inside(self, graph: Graph, values: Mapping[Value, Array]) -> tuple[Any, ...]:
+        """What a body gives where these values are others. Raises Infeasible where it is not defined on them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ def output_dtypes(
     for position in range(count):
         formal = sign.outputs[min(position, len(sign.outputs) - 1)]
         allowed = sign.types[formal.variable]
-        result.append(bound.get(formal.variable) or (allowed[0] if len(allowed) == 1 else None))
+        known = None if formal.mixed else bound.get(formal.variable)
+        result.append(known or (allowed[0] if len(allowed) == 1 else None))
     return tuple(result)
 
 

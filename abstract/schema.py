@@ -19,17 +19,24 @@ __all__ = ["Formal", "Signature", "newest_opset", "signature"]
 
 @dataclass(frozen=True, slots=True)
 class Formal:
-    """A formal input or output: its name, type variable (or fixed type) and whether it may be absent or repeated."""
+    """A formal input or output: its name, type variable (or fixed type) and whether it may be absent or repeated.
+
+    ``mixed``: what is repeated may be of several types (If, Loop, Scan), so the variable does not stand for one.
+    """
 
     name: str
     variable: str
     optional: bool
     variadic: bool
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
 class Signature:
-    """An operator at an opset: formals, the element types that each type variable allows, attribute defaults."""
+    """An operator at an opset: formals, the element types that each type variable allows, attribute defaults.
+
+    A node names at least ``least`` inputs, if by nothing: Loop's two are optional both.
+    """
 
     name: str
     since: int
@@ -38,6 +45,7 @@ class Signature:
     types: Mapping[str, tuple[DType, ...]]
     defaults: Mapping[str, Any]
     attributes: frozenset[str]
+    least: int = 0
 
     def formal(self, position: int) -> Formal:
         """The formal input at a position; a variadic last one repeats."""
@@ -45,15 +53,24 @@ class Signature:
 
 
 def _dtypes(strings: Iterable[str]) -> tuple[DType, ...]:
-    """The element types among type strings such as ``tensor(float)``, in the order of the element-type table."""
-    names = {s.removeprefix("tensor(").removesuffix(")") for s in strings}
+    """The element types among type strings such as ``tensor(float)``, in the order of the element-type table.
+
+    Where only containers are allowed, those of the tensors in them: ``seq(tensor(float))``.
+    """
+    given = tuple(strings)
+    names = {s.removeprefix("tensor(").removesuffix(")") for s in given}
+    found = tuple(row for name, row in BY_NAME.items() if name in names)
+    if found:
+        return found
+    names = {s.rpartition("tensor(")[2].rstrip(")") for s in given if "tensor(" in s}
     return tuple(row for name, row in BY_NAME.items() if name in names)
 
 
 def _formals(parameters: Iterable[Any]) -> tuple[Formal, ...]:
     option = onnx.defs.OpSchema.FormalParameterOption
     return tuple(
-        Formal(p.name, p.type_str, p.option == option.Optional, p.option == option.Variadic) for p in parameters
+        Formal(p.name, p.type_str, p.option == option.Optional, p.option == option.Variadic, not p.is_homogeneous)
+        for p in parameters
     )
 
 
@@ -70,7 +87,8 @@ def signature(name: str, opset: int, domain: str = "") -> Signature:
         for key, attribute in schema.attributes.items()
         if attribute.default_value.type
     }
-    return Signature(name, schema.since_version, inputs, outputs, types, defaults, frozenset(schema.attributes))
+    attributes = frozenset(schema.attributes)
+    return Signature(name, schema.since_version, inputs, outputs, types, defaults, attributes, schema.min_input)
 
 
 def newest_opset() -> int:

@@ -214,7 +214,7 @@ def site(step: Step, values: Mapping[str, Bounded], arithmetic: Arithmetic) -> R
     for position, name in enumerate(node.input):
         known = values[name] if name else None
         formal = sign.formal(position).name
-        if row is not None and formal in row.parameters:
+        if row is not None and formal in row.parameters and not row.opaque:
             if known is not None:
                 params[formal] = parameter(formal, np.asarray(known.value))
             continue

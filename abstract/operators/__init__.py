@@ -10,6 +10,7 @@ from abstract.operators import (
     broadcast,
     cast,
     contraction,
+    control,
     convolution,
     creation,
     cropping,
@@ -36,6 +37,7 @@ from abstract.operators import (
     resize,
     scaling,
     selection,
+    sequence,
     signal,
     softmax,
     text,
@@ -56,6 +58,7 @@ _FAMILIES = (
     recurrent,
     quantization, quantized,
     attention,
+    control, sequence,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from abstract.dtypes import DType
-    from abstract.types import Sizes
+    from abstract.operator import Inside
+    from abstract.types import Shape, Sizes
     from fuzz.generate.choices import Choices
     from fuzz.generate.plan import Plan
 
@@ -34,6 +37,8 @@ _LARGEST = 8192  # elements of a computed tensor
 _CEILING = {"float16": 2048.0, "bfloat16": 1e4, "float": 1e6, "double": 1e9}
 _ARITHMETIC = Float64()
 _MARGIN = 1e-6  # relative: see docs/notes/witness-values.md
+_VISIBLE = 24  # the newest values of a graph that a body in it sees
+_UNCHANGED: Mapping[Value, Array] = MappingProxyType({})
 
 
 def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
@@ -65,6 +70,20 @@ def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DTy
     return result
 
 
+def _sizes(value: Value | None) -> Shape | None:
+    return None if value is None or isinstance(value.type, ContainerType) else value.type.shape
+
+
+def _containers(operands: Sequence[Value | None]) -> dict[int, Parts]:
+    return {i: v.type.parts for i, v in enumerate(operands) if v is not None and isinstance(v.type, ContainerType)}
+
+
+def _held(value: Value) -> list[Array]:
+    """The tensors in a container."""
+    content: Any = value.array
+    return content if isinstance(content, list) else [] if content is None else [content]
+
+
 def _move_free(store: Constraints, constraint: Constraint) -> dict[Symbol, int] | None:
     from abstract.solver import move_free  # z3 takes longer to import than a hundred cases to make
 
@@ -84,20 +103,42 @@ def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
     return arrays
 
 
-class Builder:
-    """The graph under construction. What the current attempt has made is ``pending`` until ``keep``."""
+@dataclass(slots=True)
+class _Names:
+    """How many names were given to values, in all graphs of a model."""
 
-    def __init__(self, choices: Choices, plan: Plan) -> None:
+    count: int = 0
+
+
+class Builder:
+    """A graph under construction. What the current attempt has made is pending until ``_keep``.
+
+    With ``outer`` it is a body of one of that graph's nodes: it reads the newest values around it, and what it asks for
+    as an input of the model is pending there.
+    """
+
+    def __init__(self, choices: Choices, plan: Plan, outer: Builder | None = None) -> None:
         self.choices = choices
         self.plan = plan
-        self.graph = Graph(plan.opset, Constraints(_move_free))
+        self.outer: Builder | None = outer
+        self.depth: int = outer.depth + 1 if outer else 0
+        self.graph: Graph = Graph(plan.opset, outer.graph.store if outer else Constraints(_move_free))
         self.values: list[Value] = []
+        self.containers: list[Value] = list(outer.containers[-_VISIBLE:]) if outer else []
         self.by_dtype: dict[str, list[Value]] = {}
         self.by_shape: dict[tuple[str, tuple[int, ...]], list[Value]] = {}
-        self.dims: list[Dim] = []
+        self.dims: list[Dim] = outer.dims if outer else []
         self._nodes: list[Node] = []
         self._made: list[Value] = []
-        self._count = 0
+        self._names: _Names = outer._names if outer else _Names()  # noqa: SLF001 - of the same class
+        for value in outer.values[-_VISIBLE:] if outer else ():
+            self._show(value)
+        self._foreign = set(self.values) | set(self.containers)
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the model has an input."""
+        return bool(self.graph.inputs) if self.outer is None else self.outer.has_input
 
     # -- operands --------------------------------------------------------------------------------------------------
 
@@ -108,9 +149,25 @@ class Builder:
         self._made.append(value)
         return value
 
+    def formal(self, type_: TensorType, array: Array, *, exact: bool) -> Value:
+        """A new formal input of a body, with what it holds in the first run."""
+        value = Value(self._name("b"), type_, array, Origin.FORMAL, exact)
+        self.graph.inputs.append(value)
+        self._show(value)
+        return value
+
     def _name(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
+        self._names.count += 1
+        return f"{prefix}{self._names.count}"
+
+    def _show(self, value: Value) -> None:
+        """Let operators find a value."""
+        if isinstance(value.type, ContainerType):
+            self.containers.append(value)
+            return
+        self.values.append(value)
+        self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
+        self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +185,7 @@ class Builder:
         ``place`` applies them and gives back the values that the graph is to have; Infeasible where it cannot.
         """
         store = self.graph.store
-        mark, dims, count = store.mark(), len(self.dims), self._count
+        mark, dims, count = store.mark(), len(self.dims), self._names.count
         try:
             wanted = place()
         except (Infeasible, NotCovered):
@@ -136,34 +193,57 @@ class Builder:
             del self.dims[dims:]
             self._nodes.clear()
             self._made.clear()
-            self._count = count
+            self._names.count = count
             return False
         self._keep(wanted)
         return True
+
+    def place(self, name: str, call: Call) -> tuple[Value, ...]:
+        """One call that is wanted as it is: kept at once, or Infeasible."""
+        if not self.attempt(name, lambda _sign: call):
+            raise Infeasible(f"{name} has no place here")
+        return self.graph.nodes[-1].outputs
+
+    def is_foreign(self, value: Value) -> bool:
+        """Whether a value is of a graph around this one."""
+        return value in self._foreign
 
     def _keep(self, wanted: Sequence[Value]) -> None:
         self.graph.store.freeze()
         nodes = self._wanted(wanted)
         self.graph.nodes.extend(nodes)
+        used: set[Value] = set()
         for node in nodes:
-            for operand in node.inputs:
-                if operand is not None:
-                    operand.uses += 1
-        used = {id(v) for node in nodes for v in (*node.inputs, *node.outputs) if v is not None}
+            used.update(node.outputs)
+            for value in node.reads:
+                self._read(value)
+                used.add(value)
         for value in self._made:
-            if id(value) not in used:
+            if value not in used:
                 continue
             if value.origin is Origin.INPUT:
-                self.graph.inputs.append(value)
+                self._enter(value)
             elif value.origin is Origin.INITIALIZER:
                 self.graph.initializers.append(value)
                 if not self.plan.constant_data:
                     continue  # what one operator has for its weights is no other's operand then
-            self.values.append(value)
-            self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
-            self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
+            self._show(value)
         self._nodes.clear()
         self._made.clear()
+
+    def _read(self, value: Value) -> None:
+        """Count a use: here where the value is of this graph, else where the node of this body is kept."""
+        if self.outer is not None and (value in self._foreign or value.origin is Origin.INPUT):
+            self.graph.captured.append(value)
+        else:
+            value.uses += 1
+
+    def _enter(self, value: Value) -> None:
+        """A new input of the model: pending in the graph around a body."""
+        if self.outer is None:
+            self.graph.inputs.append(value)
+        else:
+            self.outer._made.append(value)  # noqa: SLF001 - of the same class
 
     def _wanted(self, wanted: Sequence[Value]) -> list[Node]:
         """The pending nodes without adapters of which nothing came: what is wanted, and what leads up to it."""
@@ -173,7 +253,7 @@ class Builder:
         kept = []
         for node in reversed(self._nodes):
             if any(id(v) in needed for v in node.outputs):
-                needed.update(id(v) for v in node.inputs)
+                needed.update(map(id, node.reads))
                 kept.append(node)
         return kept[::-1]
 
@@ -184,8 +264,8 @@ class Builder:
         dtypes = tuple(None if v is None else v.type.dtype for v in operands)
         params = settle(call.params, row, sign, dtypes[0] if dtypes else None)
         typing = Typing(
-            {**sign.defaults, **params}, tuple(None if v is None else v.type.shape for v in operands), dtypes,
-            call.outputs, self.graph.store,
+            {**sign.defaults, **params}, tuple(map(_sizes, operands)), dtypes, call.outputs, self.graph.store,
+            _containers(operands),
         )  # fmt: skip
         shapes = row.shape(typing)
         outputs = self._output_dtypes(row, sign, typing, dtypes)
@@ -195,9 +275,10 @@ class Builder:
             for value in self._made:
                 self._refit(value)
         typing.params = concrete(typing.params, self.graph.store.value)
-        run = Run(typing.params, tuple(None if v is None else v.array for v in operands), dtypes, outputs, _ARITHMETIC)
-        arrays = _evaluated(row, sign, run)
-        exact = all(v is None or v.exact for v in operands)
+        node = Node(name, operands, (), params, call.absent)
+        held = tuple(None if v is None else v.array for v in operands)
+        arrays = _evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
+        exact = all(v.exact for v in node.reads) and all(v.exact for body in node.bodies for v in body.outputs)
         results = []
         for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):
             value = Value(
@@ -205,13 +286,45 @@ class Builder:
                 exact and not row.tied and (row.exact or not dtype.is_float),
             )  # fmt: skip
             like = operands[0] if operands else None
-            if like is None or like.type.shape is not shape or like.array.shape != value.array.shape:
+            if like is None or _sizes(like) is not shape or like.array.shape != value.array.shape:
                 self._check_shape(name, value)
             self._examine(name, value)
             results.append(value)
-        self._nodes.append(Node(name, operands, tuple(results), params, call.absent))
+        node.outputs = tuple(results)
+        self._nodes.append(node)
         self._made.extend(v for i, v in enumerate(results) if i not in (call.absent or ()))
-        return tuple(results)
+        return node.outputs
+
+    def _run(
+        self, node: Node, params: Mapping[str, Any], arrays: tuple[Any, ...], dtypes: tuple[DType | None, ...],
+        outputs: tuple[DType, ...], changed: Mapping[Value, Array] = _UNCHANGED,
+    ) -> Run:  # fmt: skip
+        inside: Inside | None = None
+        if node.bodies:
+            inside = lambda graph, values: self.inside(graph, {**changed, **values})  # noqa: E731
+        return Run(params, arrays, dtypes, outputs, _ARITHMETIC, inside=inside)
+
+    def inside(self, graph: Graph, values: Mapping[Value, Array]) -> tuple[Any, ...]:
+        """What a body gives where some of the values that it may read are replaced.
+
+        Infeasible where a node of it is not defined then, or cannot be judged: the same is asked as of a new node.
+        """
+        known = dict(values)
+        for node in graph.nodes:
+            row, sign = TABLE[node.operator], signature(node.operator, graph.opset)
+            params = concrete({**sign.defaults, **node.params}, graph.store.value)
+            arrays = tuple(None if v is None else known.get(v, v.array) for v in node.inputs)
+            dtypes = tuple(None if v is None else v.type.dtype for v in node.inputs)
+            outputs = tuple(v.type.dtype for v in node.outputs)
+            try:
+                results = _evaluated(row, sign, self._run(node, params, arrays, dtypes, outputs, known))
+            except (ArithmeticError, IndexError, ValueError) as broken:  # sizes that hang on values
+                raise Infeasible(f"{node.operator}: {broken}") from broken
+            for value, array in zip(node.outputs, results, strict=False):
+                for part in array if isinstance(array, list) else () if array is None else (array,):
+                    self._admit(node.operator, part, value.type.dtype, exact=value.exact)
+                known[value] = array
+        return tuple(known.get(v, v.array) for v in graph.outputs)
 
     def _typed(self, dtype: DType, sizes: Sizes | Parts, array: Array) -> TensorType:
         """The type of an output; where the values decide a size, a new symbol stands for it."""
@@ -255,32 +368,52 @@ class Builder:
 
     def _check_shape(self, name: str, value: Value) -> None:
         """Compare what the shape rule says with the values that there are: a rule that is wrong is our bug."""
-        sizes = tuple(self.graph.store.value(d) for d in value.type.shape)
-        if sizes != value.array.shape:
-            raise AssertionError(f"shape rule of {name} says {sizes}, its values have {value.array.shape}")
+        parts = [(value.type.shape, value.array)]
+        if isinstance(value.type, ContainerType):
+            shapes, held = value.type.parts.shapes, _held(value)
+            if len(shapes) != len(held):
+                raise AssertionError(f"shape rule of {name} says {len(shapes)} parts, there are {len(held)}")
+            parts = list(zip(shapes, held, strict=True))
+        for shape, array in parts:
+            sizes = tuple(self.graph.store.value(d) for d in shape)
+            if sizes != array.shape:
+                raise AssertionError(f"shape rule of {name} says {sizes}, its values have {array.shape}")
 
     def _examine(self, name: str, value: Value) -> None:
         """Refuse a rank that is not wanted, and what cannot be judged: too many elements, out of range, all alike."""
+        if isinstance(value.type, ContainerType):
+            for part in _held(value):
+                self._admit(name, part, value.type.dtype, exact=value.exact)
+            return
         array, dtype = value.array, value.type.dtype
-        if array.size > _LARGEST:
-            raise Infeasible(f"{name} makes {array.size} elements")
         if array.ndim < self.plan.rank[0]:
             raise Infeasible(f"{name} makes a tensor of rank {array.ndim}")
+        low, high, margin = self._admit(name, array, dtype, exact=value.exact, limits=value.range)
+        if dtype.is_float and high - low <= margin and array.size > 3 and self.choices.integer(0, 3):
+            raise Infeasible(f"{name} is constant")
+
+    def _admit(
+        self, name: str, array: Array, dtype: DType, *, exact: bool,
+        limits: Callable[[], tuple[float, float]] | None = None,
+    ) -> tuple[float, float, float]:  # fmt: skip
+        """The range of a computed tensor and its margin; Infeasible where it is too large or leaves its type."""
+        if array.size > _LARGEST:
+            raise Infeasible(f"{name} makes {array.size} elements")
         if dtype.kind.value in ("bool", "string", "complex") or not array.size:
-            return
-        low, high = value.range()
-        if dtype.is_float:
-            # Last bits differ between machines: no decision may hang on one.
-            # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
-            narrow = is_narrow(dtype)
-            margin = 0.0 if value.exact or narrow else _MARGIN * max(-low, high)
-            ceiling = _CEILING.get(dtype.name, dtype.maximum if narrow else dtype.maximum / 4)
-            if not (-ceiling <= low - margin and high + margin <= ceiling):
-                raise Infeasible(f"{name} leaves the range of {dtype}")
-            if high - low <= margin and array.size > 3 and self.choices.integer(0, 3):
-                raise Infeasible(f"{name} is constant")
-        elif low < dtype.minimum or high > min(dtype.maximum, 2**53):
-            raise Infeasible(f"{name} overflows {dtype}")
+            return 0.0, 0.0, 0.0
+        low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
+        if not dtype.is_float:
+            if low < dtype.minimum or high > min(dtype.maximum, 2**53):
+                raise Infeasible(f"{name} overflows {dtype}")
+            return low, high, 0.0
+        # Last bits differ between machines: no decision may hang on one.
+        # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
+        narrow = is_narrow(dtype)
+        margin = 0.0 if exact or narrow else _MARGIN * max(-low, high)
+        ceiling = _CEILING.get(dtype.name, dtype.maximum if narrow else dtype.maximum / 4)
+        if not (-ceiling <= low - margin and high + margin <= ceiling):
+            raise Infeasible(f"{name} leaves the range of {dtype}")
+        return low, high, margin
 
     # -- adapters --------------------------------------------------------------------------------------------------
 

@@ -12,15 +12,18 @@ import onnx.helper
 
 from abstract.dims import Dim, Expr, Symbol, symbols
 from abstract.dtypes import DType, Kind, dtype
+from abstract.graph import Graph
 from abstract.operators import TABLE
 from abstract.schema import Signature, signature
+from abstract.types import Container, ContainerType
 from backends.tensor import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from abstract.constraints import Constraints
-    from abstract.graph import Graph, Node, Value
+    from abstract.graph import Node, Value
+    from abstract.types import Shape
 
 __all__ = ["Emitted", "emit", "stored_type"]
 
@@ -44,14 +47,22 @@ def emit(graph: Graph, *, dynamic: bool) -> Emitted:
 def _open_symbols(graph: Graph) -> set[Symbol]:
     resolve = graph.store.resolve
     opened = {s for v in graph.inputs for d in v.type.shape for s in symbols(resolve(d))}
+    return opened - _pinned(graph) - graph.store.chained()
+
+
+def _pinned(graph: Graph) -> set[Symbol]:
+    """The symbols whose value stands in the graph, or in a body in it."""
+    resolve = graph.store.resolve
     pinned = {s for v in graph.initializers for d in v.type.shape for s in symbols(resolve(d))}
     for node in graph.nodes:
+        for body in node.bodies:
+            pinned |= _pinned(body)
         for name, given in node.params.items():
             encoded = _relative(node, name, given, resolve)
             for item in encoded if isinstance(encoded, tuple) else (encoded,):
                 if isinstance(item, Expr):
                     pinned.update(symbols(resolve(item)))
-    return opened - pinned - graph.store.chained()
+    return pinned
 
 
 def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) -> Any:
@@ -90,74 +101,90 @@ class _Emitter:
         self.graph = graph
         self.store: Constraints = graph.store
         self.opened = opened
-        self.proto = onnx.ModelProto()
-        self.constants = 0
+        self.constants = self.nodes = 0
 
     def model(self) -> bytes:
-        proto, graph = self.proto, self.graph
-        proto.ir_version = _ir_version(graph.opset)
+        proto = onnx.ModelProto()
+        proto.ir_version = _ir_version(self.graph.opset)
         proto.producer_name = "dnnfuzz"
-        proto.opset_import.add(version=graph.opset)
-        proto.graph.name = "graph"
-        for node in graph.nodes:
-            self.node(node)
-        for value in graph.initializers:
-            self.tensor(value.name, value.array, value.type.dtype)
-        for values, into in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
-            for value in values:
-                self.info(value, into.add())
+        proto.opset_import.add(version=self.graph.opset)
+        self.whole(self.graph, proto.graph, "graph")
         return bytes(proto.SerializeToString(deterministic=True))
 
-    def info(self, value: Value, proto: onnx.ValueInfoProto) -> None:
+    def whole(self, graph: Graph, proto: onnx.GraphProto, name: str) -> None:
+        """A graph, or a body: nodes, initializers, inputs and outputs."""
+        proto.name = name
+        for node in graph.nodes:
+            self.node(node, graph, proto)
+        for value in graph.initializers:
+            _tensor(proto, value.name, value.array, value.type.dtype)
+        for values, into in ((graph.inputs, proto.input), (graph.outputs, proto.output)):
+            for value in values:
+                self.info(value, into.add(), given=values is graph.inputs)
+
+    def info(self, value: Value, proto: onnx.ValueInfoProto, *, given: bool) -> None:
+        """The type of an input (``given``) or output."""
         proto.name = value.name
+        if isinstance(value.type, ContainerType):
+            self.container(value.type, proto.type)
+            return
         tensor = proto.type.tensor_type
         tensor.elem_type = value.type.dtype.code
-        tensor.shape.SetInParent()
-        for dim, size in zip(value.type.shape, value.array.shape, strict=True):
-            entry = tensor.shape.dim.add()
+        self.dims(value.type.shape, tensor.shape, given=given)
+
+    def dims(self, shape: Shape, proto: onnx.TensorShapeProto, *, given: bool) -> None:
+        """Sizes as numbers, or by name where they are open or the values decide them."""
+        proto.SetInParent()
+        for dim in shape:
+            entry = proto.dim.add()
             resolved = self.store.resolve(dim)
             if any(map(self.store.counted, symbols(resolved))):
                 entry.dim_param = str(resolved)
-                continue
-            if not self.opened:
-                entry.dim_value = size
-                continue
-            if not any(s in self.opened for s in symbols(resolved)):
-                entry.dim_value = size
-            elif value in self.graph.inputs or resolved.symbol is not None:  # type: ignore[union-attr]
+            elif not any(s in self.opened for s in symbols(resolved)):
+                entry.dim_value = self.store.value(dim)
+            elif given or (isinstance(resolved, Expr) and resolved.symbol is not None):
                 entry.dim_param = str(resolved)
 
-    def tensor(self, name: str, array: Any, kind: DType) -> None:
-        proto = self.proto.graph.initializer.add(name=name, data_type=kind.code, dims=array.shape)
-        if kind.kind is Kind.STRING:
-            proto.string_data.extend(text.encode() for text in np.asarray(array).ravel())
-            return
-        stored = np.asarray(array).astype(kind.numpy)
-        proto.raw_data = stored.tobytes() if kind.bits >= 8 else from_numpy(stored).data
+    def container(self, kind: ContainerType, proto: onnx.TypeProto) -> None:
+        """A sequence or an optional of tensors; their shape where it is one and the same."""
+        parts = kind.parts
+        if parts.container is not Container.SEQUENCE:
+            proto = proto.optional_type.elem_type
+        if parts.container is not Container.OPTIONAL:
+            proto = proto.sequence_type.elem_type
+        proto.tensor_type.elem_type = kind.dtype.code
+        resolved = {tuple(map(self.store.resolve, shape)) for shape in parts.shapes}
+        if len(resolved) == 1:
+            self.dims(parts.shapes[0], proto.tensor_type.shape, given=False)
 
-    def node(self, node: Node) -> None:
+    def node(self, node: Node, graph: Graph, into: onnx.GraphProto) -> None:
         sign = signature(node.operator, self.graph.opset)
         row = TABLE[node.operator]
-        proto = self.proto.graph.node.add(op_type=node.operator, name=f"n{len(self.proto.graph.node)}")
+        proto = into.node.add(op_type=node.operator, name=f"n{self.nodes}")
+        self.nodes += 1
         data = iter(node.inputs)
         given = self.concrete(node)
         names: list[str] = []
         for formal in sign.inputs:
             if formal.name in row.parameters:
-                names.append(self.parameter(node, sign, formal.variable, given.pop(formal.name, None)))
+                names.append(self.parameter(node, sign, formal.variable, given.pop(formal.name, None), into))
             elif formal.variadic:
                 names.extend(v.name if v is not None else "" for v in data)
             else:
                 operand = next(data, None)
                 names.append(operand.name if operand is not None else "")
-        while names and not names[-1]:
+        while len(names) > sign.least and not names[-1]:
             names.pop()
         proto.input.extend(names)
-        proto.output.extend("" if v in self.graph.omitted else v.name for v in node.outputs)
+        proto.output.extend("" if v in graph.omitted else v.name for v in node.outputs)
         while not proto.output[-1]:
             proto.output.pop()
         for name, value in given.items():
-            _set(proto.attribute.add(name=name), value)
+            if isinstance(value, Graph):
+                attribute = proto.attribute.add(name=name, type=onnx.AttributeProto.GRAPH)
+                self.whole(value, attribute.g, f"n{self.nodes - 1}_{name}")
+            else:
+                _set(proto.attribute.add(name=name), value)
 
     def concrete(self, node: Node) -> dict[str, Any]:
         """Parameters as numbers: open symbols are said relatively, the rest by their witness."""
@@ -171,15 +198,24 @@ class _Emitter:
             result[name] = said
         return result
 
-    def parameter(self, node: Node, sign: Signature, variable: str, given: Any) -> str:
+    def parameter(self, node: Node, sign: Signature, variable: str, given: Any, into: onnx.GraphProto) -> str:
         """A parameter that is an input at this opset: a constant of the type that the schema asks for."""
         if given is None:
             return ""
         kind = _parameter_type(node, sign, variable, given)
         self.constants += 1
         name = f"c{self.constants}"
-        self.tensor(name, np.asarray(given), kind)
+        _tensor(into, name, np.asarray(given), kind)
         return name
+
+
+def _tensor(into: onnx.GraphProto, name: str, array: Any, kind: DType) -> None:
+    proto = into.initializer.add(name=name, data_type=kind.code, dims=array.shape)
+    if kind.kind is Kind.STRING:
+        proto.string_data.extend(text.encode() for text in np.asarray(array).ravel())
+        return
+    stored = np.asarray(array).astype(kind.numpy)
+    proto.raw_data = stored.tobytes() if kind.bits >= 8 else from_numpy(stored).data
 
 
 def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> DType:

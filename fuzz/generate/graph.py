@@ -15,7 +15,7 @@ from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from abstract.graph import Graph, Node, Value
     from abstract.operator import Call
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fuzz.generate.choices import Choices
     from fuzz.generate.settings import Settings
 
-__all__ = ["NothingFits", "generate_graph"]
+__all__ = ["NothingFits", "generate_graph", "grow"]
 
 _ROUNDS = 4  # a model of one node may need some until one takes an input
 _TRIES = 12  # attempts a node; a model that runs out of luck stays smaller than planned
@@ -43,13 +43,13 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     builder = Builder(choices, plan)
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
-        _grow(builder, plan.nodes)
+        grow(builder, plan.nodes, plan.operators)
         for _ in range(_ROUNDS):
             if _complete(builder):
                 break
             # The model's own subset had no operator for its own types, or none that takes an input: let it have all.
             plan.widen([n for n in names if plan.runs(n, signature(n, settings.opset))] or names, settings.dtypes)
-            _grow(builder, len(builder.graph.nodes) + plan.nodes)
+            grow(builder, len(builder.graph.nodes) + plan.nodes, plan.operators)
     if not _complete(builder):
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
     _choose_outputs(builder)
@@ -61,11 +61,11 @@ def _complete(builder: Builder) -> bool:
     return bool(graph.nodes) and (bool(graph.inputs) or not builder.plan.needs_input)
 
 
-def _grow(builder: Builder, nodes: int) -> None:
-    failures = 0
-    operators, bait = builder.plan.operators, builder.plan.bait
-    last = len(operators) - 1
-    while len(builder.graph.nodes) < nodes and failures < _TRIES * (nodes + 2):
+def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _TRIES) -> None:
+    """Call operators until the graph has so many nodes; so many attempts a node may fail."""
+    failures, last = 0, len(operators) - 1
+    bait = builder.plan.bait if builder.outer is None else None
+    while len(builder.graph.nodes) < nodes and failures < tries * (nodes + 2):
         if bait is not None and builder.choices.integer(0, 999) < bait.chance * 1000:
             failures += not plant(builder, bait, nodes - len(builder.graph.nodes))
             continue

@@ -70,9 +70,10 @@ class Plan:
 
     def runs(self, operator: str, sign: Signature) -> bool:
         """Whether the targets run an operator on some type at all; some operators never ask for that type."""
-        if self.supports is None or not sign.inputs:
+        if self.supports is None:
             return True
-        return any(self.supports(operator, d.name) for d in sign.types[sign.inputs[0].variable])
+        first = (sign.inputs or sign.outputs)[0]
+        return any(self.supports(operator, d.name) for d in sign.types[first.variable])
 
     def runs_on(self, operator: str, inputs: Sequence[DType | None], outputs: Sequence[DType]) -> bool:
         """Whether the targets run an operator on the second type of a call, where it has one."""

@@ -16,7 +16,7 @@ from fuzz.generate.choices import Choices, Seeded
 from fuzz.generate.emit import emit
 from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
-from fuzz.generate.sizes import other_sizes
+from fuzz.generate.sizes import Resized, other_sizes
 from fuzz.generate.support import joint_support
 from fuzz.pool import process_pool
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from abstract.dtypes import DType
     from abstract.operator import Array
+    from backends.tensor import Value as StoredValue
     from fuzz.generate.settings import Settings
 
 __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
@@ -60,12 +61,19 @@ def to_tensor(array: Array, dtype: DType) -> Tensor:
     return from_numpy(stored)
 
 
+def to_value(content: Any, dtype: DType) -> StoredValue:
+    """A tensor, or a container of tensors, in carrier type as it goes to disk."""
+    if isinstance(content, list):
+        return [to_tensor(part, dtype) for part in content]
+    return None if content is None else to_tensor(content, dtype)
+
+
 def generate_case(choices: Choices, settings: Settings, supports: Supports | None = None) -> Generated:
     """One case from choices: the same choices and settings give the same bytes."""
     graph, plan = generate_graph(choices, settings, supports)
     emitted = emit(graph, dynamic=plan.dynamic)
     dtypes = {v.name: v.type.dtype for v in (*graph.inputs, *graph.outputs)}
-    sets = [({v.name: v.array for v in graph.inputs}, {v.name: v.array for v in graph.outputs})]
+    sets: list[Resized] = [({v.name: v.array for v in graph.inputs}, {v.name: v.array for v in graph.outputs})]
     dropped = 0
     if emitted.open:
         more, dropped = other_sizes(graph, emitted, choices, 2)
@@ -73,7 +81,7 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
     data_sets = tuple(
         DataSet(
             {n: to_tensor(a, dtypes[n]) for n, a in inputs.items()},
-            {n: to_tensor(a, dtypes[n]) for n, a in outputs.items()},
+            {n: to_value(a, dtypes[n]) for n, a in outputs.items()},
         )
         for inputs, outputs in sets
     )

@@ -14,32 +14,36 @@ import numpy as np
 
 from abstract.constraints import Constraints, Infeasible
 from abstract.graph import Origin, Value
-from abstract.operator import EVERYWHERE, Array, Domain
-from abstract.types import Shape, TensorType
+from abstract.operator import EVERYWHERE, Array, Call, Domain
+from abstract.schema import signature
+from abstract.types import Container, ContainerType, Shape, TensorType
 from fuzz.generate.tensors import choose_recipe, fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from abstract.dims import Dim, Expr
     from abstract.dtypes import DType, Kind
+    from abstract.graph import Graph
     from abstract.schema import Signature
+    from fuzz.generate.body import Body
     from fuzz.generate.builder import Builder
 
 __all__ = ["Scope"]
 
 _TRIES = 6
 _LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
+_DEEPEST = 2  # bodies inside of bodies
 _SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
 
 
 class Scope:
     """One attempt to call one operator; implements ``abstract.operator.Scope``."""
 
-    def __init__(self, builder: Builder, signature: Signature, name: str) -> None:
+    def __init__(self, builder: Builder, sign: Signature, name: str) -> None:
         self.builder = builder
         self.store: Constraints = builder.graph.store
-        self.signature = signature
+        self.signature = sign
         self.operator = name
         self.integer = builder.choices.integer
         self._variables: dict[str, DType] = {}
@@ -105,7 +109,7 @@ class Scope:
 
     def _lacks_input(self) -> bool:
         """Whether the model must have an input and has none yet."""
-        return self.builder.plan.needs_input and not self.builder.graph.inputs
+        return self.builder.plan.needs_input and not self.builder.has_input
 
     def _operand(
         self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
@@ -253,3 +257,61 @@ class Scope:
         """A new initializer with given numbers (in any numpy type that converts to the carrier exactly)."""
         carried = np.asarray(array).astype(dtype.carrier)
         return self.builder.placeholder(TensorType(dtype, tuple(carried.shape)), carried, Origin.INITIALIZER, None)
+
+    def of(self, dtype: DType, shape: Shape | None) -> Value:
+        """A tensor of an element type, and of a shape where one is given."""
+        if shape is None:
+            value = self._operand((dtype,), (0, 8), EVERYWHERE, None) if self.builder.values else None
+            if value is not None:
+                return value
+            shape = self._dimensions(self.integer(0, 3))
+        else:
+            known = self._existing(tuple(map(self.store.value, shape)), dtype, EVERYWHERE)
+            if known is not None:
+                for mine, theirs in zip(shape, known.type.shape, strict=True):
+                    self.store.unify(mine, theirs)
+                return known
+        return self._fresh(shape, dtype, EVERYWHERE, weight=False)
+
+    def forget(self, variable: str) -> None:
+        """Let a variadic operand have a type of its own."""
+        self._variables.pop(variable, None)
+
+    def container(self, kinds: Sequence[Container], where: Callable[[Value], bool] | None = None) -> Value:
+        """A sequence or an optional that exists, or one that is built for this call; Infeasible where none will do."""
+        found = [
+            value for value in self.builder.containers
+            if isinstance(value.type, ContainerType) and value.type.parts.container in kinds
+            and (where is None or where(value))
+        ]  # fmt: skip
+        if found and self.coin(0.9):
+            return self._recent(found)
+        made = self._built(kinds[0])
+        if where is not None and not where(made):
+            raise Infeasible("no container that will do")
+        return made
+
+    def _built(self, kind: Container) -> Value:
+        """A container around one tensor, or two alike."""
+        name = "SequenceConstruct" if kind is Container.SEQUENCE else "Optional"
+        sign = signature(name, self.builder.plan.opset)
+        inner = Scope(self.builder, sign, name)
+        if not self.builder.plan.runs(name, sign):
+            raise Infeasible(f"the targets do not run {name}")
+        first = inner.tensor(sign.inputs[0].variable, where=lambda v: v.array.size <= _LARGEST // 4)
+        held: tuple[Value, ...] = (first,)
+        if kind is Container.SEQUENCE and self.coin(0.7):
+            held = (first, inner.shaped(first.type.shape))
+        return self.builder.apply(name, Call(held))[0]
+
+    def body(self) -> Body:
+        """An empty body; Infeasible where this one is deep inside of others already."""
+        from fuzz.generate.body import Body
+
+        if self.builder.depth >= _DEEPEST:
+            raise Infeasible(f"bodies {_DEEPEST} deep")
+        return Body(self.builder)
+
+    def inside(self, graph: Graph, values: Mapping[Value, Array]) -> tuple[Any, ...]:
+        """What a body gives where these values are others."""
+        return self.builder.inside(graph, values)

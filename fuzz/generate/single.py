@@ -16,12 +16,13 @@ __all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cas
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
 _SETTINGS = Settings(rank=(0, 4))
+_BUILDERS = frozenset({"Optional", "SequenceConstruct"})  # without which there is no operand of others
 
 
 def primary_types(operator: str, opset: int) -> tuple[str, ...]:
-    """The element types that an operator's first input may have at an opset."""
+    """The element types that an operator's first input may have at an opset; its first output's where it has none."""
     sign = signature(operator, opset)
-    return tuple(d.name for d in sign.types[sign.inputs[0].variable]) if sign.inputs else ()
+    return tuple(d.name for d in sign.types[(sign.inputs or sign.outputs)[0].variable])
 
 
 def pairs_of_types(operator: str, opset: int) -> tuple[tuple[str, str], ...]:
@@ -73,9 +74,10 @@ def _types(seed: int, settings: Settings) -> tuple[str | None, str | None]:
         graph, _ = generate_graph(Seeded(seed), settings)
     except NothingFits:
         return None, None
-    if len(graph.nodes) > 1:  # one that takes an input had to join it
-        return None, None
-    (node,) = graph.nodes
+    chosen = [node for node in graph.nodes if node.operator in settings.operators]
+    if len(chosen) != 1 or any(node.operator not in _BUILDERS for node in graph.nodes if node is not chosen[0]):
+        return None, None  # one that takes an input had to join it
+    (node,) = chosen
     inputs = tuple(None if value is None else value.type.dtype for value in node.inputs)
     outputs = tuple(value.type.dtype for value in node.outputs)
     other = second_type(node.operator, settings.opset, inputs, outputs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from abstract.bounded import Content
 from abstract.operator import Array
 from abstract.program import parse
 from abstract.reference import Bounded, TooLarge, interpret
@@ -28,7 +29,7 @@ _SMALL = 4
 _TRIES = 6
 _LARGEST = 8192
 
-Resized = tuple[dict[str, Array], dict[str, Array]]
+Resized = tuple[dict[str, Array], dict[str, Content]]
 """Inputs and reference outputs by name, in carrier types."""
 
 
@@ -59,7 +60,7 @@ def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) ->
         if not all(_sound(v) for v in values.values()):
             dropped += 1
             continue
-        found.append((inputs, {v.name: np.asarray(values[v.name].value) for v in graph.outputs}))
+        found.append((inputs, {v.name: values[v.name].value for v in graph.outputs}))
     return found, dropped
 
 
