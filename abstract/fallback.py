@@ -162,9 +162,10 @@ def _moved(
     else:
         place_feed = {where: values[where].value} if where else {}
         bounds = single.run({n: _bounds(v) for n, v in operands.items()} | place_feed)
+    own = next((v.dtype for v in operands.values() if v.dtype is not None), None)
     for position, name in enumerate(step.node.output):
         result = results[name]
-        dtype = step.output_dtypes[position] or _dtype_of(result)
+        dtype = step.output_dtypes[position] or own or _dtype_of(result)
         bound = bounds.get(name, 0.0 if certain else np.inf)
         if isinstance(result, list):
             parts = tuple(bound) if isinstance(bound, list) else (bound,) * len(result)
