@@ -264,3 +264,18 @@ class TestWhatFollows:
         y = run(text, domains=', "own" : 1', x=np.arange(6).reshape(2, 3), s=[6])["y"]
         assert y.value.tolist() == [0, -1, -2, -3, -4, -5]
         assert y.bound == 0.0
+
+
+def test_what_a_loop_collects_has_the_type_that_its_body_gives():
+    """Its formal is one for all: the type of the first operand says nothing of the outputs."""
+    y = run("""g (bool[2] x) => (float[1] y) <bool first = {0}> {
+        state, rows = Scan <num_scan_inputs = 1, body = b (bool s, bool e) => (bool t, float f) {
+            t = Or (s, e)
+            f = Cast <to = 1> (t)
+        }> (first, x)
+        axes = Constant <value_ints = [0]> ()
+        y = ReduceSum (rows, axes)
+    }""", x=[False, True])["y"]  # fmt: skip
+    assert y.value == [1.0]
+    assert y.dtype is dtype("float")
+    assert 0 < y.bound < 1e-6

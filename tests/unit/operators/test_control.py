@@ -121,7 +121,7 @@ def test_loops_of_every_form():
     forms = Counter()
     for node in loops(Settings(nodes=(2, 5), operators=("Loop", "Add", "Relu", "Cast"), dtypes=COMMON)):
         limit, condition, *states = node.inputs
-        body: Graph = node.params["body"]
+        body = node.params["body"]
         forms["limit", limit is not None] += 1
         forms["condition", condition is not None] += 1
         forms["states", len(states)] += 1
