@@ -66,6 +66,16 @@ class Loop(_Loop):
         return outputs
 
 
+class SequenceInsert(OpRun):
+    """At any place from either end, the end itself included, and into a sequence without parts."""
+
+    def _run(self, sequence: Any, tensor: Any, position: Any = None) -> tuple[Any, ...]:
+        parts = list(sequence)
+        place = len(parts) if position is None else int(np.asarray(position).item())
+        parts.insert(place + len(parts) if place < 0 else place, tensor)
+        return (parts,)
+
+
 class Optional(OpRun):
     """The element itself, or None where there is none."""
 
@@ -151,6 +161,11 @@ CORRECTIONS: tuple[Correction, ...] = (
         "Optional", "15", "gives a list that holds the element, which is a sequence",
         'an empty optional, "or a non-empty value containing the input element"',
         "Operators.md, Optional", Optional,
+    ),
+    Correction(
+        "SequenceInsert", "11", "inserts in front where the position is the number of parts; fails where that is 0",
+        'position: "Accepted range is in `[-n, n]`, where `n` is the number of tensors in \'input_sequence\'"',
+        "Operators.md, SequenceInsert", SequenceInsert,
     ),
     Correction(
         "Scatter", "9 to 11", "is missing", '"Please use ScatterElements, which provides the same functionality"',

@@ -44,6 +44,14 @@ CASES = {
     "LogSoftmax": (
         SOFTMAX.format("LogSoftmax"), 11, (X,), (FLAT - np.log(EXP.sum(1, keepdims=True))).reshape(X.shape),
     ),
+    "SequenceInsert": (
+        """g (float[2] x, float[2] z) => (float[2] y) {
+            s = SequenceConstruct(x)
+            at = Constant<value_int = 1>()
+            t = SequenceInsert(s, z, at)
+            y = SequenceAt(t, at)
+        }""", 17, (np.array([1, 2], np.float32), np.array([3, 4], np.float32)), np.array([3, 4], np.float32),
+    ),
     "Hardmax": (SOFTMAX.format("Hardmax"), 1, (X,), np.repeat([0, 1, 0, 1], [5, 1, 5, 1]).reshape(X.shape)),
 }  # fmt: skip
 

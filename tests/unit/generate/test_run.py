@@ -353,7 +353,7 @@ class TestSingleOperators:
 
     def test_each_operator_of_the_menu_can_be_probed(self):
         """What never is would be missing from every support table."""
-        common = ("float", "bool", "int64", "uint8")
+        common = ("float", "bool", "int64", "uint8", "string")
         for operator in menu(Settings()):
             kinds = [k for k in primary_types(operator, 21) if k in common]
             assert any(single_operator_cases(operator, kind, 21, 1) for kind in kinds), operator
