@@ -10,7 +10,7 @@ PATTERNS: tuple[Pattern, ...] = (
     pattern("attention",
             "q[b, h, s, d]; p = Softmax(Mul(MatMul(q, Transpose(k[b, h, t, d], perm=[0, 1, 3, 2])), 0.5), axis=-1); "
             "MatMul(p, v[b, h, t, e])",
-            "openvino SDPAFusion, onnxscript SDPA, inductor _sfdp_pattern_1, tensorrt MHA"),
+            "openvino SDPAFusion, onnxscript SDPA, inductor _sfdp_pattern_1, tensorrt Multi-Head Attention Fusion"),
     pattern("attention-divided",
             "q[b, h, s, d]; p = Softmax(Div(MatMul(q, Transpose(k[b, h, t, d], perm=[0, 1, 3, 2])), 2.0), axis=-1); "
             "MatMul(p, v[b, h, t, e])",
@@ -32,11 +32,11 @@ PATTERNS: tuple[Pattern, ...] = (
             "v = Transpose(z[b, t, h, e], perm=[0, 2, 1, 3]); "
             "p = Softmax(Mul(MatMul(q, Transpose(k, perm=[0, 1, 3, 2])), 0.5), axis=-1); "
             "Transpose(MatMul(p, v), perm=[0, 2, 1, 3])",
-            "inductor _sfdp_pattern_5, onnxscript MHA, openvino SDPAFusion"),
+            "inductor _sfdp_pattern_5, onnxscript MultiHeadAttention, openvino SDPAFusion"),
     pattern("attention-key-permuted",
             "q = Transpose(x[b, s, h, d], perm=[0, 2, 1, 3]); k = Transpose(y[b, t, h, d], perm=[0, 2, 3, 1]); "
             "MatMul(Softmax(Mul(MatMul(q, k), 0.5), axis=-1), v[b, h, t, e])",
-            "onnxruntime AttentionFusion, onnxscript MHA"),
+            "onnxruntime AttentionFusion, onnxscript MultiHeadAttention"),
     pattern("attention-causal",
             "q[b, h, s, d]; r = MatMul(q, Transpose(k[b, h, t, d], perm=[0, 1, 3, 2])); "
             "MatMul(Softmax(Where(M[s, t], r, -1000.0), axis=-1), v[b, h, t, e])",
@@ -53,16 +53,16 @@ PATTERNS: tuple[Pattern, ...] = (
             "3, 1]); v = Transpose(Reshape(Add(MatMul(x, V[h*d, h*d]), C[h*d]), shape=[b, s, h, d]), perm=[0, 2, 1, "
             "3]); p = MatMul(Softmax(Div(MatMul(q, k), 2.0), axis=-1), v); "
             "Reshape(Transpose(p, perm=[0, 2, 1, 3]), shape=[b, s, h*d])",
-            "onnxruntime AttentionFusion, onnxscript MHA, tensorrt MHA"),
+            "onnxruntime AttentionFusion, onnxscript MultiHeadAttention, tensorrt Multi-Head Attention Fusion"),
     pattern("attention-packed",
             "y = MatMul(x[b, s, c], W[c, 3*d]); q, k, v = Split(y, axis=2, split=[d, d, d]); "
             "MatMul(Softmax(MatMul(q, Transpose(k, perm=[0, 2, 1])), axis=-1), v)",
             "onnxoptimizer fuse_qkv, onnxruntime AttentionFusion"),
     pattern("projections",
             "x[b, s, c]; Add(MatMul(x, Q[c, d]), A[d]); Add(MatMul(x, K[c, d]), B[d]); Add(MatMul(x, V[c, d]), C[d])",
-            "onnxoptimizer fuse_qkv, tvm CombineParallelMatmul, onnxscript FuseQKV"),
+            "onnxoptimizer fuse_qkv, tvm CombineParallelMatmul, onnxscript fuse_qkv_gqa_rules"),
     pattern("heads", "Transpose(Reshape(x[b, s, h*d], shape=[b, s, h, d]), perm=[0, 2, 1, 3])",
-            "onnxruntime AttentionFusion, openvino TransposeReshapeFusion"),
+            "onnxruntime AttentionFusion, openvino TransposeReshapeEliminationForMatmul"),
     pattern("rotary",
             "x[b, h, s, 2*d]; a, c = Split(x, axis=-1, split=[d, d]); "
             "Add(Mul(x, C[s, 2*d]), Mul(Concat(Neg(c), a, axis=-1), S[s, 2*d]))",
@@ -87,13 +87,13 @@ PATTERNS: tuple[Pattern, ...] = (
     pattern("grouped-heads",
             "k[b, h, t, d]; r = Reshape(Expand(Unsqueeze(k, axes=[2]), shape=[b, h, 2, t, d]), shape=[b, h*2, t, "
             "d]); MatMul(q[b, h*2, s, d], Transpose(r, perm=[0, 1, 3, 2]))",
-            "onnxscript GQA, openvino SDPAFusion, onnxruntime GroupQueryAttentionFusion"),
+            "onnxscript GroupQueryAttention, openvino SDPAFusion, onnxruntime GroupQueryAttentionFusion"),
     pattern("mask-chain",
             "x[b, t]; m = Mul(Sub(1.0, Cast(Greater(x, 0.0), to=T)), -1000.0); "
             "Softmax(Add(y[b, h, s, t], Unsqueeze(m, axes=[1, 2])), axis=-1)",
             "onnxruntime AttentionFusion, onnxruntime BiasSoftmaxFusion"),
     pattern("softmax-upcast", "Cast(Softmax(Cast(x[..., k], to=float), axis=-1), to=T)",
-            "onnxscript SoftmaxUpcastRemoval, inductor pointless_convert", ("float16", "bfloat16")),
+            "inductor pointless_convert", ("float16", "bfloat16")),
     pattern("softmax-weighted-sum", "MatMul(Softmax(x[b, s, t], axis=2), v[b, t, e])",
             "xla SoftmaxRewriterTriton, inductor b2b_gemm"),
 )  # fmt: skip
