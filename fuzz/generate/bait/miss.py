@@ -13,6 +13,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
+import onnx.defs
+
 from fuzz.generate.bait.pattern import FLOATS, NUMBERS, Pattern
 from fuzz.generate.bait.program import Argument, Leaf, Let, Literal, Program, Ref, Step
 
@@ -246,7 +248,16 @@ VARIATIONS = frozenset({"axis", "axes", "perm", "keepdims", "alpha", "beta", "ep
                         "exclusive", "reverse", "min", "max"})  # fmt: skip
 """Attributes that get another legal value; ``place`` knows which."""
 _DROPPED = frozenset({"keepdims", "perm", "axis", "alpha", "beta", "epsilon", "min", "max", "transA", "transB"})
-_NEEDED = frozenset({"Concat", "GatherElements", "OneHot"})  # operators without a default for one of these
+
+
+def _may_be_left_out(operator: str, name: str) -> bool:
+    """Whether an attribute, or an input that is one in all but name, has a meaning when it is not given."""
+    schema = onnx.defs.get_schema(operator)
+    if name in schema.attributes:
+        return not schema.attributes[name].required
+    optional = onnx.defs.OpSchema.FormalParameterOption.Optional
+    return any(formal.name == name and formal.option == optional for formal in schema.inputs)
+
 
 
 _BROADCASTS = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"})
@@ -255,7 +266,8 @@ _SWAPPED = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "MatMul", "Pow",
 MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
     Miss("attribute", "an attribute has another value", lambda p: _named(p, VARIATIONS.__contains__), _vary),
     Miss("default", "an attribute is left out", lambda p: [
-        (i, j) for i, j in _named(p, _DROPPED.__contains__) if p.calls[i].operator not in _NEEDED], _drop),
+        (i, j) for i, j in _named(p, _DROPPED.__contains__)
+        if _may_be_left_out(p.calls[i].operator, tuple(p.calls[i].attributes)[j])], _drop),
     Miss("number", "a constant is another number, or not exactly that number", lambda p: _arguments(
         p, lambda a: isinstance(a, Literal) and isinstance(a.value, int | float) and not isinstance(a.value, bool)),
         _number),
