@@ -40,7 +40,9 @@ from abstract.operators import (
     sequence,
     signal,
     softmax,
+    state,
     text,
+    transformer,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ _FAMILIES = (
     quantization, quantized,
     attention,
     control, sequence,
+    transformer, state,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

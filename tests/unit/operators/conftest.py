@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 
 from abstract.dims import evaluate
 from abstract.dtypes import dtype
+from abstract.hazards.detection import Hazardous
 from abstract.operator import Run
 from abstract.operators import TABLE
 from abstract.program import parse, to_carrier
@@ -188,7 +189,10 @@ class Laboratory:
                 for v in (*graph.inputs, *graph.outputs)
             }
             inputs = {v.name: fill(v.recipe, shapes[v.name], v.type.dtype) for v in graph.inputs}
-            reference = interpret(program, inputs)
+            try:
+                reference = interpret(program, inputs)
+            except Hazardous:
+                continue  # an index that no longer fits, say: the generator drops such sizes
             for output in graph.outputs:
                 assert reference[output.name].value.shape == shapes[output.name], (trial.seed, sizes)
             checked += 1
