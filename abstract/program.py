@@ -159,10 +159,11 @@ _SINCE: Mapping[str, int] = MappingProxyType({
            "Sigmoid Sqrt Tanh Tile",
         7: "Acos Add And Asin Atan Cos Div Equal GRU Gemm Greater LSTM Less Mul Or PRelu Pow RNN Sin Sub Tan Xor",
         8: "Expand Max Mean Min Sum",
-        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN MaxUnpool OneHot Shrink Sign "
-           "Sinh TfIdfVectorizer Where",
+        9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN MaxUnpool NonZero OneHot "
+           "Shrink Sign Sinh TfIdfVectorizer Where",
         10: "IsInf Mod RoiAlign StringNormalizer ThresholdedRelu TopK",
-        11: "BitShift Clip CumSum Det GatherElements GatherND Pad Range Resize Round ScatterElements ScatterND",
+        11: "BitShift Clip CumSum Det GatherElements GatherND NonMaxSuppression Pad Range Resize Round "
+            "ScatterElements ScatterND Unique",
         12: "Celu Einsum GreaterOrEqual LessOrEqual NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     }.items()
     for name in names.split()

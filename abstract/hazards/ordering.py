@@ -148,6 +148,16 @@ def _unique_nan(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if run[0].dtype.kind == "f" and np.isnan(run[0]).any() else NONE
 
 
+def _unique_zeros(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Zeros of both signs."""
+    del y
+    x = run[0]
+    if x.dtype.kind != "f" or x.all():
+        return NONE
+    negative = np.signbit(x[x == 0])
+    return ALL if negative.any() and not negative.all() else NONE
+
+
 HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "top-k-tie", ("TopK",), "equal values: the lower index comes first",
@@ -191,4 +201,7 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "unique-nan", ("Unique",), "NaN, of which nobody says whether it equals itself",
         Says.SILENT, "text", Treatment.AVOID, _unique_nan, since=11, words=r"(?-i:\bNaN\b)", shape=True),
+    Hazard(
+        "unique-zeros", ("Unique",), "zeros of both signs, of which nobody says whether they are one",
+        Says.SILENT, "text", Treatment.AVOID, _unique_zeros, since=11, words="-0|signed zero", shape=True),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from abstract.operators import (
     contraction,
     control,
     convolution,
+    counting,
     creation,
     cropping,
     cumulation,
@@ -55,7 +56,7 @@ __all__ = ["TABLE"]
 _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
-    contraction, loss, text,
+    contraction, loss, text, counting,
     determinant, signal, grid, placement, region, deformable,
     recurrent,
     quantization, quantized,

@@ -175,6 +175,7 @@ EXAMPLES = [
      ((BOX, f([0.5, 0.6])[None], i(5), f(0.5)), {}), None),
     ("boxes-order", "NonMaxSuppression", 11, ((BOX, f([0.5, 0.6], [0.3, 0.4])[None], i(5), f(0.5)), {}),
      ((BOX, f([0.5, 0.6])[None], i(5), f(0.5)), {}), None),
+    ("unique-zeros", "Unique", 11, ((f(0, 1, -0.0),), {}), ((f(-0.0, 1, -0.0),), {}), None),
     ("unique-nan", "Unique", 11, ((f(1, NAN),), {}), ((f(1, 1),), {}), None),
     ("slice-odd-end", "Slice", 11, ((f(1, 2, 3), i(2), i(-9), i(0), i(-1)), {}),
      ((f(1, 2, 3), i(0), i(2), i(0), i(1)), {}), None),
