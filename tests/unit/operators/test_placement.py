@@ -74,6 +74,14 @@ def test_elements_go_where_their_indices_say(given):
     assert np.isinf(applied("MaxUnpool", inputs, e=(0.0, 1.0), kernel_shape=(2,), strides=(2,), **given)[1]).all()
 
 
+def test_a_larger_output_has_what_is_given_back_in_its_corner():
+    inputs = (np.array([[[[5.0]]]]), np.array([[[[3]]]]))
+    y, _ = applied("MaxUnpool", inputs, kernel_shape=(2, 2), output_shape=(1, 1, 3, 3))
+    assert y.ravel().tolist() == [0, 0, 0, 0, 5, 0, 0, 0, 0]
+    with pytest.raises(NotCovered):
+        applied("MaxUnpool", inputs, kernel_shape=(2, 2), output_shape=(1, 1, 1, 1))
+
+
 def test_indices_beyond_the_output_are_left_to_onnx():
     with pytest.raises(NotCovered):
         applied("MaxUnpool", (np.ones((1, 1, 2)), np.array([[[1, 9]]])), kernel_shape=(2,))
