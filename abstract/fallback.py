@@ -1,6 +1,6 @@
 """Nodes without rules: run by ONNX's own reference operators, their bound found by perturbation.
 
-Covers what neither the operator table nor ``abstract/body.py`` does: sequences, optionals, strings, quantisation,
+Covers what neither the operator table nor ``abstract/body.py`` does: sequences, optionals, strings,
 recurrent and training operators, opsets below 13. The node is evaluated in its declared types. Its bound is coarse: how
 far the outputs move when inexact inputs move inside their intervals, plus the relative error that ONNX's own backend
 tests allow (1e-3; more in narrow types), since nothing is known of how the operator computes. What moves elements in
@@ -37,8 +37,11 @@ RANDOM = frozenset({
 Dropout is here in its training mode; what it does in inference has a row.
 """
 
-_QUANTISING = frozenset({"DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear"})
-"""Operators that round to integers: next to a tie, x / scale and x * (1 / scale) come out one apart."""
+_QUANTISING = frozenset({"QuantizeLinear"})
+"""Operators that round to integers: next to a tie, x / scale and x * (1 / scale) come out one apart.
+
+What comes here of it is scaled by integers; everything else has a row.
+"""
 
 _MOVING: Mapping[str, int | None] = MappingProxyType({
     "ConcatFromSequence": None, "Identity": None, "Optional": None, "OptionalGetElement": None, "SequenceAt": 1,

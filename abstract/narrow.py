@@ -59,8 +59,9 @@ def _to_power(x: Array, dtype: DType, *, saturate: bool, mode: bytes) -> Array:
     above = fraction > 0.5 if mode == b"up" else fraction >= 0.75 if mode == b"nearest" else np.zeros(x.shape, bool)
     with np.errstate(over="ignore"):
         y: Array = np.where(x > 0, np.ldexp(1.0, exponent - 1 + above), np.where(x == 0, 0.0, np.nan))
+    y = np.where(np.isinf(x), x, y)
     if saturate:
-        return np.asarray(np.clip(np.where(np.isinf(x), x, y), dtype.minimum, dtype.maximum))
+        return np.asarray(np.clip(y, dtype.minimum, dtype.maximum))
     return np.where((y >= dtype.minimum) & (y <= dtype.maximum), y, np.nan)
 
 

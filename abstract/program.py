@@ -161,9 +161,10 @@ _SINCE: Mapping[str, int] = MappingProxyType({
         8: "Expand Max Mean Min Sum",
         9: "Acosh Asinh Atanh BatchNormalization ConstantOfShape Cosh Erf EyeLike IsNaN MaxUnpool NonZero OneHot "
            "Shrink Sign Sinh TfIdfVectorizer Where",
-        10: "IsInf Mod RoiAlign StringNormalizer ThresholdedRelu TopK",
-        11: "BitShift Clip CumSum Det GatherElements GatherND NonMaxSuppression Pad Range Resize Round "
-            "ScatterElements ScatterND Unique",
+        10: "ConvInteger DequantizeLinear IsInf MatMulInteger Mod QLinearConv QLinearMatMul QuantizeLinear RoiAlign "
+            "StringNormalizer ThresholdedRelu TopK",
+        11: "BitShift Clip CumSum Det DynamicQuantizeLinear GatherElements GatherND NonMaxSuppression Pad Range "
+            "Resize Round ScatterElements ScatterND Unique",
         12: "Celu Einsum GreaterOrEqual LessOrEqual NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss",
     }.items()
     for name in names.split()

@@ -34,6 +34,7 @@ WORDS = Words(
         r"under development and support for this is limited",
         r"[Nn]ot (yet |currently )?(supported|implemented|registered)",
         r"[Uu]nsupported (data )?type",
+        r"Unsupported value attribute datatype",
     )
 )
 # Types that numpy has itself; values of all others are handed over as raw bytes.

@@ -55,6 +55,13 @@ def _zero_power(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return each(np.abs(x) < target.smallest_normal * 2) if target.name == "float8e8m0" else NONE
 
 
+def _fraction(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Floats that are no whole numbers on their way to the narrowest integers."""
+    del y
+    x, target = run[0], run.output_dtypes[0]
+    return each(x != np.rint(x)) if target.is_integer and target.bits < 8 and x.dtype.kind == "f" else NONE
+
+
 def _no_number(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """Text that is not the spelling of a number of the target's kind."""
     del y
@@ -166,6 +173,11 @@ HAZARDS: tuple[Hazard, ...] = (
         "cast-negative-to-float8e8m0", _CAST, "a number below zero, or -0, converted to a type without a sign",
         Says.UNDEFINED, "text: table of float8e8m0", Treatment.AVOID, _negative, since=24,
         words="negative values to FLOAT8E8M0|See documentation of the Cast operator"),
+    Hazard(
+        "cast-fraction-to-int4", _CAST,
+        "a float with a fraction converted to 2 or 4 bits: ONNX's page on the types rounds, its own operator truncates",
+        Says.SILENT, "text: casting to fixed point", Treatment.AVOID, _fraction, since=21,
+        words="int4|nearest integer"),
     Hazard(
         "cast-small-to-float8e8m0", _CAST,
         "0 or a subnormal float converted to powers of two: the table says 0, which is none of them",

@@ -22,6 +22,7 @@ __all__ = ["OPERATORS"]
 _SINGLE = 24  # significand bits of float
 _POWERS = Domain(2.0**-24, 2.0**24)
 _NUMERIC = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL)
+_STORED = (*_NUMERIC, Kind.COMPLEX)
 
 
 def _target(run: Run) -> DType:
@@ -291,8 +292,8 @@ def _alike(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 def propose_bit_cast(s: Scope) -> Call:
     """A type of the same width, itself included, of a byte or more."""
-    x = s.tensor("T1", kinds=_NUMERIC, where=lambda v: v.type.dtype.bits >= 8)
-    target = s.dtype("T2", _NUMERIC)
+    x = s.tensor("T1", kinds=_STORED, where=lambda v: v.type.dtype.bits >= 8)
+    target = s.dtype("T2", _STORED)
     if target.bits != x.type.dtype.bits:
         raise Infeasible(f"{x.type.dtype} and {target} are not of one width")
     return Call((x,), {"to": target.code})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from abstract.schema import Signature
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "is_power_of_two", "scale_values", "stepped"]
+__all__ = ["OPERATORS", "is_power_of_two", "scale_values", "stepped", "zero_point"]
 
 _UINT8, _FLOAT = BY_NAME["uint8"], BY_NAME["float"]
 _SCALES = Domain(2.0**-6, 16.0)  # far from subnormal in every type (H1.12)
@@ -60,7 +60,7 @@ def _granularity(s: Scope, x: Value) -> tuple[Shape, dict[str, Any]]:
     return tuple(shape), {**given, "block_size": block}
 
 
-def _zero_point(s: Scope, scale: Value, dtype: DType, variable: str) -> Value:
+def zero_point(s: Scope, scale: Value, dtype: DType, variable: str) -> Value:
     """As many as there are scales; floats have none but 0."""
     if dtype.is_float:
         return s.constant(np.zeros(scale.array.shape), dtype)
@@ -76,7 +76,7 @@ def propose_quantize(s: Scope) -> Call:
     target = s.dtype(zero)
     said = "output_dtype" in s.signature.attributes
     if not ((said or target is _UINT8) and s.coin(0.4)):
-        inputs: tuple[Value, ...] = (x, scale, _zero_point(s, scale, target, zero))
+        inputs: tuple[Value, ...] = (x, scale, zero_point(s, scale, target, zero))
         if said and s.coin(0.2):
             params["output_dtype"] = target.code
     else:
@@ -101,7 +101,7 @@ def propose_dequantize(s: Scope) -> Call:
     if s.coin(0.5):
         none = own.is_float or own.name == "int32"
         zeros = np.zeros(scale.array.shape)
-        inputs = (x, scale, s.constant(zeros, own) if none else _zero_point(s, scale, own, of))
+        inputs = (x, scale, s.constant(zeros, own) if none else zero_point(s, scale, own, of))
     if "output_dtype" in s.signature.attributes and (scale.type.dtype.name == "float8e8m0" or s.coin(0.3)):
         params["output_dtype"] = s.dtype("T3", FLOAT).code
     return Call(inputs, params)

@@ -15,14 +15,14 @@ import numpy as np
 
 from abstract.constraints import divisible
 from abstract.dims import Dim, floor_div
-from abstract.dtypes import BY_NAME, DType, Kind
+from abstract.dtypes import BY_NAME, DType
 from abstract.error import is_exact, spread, step_unit
 from abstract.narrow import between
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.convolution import conv, conv_shape
 from abstract.operators.elementwise import MARGIN
 from abstract.operators.linear import matmul, matmul_shape
-from abstract.operators.quantization import is_power_of_two, scale_values, stepped
+from abstract.operators.quantization import is_power_of_two, scale_values, stepped, zero_point
 from abstract.operators.window import window_params
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ __all__ = ["OPERATORS"]
 _INT32, _SINGLE = BY_NAME["int32"], BY_NAME["float"]
 _EXACT_SUMS = 2.0**24  # integers up to here are exact in float
 _BIAS = Domain(-(2.0**20), 2.0**20)  # no sum leaves 32 bits
-_WHOLE = (Kind.SIGNED, Kind.UNSIGNED)
 
 
 # -- operands -------------------------------------------------------------------------------------------------------
@@ -87,9 +86,9 @@ def propose_qlinear_conv(s: Scope) -> Call:
     return Call((x, x_scale, zeros[0], w, w_scale, zeros[1], y_scale, zeros[2], bias), params)
 
 
-def _matrices(s: Scope, kinds: tuple[Kind, ...] | None) -> tuple[Value, Value]:
+def _matrices(s: Scope) -> tuple[Value, Value]:
     """Matrices, stacks of matrices that broadcast, and now and then a vector on either side."""
-    a = s.tensor("T1", rank=(1, 5), kinds=kinds, where=lambda v: v.array.size > 0)
+    a = s.tensor("T1", rank=(1, 5), where=lambda v: v.array.size > 0)
     *batch, inner = a.type.shape
     outer: Dim = s.size(1, 8, "n")
     if batch:
@@ -101,7 +100,6 @@ def _matrices(s: Scope, kinds: tuple[Kind, ...] | None) -> tuple[Value, Value]:
         shape = (inner, outer)
     else:
         shape = (*[1 if s.coin(0.3) else d for d in batch[s.integer(0, len(batch)) :]], inner, outer)
-    s.dtype("T2", kinds)
     return a, s.shaped(shape, "T2", weight=True)
 
 
@@ -121,22 +119,23 @@ def _by_row(a: Value) -> Shape:
 
 def propose_matmul(s: Scope) -> Call:
     """Zero points left out or given, one for all, one a row of A, one a column of B."""
-    a, b = _matrices(s, None)
+    a, b = _matrices(s)
     rows = s.shaped(_by_row(a) if s.coin(0.1) else (), "T1", weight=True) if s.coin(0.6) else None
     columns = s.shaped(_by_column(b) if s.coin(0.4) else (), "T2", weight=True) if s.coin(0.5) else None
     return Call((a, b, rows, columns))
 
 
 def propose_qlinear_matmul(s: Scope) -> Call:
-    """One scale for all, one a row of A, one a column of B; of integers: nobody has it of the 8-bit floats."""
-    a, b = _matrices(s, _WHOLE)
-    s.dtype("T3", _WHOLE)
+    """One scale for all, one a row of A, one a column of B; 8-bit floats have no zero point but 0 (opset 21)."""
+    a, b = _matrices(s)
     variable = s.signature.inputs[1].variable
     rows: Shape = _by_row(a) if s.coin(0.1) else ()
     columns = _by_column(b) if s.coin(0.3) else ()
     a_scale, b_scale = scale_values(s, rows, variable), scale_values(s, columns, variable)
     y_scale = scale_values(s, (), variable)
-    zeros = [s.shaped(shape, name, weight=True) for shape, name in ((rows, "T1"), (columns, "T2"), ((), "T3"))]
+    zeros = [
+        zero_point(s, scale, s.dtype(name), name) for scale, name in ((a_scale, "T1"), (b_scale, "T2"), (y_scale, "T3"))
+    ]
     return Call((a, a_scale, zeros[0], b, b_scale, zeros[1], y_scale, zeros[2]))
 
 
@@ -306,12 +305,14 @@ class _Requantised:
         bias = run.optional(8)
         if bias is not None:
             size = size + np.abs(bias).reshape(-1, *(1,) * (size.ndim - 2))
+        dtypes = run.dtypes
         scales = [(run[at], e[at]) for at in (1, 4, 6)]
-        dtype = run.dtypes[1]
+        dtype = dtypes[1]
         unit = step_unit(run, dtype)
         if size.size and float(np.max(size)) > _INT32.maximum:
             return np.where(size > _INT32.maximum, np.inf, np.abs(quotient))
-        exact = all(is_exact(bound) and is_power_of_two(scale) for scale, bound in scales)
+        whole = all(d is None or d.is_integer for d in (dtypes[0], dtypes[3]))
+        exact = whole and all(is_exact(bound) and is_power_of_two(scale) for scale, bound in scales)
         limit = _EXACT_SUMS if dtype is None else 2.0**dtype.precision
         if exact and (not size.size or float(np.max(size)) <= limit):
             return 0.0

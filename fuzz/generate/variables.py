@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["second_type", "second_variable"]
 
 
+def _is_common(dtype: DType) -> bool:
+    return dtype.name in DEFAULT_DTYPES and not dtype.extension
+
+
 @cache
 def second_variable(operator: str, opset: int) -> str | None:
     """The first type variable of inputs that are no parameters, then of outputs, that is not the first input's.
 
-    None where none may stand for several of the types that are drawn by default.
+    None where none may stand for several of the types that numpy has too.
     """
     sign = signature(operator, opset)
     first = sign.inputs[0].variable if sign.inputs else None
     data = [formal for formal in sign.inputs if formal.name not in TABLE[operator].parameters]
     for formal in (*data, *sign.outputs):
-        if formal.variable != first and sum(d.name in DEFAULT_DTYPES for d in sign.types[formal.variable]) > 1:
+        if formal.variable != first and sum(_is_common(d) for d in sign.types[formal.variable]) > 1:
             return formal.variable
     return None
 

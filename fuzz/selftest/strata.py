@@ -27,6 +27,7 @@ _ROUNDED = "what an integer mean, root or logarithm rounds to is nowhere stated 
 _NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("BitwiseNot", ("uint64",), "results are beyond 2**53, and generated integers never are"),
     ("MeanVarianceNormalization", ("double", "float16", "bfloat16"), "ONNX's function body has float alone"),
+    ("QuantizeLinear", ("int32",), "below opset 23 its scale would be an integer too"),
     ("OneHot", ("float", "double", "float16", "uint8", "uint16", "uint32", "uint64"),
      "indices are drawn as int32 and int64 alone"),
     ("PRelu", ("uint32", "uint64"), "nothing unsigned is below 0: it would copy"),

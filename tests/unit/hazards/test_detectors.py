@@ -93,6 +93,8 @@ EXAMPLES = [
     ("early-cast-out-of-range", "Cast", 9, ((f(1, 3e9),), {"to": INT32}), ((f(1, 2),), {"to": INT32}), [0, 1]),
     ("cast-negative-to-float8e8m0", "Cast", 24, ((f(2, -2, -0.0),), {"to": E8M0}), ((f(2, 1),), {"to": E8M0}),
      [0, 1, 1]),
+    ("cast-fraction-to-int4", "Cast", 21, ((f(2, 0.5, -1.75),), {"to": dtype("int4").code}),
+     ((f(2, 0.5),), {"to": dtype("int8").code}), [0, 1, 1]),
     ("cast-small-to-float8e8m0", "Cast", 24, ((f(2, 0, 1e-40),), {"to": E8M0}), ((f(2, 1e-37),), {"to": E8M0}),
      [0, 1, 1]),
     ("cast-nan-to-float4", "Cast", 23, ((f(2, NAN, INF),), {"to": dtype("float4e2m1").code}),
