@@ -1,7 +1,7 @@
 """Nodes without rules: run by ONNX's own reference operators, their bound found by perturbation.
 
 Covers what neither the operator table nor ``abstract/body.py`` does: sequences, optionals, strings,
-recurrent and training operators, opsets below 13. The node is evaluated in its declared types. Its bound is coarse: how
+training operators, opsets below 13. The node is evaluated in its declared types. Its bound is coarse: how
 far the outputs move when inexact inputs move inside their intervals, plus the relative error that ONNX's own backend
 tests allow (1e-3; more in narrow types), since nothing is known of how the operator computes. What moves elements in
 and out of sequences moves their bounds.

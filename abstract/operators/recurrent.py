@@ -31,6 +31,7 @@ __all__ = ["OPERATORS", "clipped_cell"]
 _INPUT = Domain(-8.0, 8.0)
 _WEIGHT = Domain(-1.0, 1.0)  # what is fed back grows by the row sums of |R| a step, and so does its error
 _LONGEST = 8  # steps, batches, features: each step costs as much as a small graph
+_FEW = 4  # steps that are taken in both directions
 _DIRECTIONS = (b"forward", b"forward", b"reverse", b"bidirectional")
 _LENGTHS, _BIAS, _HIDDEN, _CELL, _PEEPHOLES = 4, 3, 5, 6, 7
 
@@ -282,7 +283,8 @@ def _propose(kind: _Kind) -> Callable[[Scope], Call]:
         x = s.tensor(kinds=FLOAT, rank=(3, 3), domain=_INPUT, where=_small)
         batch_first = "layout" in s.signature.attributes and s.coin(0.3)
         time, batch = (x.type.shape[1], x.type.shape[0]) if batch_first else x.type.shape[:2]
-        direction, hidden = s.pick(_DIRECTIONS), s.size(1, 4, "h")
+        few = s.store.value(time) <= _FEW
+        direction, hidden = s.pick(_DIRECTIONS if few else _DIRECTIONS[:-1]), s.size(1, 4, "h")
         count, width = 2 if direction == b"bidirectional" else 1, kind.gates * hidden
         params = _attributes(s, kind, hidden, direction)
         if batch_first or ("layout" in s.signature.attributes and s.coin(0.2)):

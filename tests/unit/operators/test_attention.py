@@ -42,6 +42,18 @@ def test_legal_recomputations_stay_within_the_bound(laboratory, element_type):
     laboratory.recomputed("Attention", 25, (element_type, "int64", "bool"), 4)
 
 
+def test_present_states_are_left_out_where_there_is_no_past(laboratory):
+    """The text has past and present "used together": both, or neither."""
+    seen = set()
+    for trial in laboratory.trials("Attention", 24, 80, dtypes=TYPES):
+        (node,) = [n for n in trial.model.graph.node if n.op_type == "Attention"]
+        past = len(node.input) > 5 and bool(node.input[4])
+        present = [bool(name) for name in node.output[1:3]]
+        assert present in ([past, past], [])
+        seen.add((past, len(node.output)))
+    assert seen == {(False, 1), (False, 4), (True, 3), (True, 4)}
+
+
 def tensors(queries=2, keys=2, heads=1, others=1, size=2):
     random = np.random.default_rng(0)
     shapes = ((1, heads, queries, size), (1, others, keys, size), (1, others, keys, size))
