@@ -258,6 +258,9 @@ def _value(result: Any) -> Value:
         if any(isinstance(item, dict) for item in result):
             raise Unsupported("maps are not passed on")
         return [_value(item) for item in result]
+    if result is not None and not hasattr(result, "dtype"):
+        # A graph's output that is a Constant with `sparse_value`; the text has a dense tensor there.
+        raise Unsupported("sparse tensors are not passed on")
     return None if result is None else from_numpy(result)
 
 

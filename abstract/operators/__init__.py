@@ -9,6 +9,7 @@ from abstract.operators import (
     attention,
     broadcast,
     cast,
+    constant,
     contraction,
     control,
     convolution,
@@ -56,7 +57,7 @@ __all__ = ["TABLE"]
 _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
     creation, reduction, cumulation, resize, convolution, pooling, normalization, scaling, softmax,
-    contraction, loss, text, counting,
+    contraction, loss, text, counting, constant,
     determinant, signal, grid, placement, region, deformable,
     recurrent,
     quantization, quantized,

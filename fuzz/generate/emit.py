@@ -244,6 +244,9 @@ def _set(proto: onnx.AttributeProto, value: Any) -> None:
     elif isinstance(value, onnx.TensorProto):
         proto.type = onnx.AttributeProto.TENSOR
         proto.t.CopyFrom(value)
+    elif isinstance(value, onnx.SparseTensorProto):
+        proto.type = onnx.AttributeProto.SPARSE_TENSOR
+        proto.sparse_tensor.CopyFrom(value)
     elif value and isinstance(value[0], float):
         proto.type = onnx.AttributeProto.FLOATS
         proto.floats.extend(value)

@@ -70,6 +70,8 @@ class Plan:
 
     def runs(self, operator: str, sign: Signature) -> bool:
         """Whether the targets run an operator on some type at all; some operators never ask for that type."""
+        if operator == "Constant" and not self.constant_data:
+            return False
         if self.supports is None:
             return True
         first = (sign.inputs or sign.outputs)[0]
@@ -90,7 +92,7 @@ class Plan:
         if found is None:
             found = tuple(d for d in sign.types.get(variable, ()) if d in self.dtypes)
             supports = self.supports
-            if supports is not None and sign.inputs and sign.inputs[0].variable == variable:
+            if supports is not None and (sign.inputs or sign.outputs)[0].variable == variable:
                 found = tuple(d for d in found if supports(operator, d.name))
             elif supports is not None and first and variable == second_variable(operator, self.opset):
                 found = tuple(d for d in found if supports(operator, first, d.name))
