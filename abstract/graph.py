@@ -12,7 +12,7 @@ import numpy.typing as npt
 from abstract.constraints import Constraints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from abstract.types import TensorType
 
@@ -81,7 +81,7 @@ class Value:
 class Node:
     """One application of an operator: data operands in formal order (None if absent), parameters by formal name.
 
-    A parameter that is a graph is a body, which may read values of the graphs around it.
+    ``bodies`` are those parameters that are graphs, which may read values of the graphs around them.
     ``absent`` is what its ``Call`` says of outputs that are left out.
     """
 
@@ -91,17 +91,15 @@ class Node:
     params: Mapping[str, Any]
     absent: frozenset[int] | None = None
 
-    @property
-    def bodies(self) -> tuple[Graph, ...]:
-        """The graphs inside of it."""
-        return tuple(given for given in self.params.values() if isinstance(given, Graph))
+    bodies: tuple[Graph, ...] = ()
 
     @property
-    def reads(self) -> Iterator[Value]:
+    def reads(self) -> list[Value]:
         """Operands, and what its bodies read from outside."""
-        yield from (value for value in self.inputs if value is not None)
+        found = [value for value in self.inputs if value is not None]
         for body in self.bodies:
-            yield from body.captured
+            found += body.captured
+        return found
 
 
 @dataclass(slots=True)

@@ -275,10 +275,13 @@ class Builder:
             for value in self._made:
                 self._refit(value)
         typing.params = concrete(typing.params, self.graph.store.value)
-        node = Node(name, operands, (), params, call.absent)
+        bodies = tuple(given for given in params.values() if isinstance(given, Graph)) if row.opaque else ()
+        node = Node(name, operands, (), params, call.absent, bodies)
         held = tuple(None if v is None else v.array for v in operands)
         arrays = _evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
-        exact = all(v.exact for v in node.reads) and all(v.exact for body in node.bodies for v in body.outputs)
+        exact = all(v is None or v.exact for v in operands)
+        if bodies and exact:
+            exact = all(v.exact for body in bodies for v in (*body.captured, *body.outputs))
         results = []
         for array, dtype, shape in zip(arrays, outputs, shapes, strict=False):
             value = Value(
