@@ -1,4 +1,4 @@
-"""Nodes that stand for others (If, Loop, Scan, Gradient, the model's own functions), interpreted as the model is.
+"""Nodes that stand for others (If, Loop, Scan, SequenceMap, Gradient, functions), interpreted as the model is.
 
 Each node of a body has its own rule and bound, whatever the depth, and a state that is carried from trip to trip
 carries its bound. Where a condition or a number of trips errs, not even the shape of what follows is sure.
@@ -19,7 +19,7 @@ from abstract.bounded import Bounded
 from abstract.capture import read
 from abstract.dtypes import BY_CODE, DType, dtype
 from abstract.gradient import gradient
-from abstract.program import Program, Step, parse_body
+from abstract.program import Program, Step, parse_body, to_carrier
 
 if TYPE_CHECKING:
     from abstract.operator import Array
@@ -258,6 +258,36 @@ def _scanned(
     )]  # fmt: skip
 
 
+def _map(program: Program, step: Step, values: Mapping[str, Bounded], inside: Inside) -> list[Bounded]:
+    """The body for each part of the first sequence, and of the others; a tensor is the same for all."""
+    body = _Body(program, _attributes(step.node)["body"], values, inside)
+    operands = _operands(step, values)
+    first = operands[0].value
+    if not isinstance(first, list):
+        raise ValueError("SequenceMap goes over a sequence")  # noqa: TRY004 - what a model's data brings about
+    rows = [body.run([_part(x, k) for x in operands]) for k in range(len(first))]
+    outputs = len(body.graph.output)
+    return [_listed([row[k] for row in rows], operands[0].shaped) for k in range(outputs)]
+
+
+def _part(x: Bounded, index: int) -> Bounded:
+    """One tensor of a sequence."""
+    if not isinstance(x.value, list):
+        return x
+    part = np.asarray(x.value[index])
+    value = part if x.dtype is None else to_carrier(part, x.dtype)
+    return Bounded(value, x.parts[index] if x.parts is not None else x.bound, x.dtype, x.shaped)
+
+
+def _listed(parts: Sequence[Bounded], shaped: bool) -> Bounded:
+    """A sequence of tensors with their bounds."""
+    own = parts[0].dtype if parts else None
+    bounds = tuple(part.bound for part in parts)
+    exact = not any(np.any(bound) for bound in bounds)
+    sure = shaped and all(part.shaped for part in parts)
+    return Bounded([part.value for part in parts], 0.0 if exact else np.inf, own, sure, bounds)
+
+
 # -- slices of bounded tensors -----------------------------------------------------------------------------------
 
 
@@ -309,5 +339,6 @@ def _padded(x: Bounded, extent: int) -> Bounded:
 _RUN: Mapping[
     tuple[str, str], Callable[[Program, Step, Mapping[str, Bounded], Inside], list[Bounded]]
 ] = MappingProxyType({
-    ("", "If"): _if, ("", "Loop"): _loop, ("", "Scan"): _scan, ("ai.onnx.preview.training", "Gradient"): gradient,
+    ("", "If"): _if, ("", "Loop"): _loop, ("", "Scan"): _scan, ("", "SequenceMap"): _map,
+    ("ai.onnx.preview.training", "Gradient"): gradient,
 })  # fmt: skip

@@ -39,7 +39,7 @@ class Correction:
 
 
 class Loop(_Loop):
-    """Reached inside of SequenceMap alone: elsewhere ``abstract/body.py`` runs loops.
+    """Reached where ONNX's evaluator expands a function of its own: elsewhere ``abstract/body.py`` runs loops.
 
     Raises ValueError for scan outputs of no trip, whose shape the specification leaves open.
     """

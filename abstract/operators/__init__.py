@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from abstract.operator import Operator
 
-__all__ = ["TABLE"]
+__all__ = ["FAMILIES", "TABLE"]
 
 _FAMILIES = (
     elementwise, broadcast, logic, cast, linear, movement, joining, cropping, rearrangement, selection, ranking,
@@ -69,3 +69,8 @@ _FAMILIES = (
 TABLE: Mapping[str, Operator] = MappingProxyType(
     {row.name: row for family in _FAMILIES for row in family.OPERATORS}
 )
+
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {row.name: family.__name__.rpartition(".")[2] for family in _FAMILIES for row in family.OPERATORS}
+)
+"""The file that each operator's row stands in."""

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "backends": "Show the targets: what is installed, what each can do.",
     "doctor": "Is the harness sound? ONNX's own tests on each target.",
     "bait": "Show the patterns that compilers rewrite and gen places.",
+    "ops": "Show the operators and types that models are made of.",
     "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs, planted faults, ONNX's tests.",

@@ -36,12 +36,12 @@ class Body:
     def grow(self, nodes: int) -> None:
         """Call operators until there are so many nodes more, or luck runs out.
 
-        One body in five may have bodies inside; where the model has no other operators at all, a few plain ones serve.
+        One body in three may have bodies inside; where the model has no other operators at all, a few plain ones serve.
         """
         from fuzz.generate.graph import grow
 
         operators = self._builder.plan.operators
-        if self._builder.choices.integer(0, 4):
+        if self._builder.choices.integer(0, 2):
             operators = [name for name in operators if name not in _BODIED] or _PLAIN
         grow(self._builder, len(self.graph.nodes) + nodes, operators, tries=4)
 

@@ -279,3 +279,26 @@ def test_what_a_loop_collects_has_the_type_that_its_body_gives():
     assert y.value == [1.0]
     assert y.dtype is dtype("float")
     assert 0 < y.bound < 1e-6
+
+
+MAP = """g (float[2] x, float[2] z) => (float[2] y) {
+    s = SequenceConstruct (x, z)
+    m = SequenceMap (s, z) <body = b (float[2] e, float[2] o) => (float[2] f) {
+        p = Exp (e)
+        q = Add (p, o)
+        f = Sub (q, x)
+    }>
+    at = Constant <value_int = 1> ()
+    y = SequenceAt (m, at)
+}"""
+
+
+def test_a_body_is_run_for_each_part_with_what_it_reads_from_outside():
+    y = run(MAP, x=[1, 2], z=[3, 4])["y"]
+    np.testing.assert_allclose(y.value, np.add(np.exp([3, 4]), 2), rtol=1e-6)
+    assert np.all((y.bound > 0) & (y.bound < 1e-4))
+
+
+def test_what_is_no_sequence_is_not_gone_over():
+    with pytest.raises(ValueError, match="goes over a sequence"):
+        run(MAP.replace("SequenceMap (s, z)", "SequenceMap (x, z)"), x=[1, 2], z=[3, 4])

@@ -1,0 +1,135 @@
+"""`fuzz ops`: what the generator makes models of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fuzz.cli.options import json_option, print_json
+from fuzz.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("names", metavar="[OPERATOR]...", nargs=-1)
+@click.option("--opset", type=click.IntRange(min=13), metavar="V",
+              help="Version of the operator set.  [default: the newest that onnx knows]")  # fmt: skip
+@click.option("--root", type=click.Path(path_type=Path), metavar="DIR",
+              help="Count the pairs of operator and type that the cases of this root hold.")  # fmt: skip
+@click.option("--missing", is_flag=True, help="With --root: only what no case holds.")
+@json_option
+def command(names: tuple[str, ...], opset: int | None, root: Path | None, missing: bool, as_json: bool) -> int:
+    """List the operators of the default domain: versions, element types, and what is left out with the reason.
+
+    The types are those of the first operand. With --root each has in brackets how many of the models there hold it.
+
+    \b
+    fuzz ops Attention DFT
+    fuzz ops --opset 17 --json
+    fuzz ops --root fuzz-root --missing
+
+    --json prints {opset, operators: [{name, since, family, function, types, reached}], left_out: [{name, reason}],
+    unread}: `reached` maps a type to a number of models and is null without --root; `unread` are the cases whose
+    models cannot be read.
+    """
+    from abstract.schema import newest_opset
+
+    version = newest_opset() if opset is None else opset
+    if version > newest_opset():
+        raise UsageError(f"opset {version} is not known: the newest of the installed onnx is {newest_opset()}")
+    if missing and root is None:
+        raise UsageError("--missing asks for the cases of a root: give --root DIR")
+    rows, left_out = _rows(version), _left_out(version)
+    known = {row["name"] for row in rows} | {row["name"] for row in left_out}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise UsageError(f"opset {version} has no operator {', '.join(unknown)}: `fuzz ops` lists them")
+    unread: list[str] = []
+    if root is not None:
+        unread = _count(rows, root)
+    if names:
+        rows = [row for row in rows if row["name"] in names]
+        left_out = [row for row in left_out if row["name"] in names]
+    if missing:
+        rows, left_out = [row for row in map(_unreached, rows) if row["types"]], []
+    if as_json:
+        print_json({"opset": version, "operators": rows, "left_out": left_out, "unread": unread})
+    else:
+        _print(version, rows, left_out, unread)
+    return 0
+
+
+def _rows(opset: int) -> list[dict[str, Any]]:
+    import onnx.defs
+
+    from abstract.operators import FAMILIES, TABLE
+    from abstract.schema import signature
+    from fuzz.generate.plan import menu
+    from fuzz.generate.settings import Settings
+    from fuzz.generate.single import primary_types
+
+    return [
+        {
+            "name": name, "since": signature(name, opset).since, "family": FAMILIES[name],
+            "function": _is_function(onnx.defs.get_schema(name, opset)), "types": list(primary_types(name, opset)),
+            "reached": None,
+        }
+        for name in sorted(menu(Settings(opset=opset)))
+        if name in TABLE
+    ]  # fmt: skip
+
+
+def _is_function(schema: Any) -> bool:
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _left_out(opset: int) -> list[dict[str, str]]:
+    import onnx.defs
+
+    from abstract.operators import TABLE
+    from abstract.operators.absent import ABSENT
+
+    found = []
+    for name, reason in (*ABSENT.items(), *((n, f"from opset {r.since} on") for n, r in TABLE.items())):
+        try:
+            schema = onnx.defs.get_schema(name, opset)
+        except onnx.defs.SchemaError:
+            continue
+        if not schema.deprecated and (name in ABSENT or TABLE[name].since > opset):
+            found.append({"name": name, "reason": reason})
+    return sorted(found, key=lambda row: row["name"])
+
+
+def _count(rows: Sequence[dict[str, Any]], root: Path) -> list[str]:
+    from fuzz.reach import reached
+
+    found, unread = reached(root)
+    for row in rows:
+        row["reached"] = {kind: found[row["name"], kind] for kind in row["types"] if found[row["name"], kind]}
+    return unread
+
+
+def _unreached(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "types": [kind for kind in row["types"] if kind not in row["reached"]]}
+
+
+def _print(
+    opset: int, rows: Sequence[Mapping[str, Any]], left_out: Sequence[Mapping[str, str]], unread: Sequence[str]
+) -> None:
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        reached = row["reached"] or {}
+        kinds = " ".join(f"{kind} ({reached[kind]})" if kind in reached else kind for kind in row["types"])
+        note = " [function]" if row["function"] else ""
+        click.echo(f"{row['name']:{width}}  {row['since']:>2}  {row['family']:14}  {kinds}{note}")
+    for row in left_out:
+        click.echo(f"left out: {row['name']}: {row['reason']}")
+    if unread:
+        click.echo(f"not read: {', '.join(unread)}", err=True)
+    click.echo(f"{len(rows)} operators at opset {opset}, {len(left_out)} left out")

@@ -1,0 +1,86 @@
+"""Which pairs of operator and element type the models of a root hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import onnx
+import onnx.defs
+import onnx.shape_inference
+from google.protobuf.message import DecodeError
+
+from abstract.dtypes import BY_CODE
+from abstract.schema import signature
+from fuzz.case import find_cases
+from fuzz.errors import CaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["pairs", "reached"]
+
+Pair = tuple[str, str]
+"""An operator of the default domain and an element type: of its first operand, else of its first output."""
+
+
+def reached(root: Path, progress: Callable[[int], None] = lambda _models: None) -> tuple[Counter[Pair], list[str]]:
+    """How many models of a root hold each pair, and the ids of those that cannot be read.
+
+    Raises RootError.
+    """
+    found: Counter[Pair] = Counter()
+    broken = []
+    for case in find_cases(root):
+        try:
+            model = onnx.load(case.model_path, load_external_data=False)
+            found.update(set(pairs(model)))
+        except (CaseError, DecodeError, OSError, RuntimeError, ValueError):
+            broken.append(case.id)
+        progress(1)
+    return found, broken
+
+
+def pairs(model: onnx.ModelProto) -> Iterator[Pair]:
+    """The pair of each node, in bodies and functions too; the type is empty where ONNX does not infer it."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    yield from _of(inferred.graph, {}, opset)
+    for function in model.functions:
+        yield from ((node.op_type, "") for node in function.node if not node.domain)
+
+
+def _of(graph: onnx.GraphProto, outer: Mapping[str, int], opset: int) -> Iterator[Pair]:
+    codes = {**outer, **{t.name: t.data_type for t in graph.initializer}}
+    for info in (*graph.input, *graph.value_info, *graph.output):
+        code = _element(info.type)
+        if code:
+            codes[info.name] = code
+    for node in graph.node:
+        if not node.domain:
+            names = [name for name in (*_data(node, opset), *node.output) if name]
+            code = next((codes[name] for name in names[:1] if name in codes), 0)
+            yield node.op_type, BY_CODE[code].name if code in BY_CODE else ""
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                if body.node:
+                    yield from _of(body, codes, opset)
+
+
+def _data(node: onnx.NodeProto, opset: int) -> list[str]:
+    """The inputs that have a place in the schema at all."""
+    try:
+        return list(node.input) if signature(node.op_type, opset).inputs else []
+    except onnx.defs.SchemaError:
+        return list(node.input)
+
+
+def _element(kind: onnx.TypeProto) -> int:
+    """The element type of a tensor, or of the tensors in a container; 0 where none is said."""
+    which = kind.WhichOneof("value")
+    if which == "sequence_type":
+        return _element(kind.sequence_type.elem_type)
+    if which == "optional_type":
+        return _element(kind.optional_type.elem_type)
+    return kind.tensor_type.elem_type if which == "tensor_type" else 0
