@@ -88,7 +88,8 @@ def pinned(t: Typing, dim: Dim) -> int:
 
 def whole_number(given: Any) -> Any:
     """A parameter that may be a scalar or a tensor of one element."""
-    return given[0] if isinstance(given, tuple) else given
+    number = given[0] if isinstance(given, tuple) else given
+    return int(number) if isinstance(number, np.integer) else number
 
 
 def unique_indices(s: Scope, count: int, size: int) -> Array:

@@ -167,7 +167,8 @@ def propose_dft(s: Scope) -> Call:
         params["axis"] = axis - rank if s.coin(0.4) else axis
     size = s.store.value(x.type.shape[axis])
     if s.coin(0.4) or (inverse and onesided and size < 2):
-        params["dft_length"] = s.integer(max(1, size - 3), size + 4) if s.coin(0.7) else s.pick((1, 2, 4, 8, 16))
+        length = s.integer(max(1, size - 3), size + 4) if s.coin(0.7) else s.pick((1, 2, 4, 8, 16))
+        params["dft_length"] = np.int32(length) if s.coin(0.3) else length
     elif inverse and onesided:
         s.store.require(at_least(x.type.shape[axis], 2))
     return Call((x,), params)
@@ -234,13 +235,16 @@ def propose_stft(s: Scope) -> Call:
     x = _signal(s, parts, (3, 3))
     length = x.type.shape[1]
     size = s.store.value(length)
-    frame: Dim = s.size(1, size, "f")
+    narrow = s.coin(0.2)  # step and length are both of this type
+    frame: Dim = s.integer(1, size) if narrow else s.size(1, size, "f")
     # Written even where it is the default, 1: ONNX's shape inference takes it for 0 (docs/disputes.md).
     onesided = 0 if parts == 2 else s.integer(0, 1)
     params: dict[str, Any] = {"frame_step": s.integer(1, min(4, size)), "onesided": onesided}
     window = s.shaped((frame,), s.signature.formal(0).variable, weight=True, domain=_MODERATE) if s.coin(0.6) else None
     if window is None or s.coin(0.5):
-        params["frame_length"] = frame
+        params["frame_length"] = np.int32(frame) if isinstance(frame, int) and narrow else frame
+    if narrow:
+        params["frame_step"] = np.int32(params["frame_step"])
     return Call((x, window), params)
 
 
@@ -305,7 +309,7 @@ def stft_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
 
 def propose_window(s: Scope) -> Call:
     """Two points or more (a window of one divides by 0 where it is symmetric), of every type."""
-    params: dict[str, Any] = {"size": s.size(2, 17, "w")}
+    params: dict[str, Any] = {"size": np.int32(s.integer(2, 17)) if s.coin(0.3) else s.size(2, 17, "w")}
     kind = s.dtype(s.signature.outputs[0].variable, NUMBER)
     if kind.name != "float" or s.coin(0.5):
         params["output_datatype"] = kind.code

@@ -227,8 +227,14 @@ def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> D
 
 
 def stored_type(allowed: tuple[DType, ...], given: Any) -> DType:
-    """The element type in which a parameter is written where no data operand shares its type variable."""
+    """The element type in which a parameter is written where no data operand shares its type variable.
+
+    A number of one of numpy's integer types is written in that type.
+    """
     first = given[0] if isinstance(given, tuple) and given else given
+    for kind in allowed if isinstance(first, np.integer) else ():
+        if kind.numpy == first.dtype:
+            return kind
     wanted = _FLOAT if isinstance(first, float) else _INT64
     return wanted if wanted in allowed else allowed[0]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from abstract.schema import signature
 from fuzz.generate.choices import Seeded
+from fuzz.generate.emit import stored_type
 from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.run import Generated, generate_case
@@ -84,7 +85,9 @@ def _types(seed: int, settings: Settings) -> tuple[str | None, str | None]:
     second = None if other is None else other.name
     if inputs:
         return None if inputs[0] is None else inputs[0].name, second
-    # The first input is a parameter: of the only type that it may have, or of the type of the output.
+    # The first input is a parameter: of the type of the output that shares its variable, or as it is written.
     sign = signature(node.operator, settings.opset)
-    kinds = sign.types[sign.inputs[0].variable] if sign.inputs else ()
-    return (kinds[0] if len(kinds) == 1 else outputs[0]).name, second
+    if not sign.inputs or sign.inputs[0].variable == sign.outputs[0].variable:
+        return outputs[0].name, second
+    first = sign.inputs[0]
+    return stored_type(sign.types[first.variable], node.params.get(first.name)).name, second

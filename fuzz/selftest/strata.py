@@ -34,6 +34,8 @@ _NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Range", ("float", "double", "int16", "int32"), "drawn as int64 alone"),
     *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")),
     ("Resize", ("bool", "string", "complex64", "complex128"), "drawn on numbers alone"),
+    ("Col2Im", ("bool", "string", "complex64", "complex128"), "what overlaps is added: drawn on numbers alone"),
+    ("GridSample", ("string", "complex64", "complex128"), "drawn on numbers and flags alone"),
     ("CenterCropPad", ("string",), "what text stands where nothing is, is nowhere stated"),
     ("Trilu", ("string",), "what text stands where nothing is, is nowhere stated"),
 )  # fmt: skip

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from abstract.contract import PERMISSIVE
 from abstract.dtypes import dtype
 from abstract.operator import NotCovered, Run
 from abstract.operators import TABLE
+from abstract.program import parse
 from abstract.reference import Float64
+from fuzz.generate.single import single_operator_cases
 
 TRANSFORMS = [("DFT", 17), ("DFT", 20), ("STFT", 17)]
 WINDOWS = ["HannWindow", "HammingWindow", "BlackmanWindow"]
@@ -212,3 +215,14 @@ def test_a_float32_step_sharpens_half_windows():
     narrow = TABLE["HannWindow"].error(run, y, ())[0].max()
     wide = TABLE["HannWindow"].error(replace(run, contract=replace(PERMISSIVE, half_steps=False)), y, ())[0].max()
     assert narrow > 1000 * wide
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+@pytest.mark.parametrize("name", ["HannWindow", "MelWeightMatrix"])
+def test_sizes_are_of_both_types(name, kind):
+    cases = single_operator_cases(name, kind, 21, 2)
+    assert cases
+    for case in cases:
+        program = parse(onnx.ModelProto.FromString(case.model))
+        (node,) = (step.node for step in program.steps if step.node.op_type == name)
+        assert program.dtypes[node.input[0]].name == kind
