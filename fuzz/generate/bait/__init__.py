@@ -21,6 +21,7 @@ from fuzz.generate.bait.tables import (
     layout,
     linear,
     normalization,
+    quantization,
     reduction,
     shapes,
     slicing,
@@ -37,6 +38,7 @@ _THEMES = {
     "linear": linear, "convolution": convolution, "normalization": normalization, "activation": activation,
     "attention": attention, "layout": layout, "slicing": slicing, "reduction": reduction, "arithmetic": arithmetic,
     "conversion": conversion, "shapes": shapes, "constants": constants,
+    "quantization": quantization,
 }  # fmt: skip
 
 PATTERNS: Mapping[str, Pattern] = MappingProxyType({

@@ -13,6 +13,8 @@ from functools import cache
 from types import EllipsisType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from abstract.dtypes import BY_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,11 +40,15 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number, or nested lists of them: an initializer, or an input if ``fed``; ``rank`` puts axes of 1 in front."""
+    """A number, or nested lists of them: an initializer, or an input if ``fed``; ``rank`` puts axes of 1 in front.
+
+    ``dtype`` is the element type that ``int8(3)`` says; else it is that of what stands beside it.
+    """
 
     value: Any
     fed: bool = False
     rank: int = 0
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,8 @@ class _Reader:
         raise SyntaxError(f"{ast.unparse(node)} {why}")
 
     def operand(self, node: ast.expr) -> Argument:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BY_NAME:
+            return Literal(ast.literal_eval(node.args[0]), dtype=node.func.id)
         if isinstance(node, ast.Call):
             return Ref(self.call(node, ()))
         shape: Shape | None = None

@@ -97,7 +97,7 @@ class Wired(Scope):
                 raise SyntaxError(f"{argument.name} is no value")
             return value
         if isinstance(argument, Literal):
-            return self._literal(argument, self.dtype(variable))
+            return self._literal(argument, BY_NAME[argument.dtype] if argument.dtype else self.dtype(variable))
         value = self.leaf(argument, self.dtype(variable))
         self.names.values[argument.name] = value
         return value
