@@ -51,7 +51,7 @@ TARGETS = (
     "emx-onnx-cgen:opt=0,restrict=no,sanitize=undefined",
     "xla",
     "xla:mode=eager",
-    "xla:disable=fusion+algsimp,opt=0",
+    "xla:disable=fusion+algsimp,opt=0,threads=2",
     "xla:grappler=off,mode=graph",
     "mnn",
     "mnn:opt=2,threads=2",

@@ -287,7 +287,7 @@ def test_a_judge_that_sleeps_is_noticed(monkeypatch):
 
     sound = Subject.verdict
     monkeypatch.setattr(Subject, "verdict", lambda *about: replace(sound(*about), verdict=Word.OK.value))
-    search = hunt("dropped-activation", seconds=0.5)
+    search = hunt("dropped-activation", seconds=0.5, operators=("Relu",), dtypes=("float",))
     list(search.run())
     trail = search.trails["dropped-activation"]
     assert trail.found is None

@@ -41,7 +41,7 @@ FAULTS = {
 
 
 @pytest.fixture
-def look(unmeasured, tmp_path):
+def look(tmp_path):
     """Examine cases on the unstable backend: verdicts by case and way."""
 
     def look(root: Path, *ways: str, target: str = "unstable", **options):
@@ -62,7 +62,7 @@ def look(unmeasured, tmp_path):
     return look
 
 
-def test_each_fault_is_found_by_its_way_and_by_no_other(look, make_root):
+def test_each_fault_is_found_by_its_way_and_by_no_other(unmeasured, look, make_root):
     found = look(make_root(*FAULTS))
     for name, (told, left) in FAULTS.items():
         words = {way: verdict.verdict for way, verdict in found[name].items()}
@@ -78,6 +78,14 @@ def test_each_fault_is_found_by_its_way_and_by_no_other(look, make_root):
     assert died.message.startswith("shifted: in 2 of 2 rounds; SIGSEGV at run: ")
     assert "string_at" in died.message
     assert found["dies"]["heap"].message.startswith("the plain run fails already (crash: SIGSEGV at run")
+
+
+def test_one_that_is_sound_and_one_that_is_bare(look, make_root):
+    """Two of those above, in workers that are measured."""
+    found = look(make_root("steady", "bare"))
+    for name in ("steady", "bare"):
+        words = {way: verdict.verdict for way, verdict in found[name].items()}
+        assert words == {**dict.fromkeys(WAYS, "ok"), **FAULTS[name][0]}
 
 
 def test_uninitialised_memory_is_found_by_filling_it(look, make_root):
