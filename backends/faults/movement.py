@@ -55,9 +55,10 @@ def _forward_slice(site: Site) -> bool:
 
 
 def _concat_order(site: Site) -> bool:
-    if site.operator != "Concat" or len(site.node.input) < 2:
+    inputs = list(site.node.input)
+    if site.operator != "Concat" or inputs == inputs[::-1]:
         return False
-    return site.become("Concat", list(reversed(site.node.input)), axis=site.attribute("axis"))
+    return site.become("Concat", inputs[::-1], axis=site.attribute("axis"))
 
 
 def _rotated(site: Site, name: str, axis: int) -> str | None:

@@ -133,6 +133,13 @@ def test_a_change_that_leaves_no_valid_model_is_taken_back():
     assert not shows("dropped-activation", proto.SerializeToString())
 
 
+def test_a_value_joined_with_itself_has_no_order_to_lose():
+    for inputs, shown in ((["x", "x"], False), (["x", "z", "x"], False), (["x", "z"], True)):
+        node = helper.make_node("Concat", inputs, ["y"], axis=0)
+        proto = model([node], [X, ("z", FLOAT, [2, 3])], [("y", FLOAT, [2 * len(inputs), 3])])
+        assert shows("concat-order", proto.SerializeToString()) == shown
+
+
 def test_a_value_of_unknown_type_is_left_alone():
     """Of what an operator of another domain gives nothing is known, and this fault needs a constant of its type."""
     nodes = [helper.make_node("Foreign", ["x"], ["v"], domain="elsewhere"), helper.make_node("Round", ["v"], ["y"])]
