@@ -118,7 +118,7 @@ def _plain(made: Environment) -> dict[str, Any]:
               help="Version of the operator set, which --for then generates.  [default: 21]")  # fmt: skip
 @click.option("--ops", type=Names(), help="Probe these operators alone; the rest of the table stays.  [default: all]")
 @click.option("--dtypes", type=Names(),
-              help="Probe these types alone; the rest of the table stays.  [default: the common ones]")  # fmt: skip
+              help="Probe these types alone; the rest of the table stays.  [default: all]")  # fmt: skip
 @json_option
 def probe(
     targets: tuple[str, ...], out: Path | None, samples: int, opset: int | None, ops: tuple[str, ...] | None,

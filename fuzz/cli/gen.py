@@ -46,7 +46,7 @@ class _Gen(SeveralValues):
 @click.option("--opset", type=int, metavar="V",
               help="Version of the operator set.  [default: 21; with --for that of the tables]")  # fmt: skip
 @click.option("--ops", type=Names(), help="Use these operators alone, e.g. Conv,Relu,Add.  [default: all]")
-@click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: the common ones]")
+@click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: all]")
 @click.option("--rank", type=IntRange(0, 8),
               help="Ranks of the tensors.  [default: 0-5; with --for those of them that the targets have]")  # fmt: skip
 @click.option(

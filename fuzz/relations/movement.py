@@ -23,7 +23,9 @@ _WIDER = {
     "bool": ("int32", "int64", "float"), "int8": ("int16", "int32", "float"), "uint8": ("int16", "int32", "float"),
     "int16": ("int32", "int64", "float"), "uint16": ("int32", "int64", "float"), "int32": ("int64", "double"),
     "uint32": ("int64", "double"), "float16": ("float", "double"), "bfloat16": ("float", "double"),
-    "float": ("double",),
+    "float": ("double",), "int4": ("int8", "int16"), "uint4": ("uint8", "int16"), "int2": ("int8", "int32"),
+    "uint2": ("uint8", "int32"), "float8e4m3fn": ("float16", "float"), "float8e4m3fnuz": ("float16", "float"),
+    "float8e5m2": ("float16", "float"), "float8e5m2fnuz": ("float16", "float"), "float4e2m1": ("float16", "float"),
 }  # fmt: skip
 
 
