@@ -35,6 +35,8 @@ WORDS = Words(
         r"[Nn]ot (yet |currently )?(supported|implemented|registered)",
         r"[Uu]nsupported (data )?type",
         r"Unsupported value attribute datatype",
+        r"Only 4-D or 5-D tensor is supported",
+        r"Only support GridSample Cubic mode in 4-D",
     )
 )
 # Types that numpy has itself; values of all others are handed over as raw bytes.

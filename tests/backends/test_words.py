@@ -40,6 +40,23 @@ def test_what_tract_lacks_is_unsupported(execute, model, words, body):
     assert words in attempt.message
 
 
+ONNXRUNTIME = (
+    ("Only 4-D or 5-D", "g (float[1,1,2] x, float[1,1,1] p) => (float[1,1,1] y) { y = GridSample (x, p) }"),
+    (
+        "Cubic mode in 4-D",
+        'g (float[1,1,2,2,2] x, float[1,1,1,1,3] p) => (float[1,1,1,1,1] y) { y = GridSample <mode = "cubic"> (x, p) }',
+    ),
+)
+
+
+@pytest.mark.parametrize(("words", "body"), ONNXRUNTIME)
+def test_what_onnx_runtime_lacks_is_unsupported(execute, model, words, body):
+    sizes = ((1, 1, 2), (1, 1, 1)) if "Only" in words else ((1, 1, 2, 2, 2), (1, 1, 1, 1, 3))
+    attempt = execute("onnxruntime", model(body, opset=20), [np.zeros(n, np.float32) for n in sizes])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert words in attempt.message
+
+
 JAX = (
     ("is not implemented", "g (float[2] x) => (float[2] y) { y = Unique (x) }"),
     ("version 21 is not implemented", "g (float[2] x) => (float[2] y) { y = Transpose (x) }"),
