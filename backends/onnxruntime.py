@@ -271,7 +271,7 @@ def _handle(value: Value) -> Any:
     if not isinstance(value, Tensor):
         raise Unsupported("sequences beside types that numpy lacks are not passed on")
     if value.element_type == "string":
-        return onnxruntime.OrtValue.ortvalue_from_numpy(to_numpy(value))
+        raise Unsupported("strings beside types that numpy lacks are not passed on")
     with heard(WORDS):
         handle = onnxruntime.OrtValue.ortvalue_from_shape_and_type(value.shape, ONNX_NUMBERS[value.element_type])
     if handle.tensor_size_in_bytes() != len(value.data):

@@ -22,7 +22,7 @@ TYPES = ("float", "double", "float16", "bfloat16", "int64", "int8", "uint8", "bo
 @pytest.mark.parametrize("opset", [13, 21, 25])
 def test_models_hold_each_kind_of_constant_and_the_reference_reads_them(laboratory, opset):
     kinds = set()
-    for trial in laboratory.trials("Constant", opset, 250, dtypes=TYPES if opset >= 21 else TYPES[:-1]):
+    for trial in laboratory.trials("Constant", opset, 500, dtypes=TYPES if opset >= 21 else TYPES[:-1]):
         laboratory.check_valid(trial)
         (node,) = trial.model.graph.node
         (output,) = trial.graph.outputs
