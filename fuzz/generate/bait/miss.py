@@ -261,6 +261,9 @@ def _may_be_left_out(operator: str, name: str) -> bool:
 
 
 _BROADCASTS = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"})
+# Operators whose scalar operands may have any rank; a scale or a zero point may not.
+_ANY_RANK = _BROADCASTS | frozenset({"Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or",
+                                     "Mod", "Gather"})  # fmt: skip
 _SWAPPED = frozenset({"Add", "Sub", "Mul", "Div", "Max", "Min", "MatMul", "Pow", "Greater", "Less", "Concat"})
 
 MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
@@ -271,8 +274,9 @@ MISSES: Mapping[str, Miss] = MappingProxyType({miss.name: miss for miss in (
     Miss("number", "a constant is another number, or not exactly that number", lambda p: _arguments(
         p, lambda a: isinstance(a, Literal) and isinstance(a.value, int | float) and not isinstance(a.value, bool)),
         _number),
-    Miss("rank", "a scalar constant has axes of size 1", lambda p: _arguments(
-        p, lambda a: isinstance(a, Literal) and isinstance(a.value, int | float)), _rank),
+    Miss("rank", "a scalar constant has axes of size 1", lambda p: [
+        (i, j) for i, j in _arguments(p, lambda a: isinstance(a, Literal) and isinstance(a.value, int | float))
+        if p.calls[i].operator in _ANY_RANK], _rank),
     Miss("input", "a constant is an input of the model", lambda p: _arguments(
         p, lambda a: isinstance(a, Literal) or (isinstance(a, Leaf) and a.constant)), _input),
     Miss("constant", "an operand that varies is a constant", lambda p: _arguments(

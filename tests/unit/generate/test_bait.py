@@ -173,6 +173,12 @@ class TestNearMisses:
                 assert (instance.miss == "output") == bool(instance.exposed)
                 assert all(v in graph.outputs for v in instance.exposed)
 
+    def test_a_scale_or_zero_point_stays_the_scalar_that_it_must_be(self):
+        program = PATTERNS["clip-quantised"].program
+        assert not MISSES["rank"].sites(program)
+        (site,) = MISSES["rank"].sites(PATTERNS["softplus"].program)
+        assert PATTERNS["softplus"].program.calls[site[0]].operator == "Add"
+
     def test_the_types_that_a_rewrite_was_not_made_for(self):
         assert "int32" in other_types(PATTERNS["gelu-erf"])
         assert "float" not in other_types(PATTERNS["gelu-erf"])
