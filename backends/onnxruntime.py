@@ -33,6 +33,7 @@ WORDS = Words(
         r"Failed to construct locale",
         r"under development and support for this is limited",
         r"[Nn]ot (yet |currently )?(supported|implemented|registered)",
+        r"does not support",
         r"[Uu]nsupported (data )?type",
         r"Unsupported value attribute datatype",
         r"Only 4-D or 5-D tensor is supported",

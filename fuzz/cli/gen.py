@@ -44,7 +44,8 @@ class _Gen(SeveralValues):
     help="Size of a model: a number, or a range from which each model draws.",
 )
 @click.option("--opset", type=int, metavar="V",
-              help="Version of the operator set.  [default: 21; with --for that of the tables]")  # fmt: skip
+              help="Version of the operator set.  [default: each model draws one, from 13 to the newest; "
+              "with --for that of the tables]")  # fmt: skip
 @click.option("--ops", type=Names(), help="Use these operators alone, e.g. Conv,Relu,Add.  [default: all]")
 @click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: all]")
 @click.option("--rank", type=IntRange(0, 8),
@@ -147,9 +148,11 @@ def _settings(
 ) -> Settings:
     from dataclasses import replace
 
+    from fuzz.generate.opsets import mixed
     from fuzz.generate.settings import Settings
     from fuzz.generate.support import joint_demands, joint_opset, joint_ranks
 
+    mixing = opset is None and not targets
     if opset is None:
         opset = joint_opset(targets)
     chosen = Settings(nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets)
@@ -160,4 +163,4 @@ def _settings(
         chosen = replace(chosen, operators=ops)
     if dtypes:
         chosen = replace(chosen, dtypes=dtypes)
-    return chosen
+    return mixed(chosen) if mixing else chosen

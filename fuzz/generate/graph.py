@@ -11,6 +11,7 @@ from abstract.operators import TABLE
 from abstract.schema import signature
 from fuzz.generate.bait.place import plant
 from fuzz.generate.builder import Builder
+from fuzz.generate.opsets import draw_opset
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.scope import Scope
 
@@ -38,6 +39,8 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
 
     Raises NothingFits where the settings leave no operator that can be called, ValueError where they make no sense.
     """
+    if settings.mixed_opsets:
+        settings = draw_opset(choices, settings)
     names = menu(settings)
     plan = draw_plan(choices, settings, names, supports)
     builder = Builder(choices, plan)

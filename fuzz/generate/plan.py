@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from fuzz.generate.bait.pattern import Pattern
     from fuzz.generate.choices import Choices
 
-__all__ = ["Plan", "Supports", "draw_plan", "menu", "patterns"]
+__all__ = ["OLDEST_OPSET", "Plan", "Supports", "draw_plan", "menu", "patterns"]
+
+OLDEST_OPSET = 13
+"""The oldest version of the operator set in which models are made."""
 
 
 
@@ -117,8 +120,8 @@ def menu(settings: Settings) -> tuple[str, ...]:
 
     Raises ValueError with a one-line message for an operator or opset that is not known.
     """
-    if not 13 <= settings.opset <= newest_opset():
-        raise ValueError(f"opset {settings.opset} is out of range: choose one from 13 to {newest_opset()}")
+    if not OLDEST_OPSET <= settings.opset <= newest_opset():
+        raise ValueError(f"opset {settings.opset} is out of range: choose one from {OLDEST_OPSET} to {newest_opset()}")
     for name in settings.operators:
         if name not in TABLE:
             raise ValueError(f"unknown operator {name!r}{_similar(name)}; the table has {', '.join(sorted(TABLE))}")

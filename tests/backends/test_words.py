@@ -57,6 +57,13 @@ def test_what_onnx_runtime_lacks_is_unsupported(execute, model, words, body):
     assert words in attempt.message
 
 
+def test_what_onnxruntime_finds_out_when_it_runs_is_unsupported(execute, model):
+    body = "g (double[1,1,1] x, double[1,4,1] w) => (double[1,1,1,1] y) { y = LSTM <hidden_size = 1> (x, w, w) }"
+    attempt = execute("onnxruntime", model(body), [np.ones((1, 1, 1)), np.ones((1, 4, 1))])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "LSTM operator does not support double yet" in attempt.message
+
+
 JAX = (
     ("is not implemented", "g (float[2] x) => (float[2] y) { y = Unique (x) }"),
     ("version 21 is not implemented", "g (float[2] x) => (float[2] y) { y = Transpose (x) }"),
