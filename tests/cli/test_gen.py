@@ -157,3 +157,21 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(fuzz):
     assert len(find_cases(fuzz.home / "fuzz-root")) == 1
     assert fuzz("gen", "--count", 1).returncode == 0
     assert not left.exists()
+
+
+def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
+    """Of those that have the operators: Gelu is in the default domain from 20 on."""
+
+    def versions(*arguments):
+        assert fuzz("gen", "--count", 24, "--nodes", 2, "--jobs", 1, *arguments).returncode == 0
+        models = (onnx.load(case.model_path) for case in find_cases(fuzz.home / "fuzz-root"))
+        return {model.opset_import[0].version for model in models}
+
+    newest = onnx.defs.onnx_opset_version()
+    drawn = versions("--ops", "Relu,Gelu")
+    assert newest in drawn
+    assert len(drawn) >= 4
+    assert drawn <= set(range(20, newest + 1))
+    assert min(versions("--ops", "Relu,Add")) < 20
+    assert versions("--opset", 15) == {15}
+    assert len(versions("--for", "onnxruntime")) == 1
