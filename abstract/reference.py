@@ -101,6 +101,9 @@ def finish(
     """The bound of an output once its own rounding is added and its declared range is checked."""
     if not dtype.is_float:
         return _unwrapped(y, dtype, bound)
+    if dtype.minimum > 0 and y.size and y.min() < dtype.minimum:
+        # A type without a zero: what stands where one is due (Pad) is open.
+        return np.where(y < dtype.minimum, np.inf, bound)
     carried = bound
     if not row.exact:
         grant = in_type(row.accuracy, dtype, contract)

@@ -414,6 +414,8 @@ class Builder:
         narrow = is_narrow(dtype)
         margin = 0.0 if exact or narrow else _MARGIN * max(-low, high)
         ceiling = _CEILING.get(dtype.name, dtype.maximum if narrow else dtype.maximum / 4)
+        if dtype.minimum > 0 and low < dtype.minimum:
+            raise Infeasible(f"{name} makes a zero, and {dtype} has none")
         if not (-ceiling <= low - margin and high + margin <= ceiling):
             raise Infeasible(f"{name} leaves the range of {dtype}")
         return low, high, margin

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from abstract.dtypes import DTYPES, dtype
 from abstract.operator import NotCovered, Run
 from abstract.operators import TABLE
-from abstract.reference import Float64
+from abstract.reference import Float64, finish
 from abstract.schema import signature
 
 
@@ -65,6 +65,12 @@ def test_narrow_casts_are_valid_and_onnx_s_reference_agrees(laboratory, name, op
             outputs = {value.name: array for value, array in zip(trial.graph.outputs, got, strict=True)}
             decided += laboratory.check_values(trial, outputs)
     assert decided
+
+
+def test_a_type_without_a_zero_is_padded_with_something():
+    y = np.array([2.0, 0.0])
+    np.testing.assert_array_equal(finish(TABLE["Pad"], y, dtype("float8e8m0"), 0.0), [0, np.inf])
+    assert finish(TABLE["Pad"], y, dtype("float8e5m2"), 0.0) == 0.0
 
 
 def test_bits_are_read_as_another_type(laboratory):
