@@ -10,7 +10,7 @@ import onnx.shape_inference
 from onnx import helper
 
 from abstract.capture import captured
-from abstract.dtypes import BY_NAME
+from abstract.dtypes import BY_CODE, BY_NAME
 from abstract.program import parse
 from backends.tensor import Tensor
 from fuzz.judge.compare import Comparison, compare
@@ -97,7 +97,9 @@ def expose(model: bytes, folder: str = "") -> Exposed:
     names: list[str] = []
     for step in program.steps:
         for name, dtype in zip(step.outputs, step.output_dtypes, strict=False):
-            if name and (name in have or dtype is not None) and name not in names:
+            # What control flow and sequences give has no type but the one that ONNX infers.
+            known = name in have or dtype is not None or (name in inferred and _is_tensor(inferred[name]))
+            if name and known and name not in names:
                 names.append(name)
     del proto.graph.output[:]
     for name in names:
@@ -105,9 +107,14 @@ def expose(model: bytes, folder: str = "") -> Exposed:
         if info is None:
             # The checker asks for the shape of an output; where inference does not know it, runtimes still run.
             info = inferred.get(name) or onnx.ValueInfoProto(name=name)
-            info.type.tensor_type.elem_type = program.dtypes[name].code
+            if name in program.dtypes:
+                info.type.tensor_type.elem_type = program.dtypes[name].code
         proto.graph.output.append(info)
     return Exposed(proto.SerializeToString(deterministic=True), tuple(names))
+
+
+def _is_tensor(info: onnx.ValueInfoProto) -> bool:
+    return info.type.HasField("tensor_type") and info.type.tensor_type.elem_type in BY_CODE
 
 
 def cuts(exposed: Exposed) -> Iterator[Exposed]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from abstract.dims import symbols
+from abstract.types import ContainerType
 from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.case import read_inputs, read_record
 from fuzz.generate.choices import Replayed
@@ -106,6 +107,8 @@ def _replayed(case: Case, model: bytes) -> Graph | None:
 
 
 def _climb(graph: Graph, model: bytes, *, dynamic: bool) -> Iterator[Rung]:
+    if any(node.bodies or any(isinstance(v.type, ContainerType) for v in node.outputs) for node in graph.nodes):
+        return  # what a body or a sequence becomes at other sizes, the shapes outside do not tell
     scalable = _scalable(graph, dynamic=dynamic)
     start = {symbol: graph.store.witness(symbol) for symbol in scalable}
     last = _all_elements(graph) or 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
+from abstract.bounded import Bounded
 from abstract.program import parse
 from fuzz.judge.judge import reference_values
 from fuzz.judge.run import samples_of
@@ -24,7 +25,6 @@ from fuzz.relations.variant import check, read_original
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from abstract.reference import Bounded
     from fuzz.case import Case
     from fuzz.relations.variant import Original, Variant
 
@@ -193,25 +193,49 @@ def consistent(due: Bounded, value: Bounded, rows: tuple[int, int] | None = None
     """Why two values of the reference are not the same, as far as their bounds tell; empty where they are."""
     if due.dtype is not value.dtype:
         return f"{due.dtype} and {value.dtype}"
+    if isinstance(due.value, list) and isinstance(value.value, list):
+        return _parts_consistent(due, value)
     if not isinstance(due.value, np.ndarray) or not isinstance(value.value, np.ndarray):
         return ""
-    content, bound = due.value, np.broadcast_to(np.asarray(due.bound, np.float64), due.value.shape)
+    return _elements_consistent(due, value, rows)
+
+
+def _elements_consistent(due: Bounded, value: Bounded, rows: tuple[int, int] | None) -> str:
+    """The same of two tensors, element by element; of the first one these rows."""
+    content, other = np.asarray(due.value), np.asarray(value.value)
+    bound = np.broadcast_to(np.asarray(due.bound, np.float64), content.shape)
     if rows is not None:
         content, bound = content[rows[0] : rows[1]], bound[rows[0] : rows[1]]
-    if content.shape != value.value.shape:
-        return f"shapes {list(content.shape)} and {list(value.value.shape)}"
+    if content.shape != other.shape:
+        return f"shapes {list(content.shape)} and {list(other.shape)}"
     with np.errstate(all="ignore"):
-        same = content == value.value
+        same = content == other
         if content.dtype.kind == "f":
-            same |= np.isnan(content) & np.isnan(value.value)
+            same |= np.isnan(content) & np.isnan(other)
         if content.dtype.kind not in "fiub":
             return "" if same.all() else "other elements"
-        apart = np.abs(content.astype(np.float64) - value.value.astype(np.float64))
+        apart = np.abs(content.astype(np.float64) - other.astype(np.float64))
         allowed = bound + np.asarray(value.bound, np.float64)
         off = ~same & ~(apart <= allowed) & ~np.isinf(allowed)
     if not off.any():
         return ""
     return f"{int(off.sum())} elements, by up to {float(np.max(apart, where=off, initial=0.0)):.3g}"
+
+
+def _parts_consistent(due: Bounded, value: Bounded) -> str:
+    """The same of two sequences, part by part."""
+    mine, theirs = _parts(due), _parts(value)
+    if len(mine) != len(theirs):
+        return f"{len(mine)} and {len(theirs)} parts"
+    found = (consistent(a, b) for a, b in zip(mine, theirs, strict=True))
+    return next((f"part {k}: {words}" for k, words in enumerate(found) if words), "")
+
+
+def _parts(value: Bounded) -> list[Bounded]:
+    held: Any = value.value
+    bounds = value.parts if value.parts is not None else (value.bound,) * len(held)
+    pairs = zip(held, bounds, strict=True)
+    return [Bounded(np.asarray(part), bound, value.dtype, value.shaped) for part, bound in pairs]
 
 
 def _line(error: BaseException) -> str:

@@ -58,6 +58,11 @@ class Drawn:
         return self.record[-1]
 
 
+def parts(content):
+    """The tensors in a value: itself, the parts of a sequence, or none."""
+    return content if isinstance(content, list) else [] if content is None else [content]
+
+
 def examine(case):
     """Valid in the checker's eyes, and of known, finite values in the reference's, at every size."""
     proto = onnx.ModelProto.FromString(case.model)
@@ -68,14 +73,14 @@ def examine(case):
         feeds = {n: to_numpy(t).astype(program.dtypes[n].carrier) for n, t in data_set.inputs.items()}
         values = interpret(program, feeds, strict=True)
         for name, value in values.items():
-            array, kind = np.asarray(value.value), program.dtypes[name]
-            if array.dtype.kind == "f":
-                assert np.isfinite(array).all(), name
-                assert not array.size or np.abs(array).max() <= kind.maximum
+            for array in map(np.asarray, parts(value.value)):
+                if array.dtype.kind == "f":
+                    assert np.isfinite(array).all(), name
+                    assert not array.size or np.abs(array).max() <= value.dtype.maximum
             assert not np.isnan(value.bound).any(), name
-        for name, tensor in data_set.outputs.items():
-            kind = program.dtypes[name]
-            assert np.array_equal(to_numpy(tensor), np.asarray(values[name].value).astype(kind.numpy))
+        for name, stored in data_set.outputs.items():
+            for tensor, array in zip(parts(stored), parts(values[name].value), strict=True):
+                assert np.array_equal(to_numpy(tensor), np.asarray(array).astype(values[name].dtype.numpy))
 
 
 @given(RECORDS, some_settings())
