@@ -42,8 +42,22 @@ def test_a_fixed_type_is_a_variable_with_one_type():
     assert names(signature("Reshape", 13).types["tensor(int64)"]) == {"int64"}
 
 
-def test_types_that_are_no_tensors_are_left_out():
-    assert signature("SequenceLength", 13).types["S"] == ()
+def test_where_tensors_are_allowed_the_types_of_containers_are_left_out():
+    allowed = signature("Identity", 16).types["V"]
+    assert names(allowed) == names(signature("Identity", 13).types["T"])
+
+
+def test_where_containers_alone_are_allowed_the_types_are_those_of_the_tensors_in_them():
+    allowed = names(signature("SequenceLength", 13).types["S"])
+    assert allowed == names(signature("SequenceAt", 13).types["T"])
+    assert {"float", "string", "complex64"} <= allowed
+    assert names(signature("Optional", 15).types["O"]) == names(signature("Optional", 15).types["V"])
+
+
+def test_what_is_in_a_container_does_not_add_to_the_tensors_beside_it():
+    """OptionalHasElement takes optionals, sequences and tensors; each element type is there once."""
+    found = signature("OptionalHasElement", 18).types["O"]
+    assert len(found) == len(names(found)) == 15
 
 
 def test_attribute_defaults():
