@@ -24,9 +24,9 @@ from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Program", "Step", "attribute", "parameter", "parse", "parse_body", "to_carrier", "typed"]
+__all__ = ["Program", "Step", "attribute", "late_types", "parameter", "parse", "parse_body", "to_carrier", "typed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +268,17 @@ def parse_body(outer: Program, graph: onnx.GraphProto, dtypes: Mapping[str, DTyp
     parser = _Parser(outer.model, outer.folder)
     parser.dtypes.update(dtypes)
     return _parsed(parser, graph)
+
+
+def late_types(step: Step, known: Callable[[str], DType | None]) -> dict[str, DType]:
+    """The types of a step's operands, where the table has its operator and the model did not declare all of them."""
+    row = None if step.node.domain else TABLE.get(step.node.op_type)
+    if row is None or row.opaque:
+        return {}
+    declared = {name: own for name, own in zip(step.inputs, step.input_dtypes, strict=True) if name is not None}
+    if None not in declared.values():
+        return {}
+    return {name: own for name in declared if (own := known(name)) is not None}
 
 
 def typed(program: Program, step: Step, dtypes: Mapping[str, DType]) -> Step:

@@ -26,8 +26,7 @@ from abstract.extended import AVAILABLE, admits, narrowed, outward, widened
 from abstract.fallback import Unrunnable, run_node
 from abstract.hazards.detection import Trace, Watch, site
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing, as_array
-from abstract.operators import TABLE
-from abstract.program import Program, Step, parameter, typed
+from abstract.program import Program, Step, late_types, parameter, typed
 from abstract.types import Parts
 
 if TYPE_CHECKING:
@@ -177,17 +176,6 @@ def _held(contract: Contract, program: Program) -> dict[DType, DType]:
     return {wide: own for wide, own in contract.held.items() if wide in declared}
 
 
-def _late_types(step: Step, values: Mapping[str, Bounded]) -> dict[str, DType]:
-    """The types of a step's operands, where the table has its operator and the model did not declare all of them."""
-    row = None if step.node.domain else TABLE.get(step.node.op_type)
-    if row is None or row.opaque:
-        return {}
-    declared = {name: dtype for name, dtype in zip(step.inputs, step.input_dtypes, strict=True) if name is not None}
-    if None not in declared.values():
-        return {}
-    return {name: dtype for name in declared if (dtype := values[name].dtype) is not None}
-
-
 class _Machine:
     def __init__(
         self, program: Program, arithmetic: Arithmetic, limit: int, contract: Contract = PERMISSIVE,
@@ -227,7 +215,7 @@ class _Machine:
         return self._settle(content, narrow, 0.0)
 
     def run(self, step: Step, values: Mapping[str, Bounded]) -> Iterable[Bounded]:
-        if step.row is None and (dtypes := _late_types(step, values)):
+        if step.row is None and (dtypes := late_types(step, lambda name: values[name].dtype)):
             step = typed(self.program, step, dtypes)
         if step.row is not None:
             watch = Watch(step, self.trace)

@@ -8,16 +8,19 @@ it gives is what some correct implementation could give, so the judge must not c
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass, replace
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from abstract.accuracy import in_type
+from abstract.body import has_body, run_body
 from abstract.dtypes import BY_NAME, DType
 from abstract.operator import Array, NotCovered, Operator, Run, as_array
-from abstract.program import Program, Step, parameter
+from abstract.program import Program, Step, late_types, parameter, typed
 from abstract.reference import Bounded, wrapped
 from fuzz.selftest.arithmetic import ORDERS, Ordered
 
@@ -79,13 +82,10 @@ def recompute(
     given = {**program.constants, **inputs}
     values: dict[str, Any] = {n: _held(v, program.dtypes.get(n), method) for n, v in given.items()}
     machine = _Machine(program, method, values)
+    noise = _Noise(f"{seed}/{method.name}") if method.noise else None
     with np.errstate(all="ignore"):
-        for number, step in enumerate(program.steps):
-            noise = _Noise(seed, method.name, number) if method.noise else None
-            for name, dtype, value in machine.run(step, noise):
-                if name:
-                    values[name] = value
-                    yield step, name, dtype, _declared(value, dtype)
+        for step, name, dtype, value in machine.steps(noise):
+            yield step, name, dtype, _declared(value, dtype)
 
 
 def _held(value: Any, dtype: DType | None, method: Method) -> Any:
@@ -111,17 +111,30 @@ _Result: TypeAlias = tuple[str, "DType | None", Any]
 
 
 class _Machine:
-    def __init__(self, program: Program, method: Method, values: Mapping[str, Any]) -> None:
+    def __init__(self, program: Program, method: Method, values: dict[str, Any]) -> None:
         self.program = program
         self.method = method
         self.values = values
+        self.dtypes: dict[str, DType | None] = {**program.dtypes}
+
+    def steps(self, noise: _Noise | None) -> Iterator[tuple[Step, str, DType | None, Any]]:
+        """Every step in turn; what it gives is added to the values."""
+        for number, step in enumerate(self.program.steps):
+            for name, dtype, value in self.run(step, None if noise is None else noise.within(number)):
+                if name:
+                    self.values[name], self.dtypes[name] = value, dtype
+                    yield step, name, dtype, value
 
     def run(self, step: Step, noise: _Noise | None) -> Iterator[_Result]:
+        if step.row is None and (dtypes := late_types(step, self.dtypes.get)):
+            step = typed(self.program, step, dtypes)
         if step.row is not None:
             try:
                 return self._covered(step, step.row, noise)
             except NotCovered:
                 pass
+        if has_body(self.program, step.node):
+            return self._bodied(step, noise)
         return self._fallback(step)
 
     def _covered(self, step: Step, row: Operator, noise: _Noise | None) -> Iterator[_Result]:
@@ -156,16 +169,38 @@ class _Machine:
         )
 
     def _carried(self, name: str) -> Array:
-        dtype = self.program.dtypes.get(name)
+        dtype = self.dtypes.get(name)
         value = np.asarray(self.values[name])
         return value if dtype is None else value.astype(dtype.carrier)
+
+    def _bodied(self, step: Step, noise: _Noise | None) -> Iterator[_Result]:
+        """A node that stands for others: each of those by the same method, whatever the depth."""
+        runs = count()
+
+        def inside(body: Program, scope: dict[str, Bounded]) -> Mapping[str, Bounded]:
+            machine = _Machine(body, self.method, {})
+            machine.dtypes.update((n, v.dtype) for n, v in scope.items() if v.dtype is not None)
+            for name, content in {**body.constants, **{n: v.value for n, v in scope.items()}}.items():
+                machine.values[name] = _held(content, machine.dtypes.get(name), self.method)
+            deque(machine.steps(None if noise is None else noise.within(next(runs))), maxlen=0)
+            return machine.known()
+
+        for name, bounded in zip(step.outputs, run_body(self.program, step, self.known(), inside), strict=False):
+            value, dtype = bounded.value, bounded.dtype
+            if isinstance(value, list) and dtype is not None:
+                yield name, dtype, [np.asarray(part).astype(dtype.numpy) for part in value]
+            else:
+                yield name, dtype, _held(value, dtype, self.method)
+
+    def known(self) -> dict[str, Bounded]:
+        """Every value so far, without a doubt."""
+        return {name: Bounded(value, 0.0, self.dtypes.get(name)) for name, value in self.values.items()}
 
     def _fallback(self, step: Step) -> Iterator[_Result]:
         from abstract.fallback import run_node
 
-        dtypes = self.program.dtypes
         known = {
-            name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, dtypes.get(name))
+            name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, self.dtypes.get(name))
             for name, value in self.values.items()
         }
         for name, bounded in zip(step.outputs, run_node(self.program.model, step, known), strict=False):
@@ -196,8 +231,12 @@ def _is_float(x: Array) -> bool:
 class _Noise:
     """A stream of signs and sizes for one node, the same for the same seed everywhere (SHAKE-128, FIPS 202)."""
 
-    def __init__(self, seed: int, method: str, node: int) -> None:
-        self._key = f"{seed}/{method}/{node}".encode()
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def within(self, number: int) -> _Noise:
+        """That of the node, or of the run of a body, that has this number."""
+        return _Noise(f"{self._key}/{number}")
 
     def moved(self, row: Operator, y: Array, exact: Array, dtype: DType) -> Array:
         """``y`` moved at random inside what the grant allows about ``exact``; what would leave it stays.
@@ -210,7 +249,7 @@ class _Noise:
         exponent = np.frexp(np.maximum(np.abs(exact), dtype.smallest_normal))[1]
         spacing = np.ldexp(1.0, exponent - dtype.precision)
         reach = grant.ulps * spacing + grant.units * dtype.unit
-        bits = np.frombuffer(hashlib.shake_128(self._key).digest(y.size), dtype=np.uint8).reshape(y.shape)
+        bits = np.frombuffer(hashlib.shake_128(self._key.encode()).digest(y.size), dtype=np.uint8).reshape(y.shape)
         near = y.astype(np.float64) + ((bits % 3).astype(np.float64) - 1) * spacing
         edge = exact + np.where(bits & 64, reach, -reach) * (1 - 2**-8)
         chosen = np.where(bits & 128, edge, near).astype(dtype.numpy)

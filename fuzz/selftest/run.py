@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from abstract.fallback import Unrunnable
 from abstract.program import parse, to_carrier
 from abstract.reference import interpret
 from backends.tensor import Tensor, from_numpy, to_numpy
@@ -114,7 +115,7 @@ def _judge(
                 first = False
                 node = step.node
                 tally.culprits.append(Culprit(seed, number, method.name, node.name, node.op_type, label, found))
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, Unrunnable) as error:
         failed = Comparison(Word.WRONG, message=f"{type(error).__name__}: {error}")
         tally.words["(breaks down)", "", Word.WRONG.value] += 1
         tally.culprits.append(Culprit(seed, number, method.name, "", "(breaks down)", "", failed))

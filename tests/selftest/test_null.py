@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from abstract.fallback import Unrunnable
 from abstract.program import parse
 from abstract.reference import Bounded, interpret
 from fuzz.judge.compare import compare
@@ -79,6 +80,69 @@ def test_excess_precision_keeps_what_rounding_between_nodes_loses():
     x = np.array([300.0])  # 90,000 is beyond float16
     assert outputs(program, x, method("excess"))["y"] == 300
     assert outputs(program, x, method("blocked"))["y"] == np.inf
+
+
+def squares(captured, *, loop=False):
+    """A body that gives the root of the square of what it reads; in a Loop it also stacks it."""
+    info, half = helper.make_tensor_value_info, TensorProto.FLOAT16
+    nodes = [helper.make_node("Mul", [captured, captured], ["square"]), helper.make_node("Sqrt", ["square"], ["root"])]
+    if not loop:
+        return helper.make_graph(nodes, "body", [info("part", half, [1])], [info("root", half, [1])])
+    nodes += [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["root"], ["scanned"])]
+    inputs = [info("trip", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("state", half, [1])]
+    outputs = [info("on", TensorProto.BOOL, []), info("root", half, [1]), info("scanned", half, [1])]
+    return helper.make_graph(nodes, "body", inputs, outputs)
+
+
+def test_nodes_of_bodies_are_recomputed_by_the_same_method():
+    """A sequence's parts are handed over in their type; what is read from around the body, and a state, keep theirs."""
+    sequence = [helper.make_node("SequenceConstruct", ["x", "x"], ["parts"]),
+                helper.make_node("SequenceMap", ["parts"], ["roots"], body=squares("x")),
+                helper.make_node("SequenceMap", ["parts"], ["own"], body=squares("part")),
+                helper.make_node("Loop", ["two", "", "x"], ["last", "all"], body=squares("state", loop=True)),
+                helper.make_node("SequenceAt", ["roots", "zero"], ["y"]),
+                helper.make_node("Neg", ["y"], ["z"])]  # fmt: skip
+    program = model(*sequence, shape=(1,))
+    for name, number in (("zero", 0), ("two", 2)):
+        program.model.graph.initializer.append(onnx.numpy_helper.from_array(np.int64(number), name))
+    program = parse(program.model)
+    reference = interpret(program, {"x": np.array([300.0])})
+    for name, due in (("excess", 300), ("blocked", np.inf)):
+        found = outputs(program, np.array([300.0]), method(name))
+        assert [float(p[0]) for p in found["roots"]] == [due, due]
+        assert (float(found["y"][0]), float(found["z"][0])) == (due, -due)
+        assert {p.dtype for p in found["own"]} == {np.dtype(np.float16)}
+        assert found["all"].tolist() == [[due], [due]]
+        assert found["last"].dtype == found["all"].dtype == found["z"].dtype == np.float16
+        for each, value in found.items():
+            dtype = None if isinstance(value, list) else reference[each].dtype
+            assert compare(run.tensor(value, dtype), reference[each]).word not in {Word.WRONG, Word.SUSPECT}
+
+
+def test_each_trip_has_noise_of_its_own():
+    info, real = helper.make_tensor_value_info, TensorProto.FLOAT
+    nodes = [helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Identity", ["go"], ["on"])]
+    inputs = [info("trip", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])]
+    body = helper.make_graph(nodes, "body", inputs, [info("on", TensorProto.BOOL, []), info("e", real, [64])])
+    node = helper.make_node("Loop", ["two", ""], ["y"], body=body)
+    program = model(node, kind=real, output=real)
+    program.model.graph.initializer.append(onnx.numpy_helper.from_array(np.int64(2), "two"))
+    program = parse(program.model)
+    first, second = outputs(program, np.linspace(-1, 1, 64), method("sequential+noise"))["y"]
+    assert not np.array_equal(first, second)
+    first, second = outputs(program, np.linspace(-1, 1, 64), method("sequential"))["y"]
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_recomputation_that_onnx_cannot_run_is_counted(monkeypatch):
+    """One case of a campaign, and not the campaign."""
+
+    def refused(program, inputs, method, seed):
+        yield from list(recompute(program, inputs, method, seed))[:1]
+        raise Unrunnable("SequenceMap: no such input")
+
+    monkeypatch.setattr(run, "recompute", refused)
+    assert null_case(0).to_json()["wrong"] == len(METHODS)
 
 
 def test_values_are_in_the_declared_types():
