@@ -39,7 +39,6 @@ def rowless(monkeypatch):
     def without(*names):
         rows = {name: row for name, row in TABLE.items() if name not in names}
         monkeypatch.setattr("abstract.program.TABLE", rows)
-        monkeypatch.setattr("abstract.reference.TABLE", rows)
 
     return without
 
