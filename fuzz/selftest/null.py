@@ -19,6 +19,7 @@ import numpy as np
 from abstract.accuracy import in_type
 from abstract.body import has_body, run_body
 from abstract.dtypes import BY_NAME, DType
+from abstract.fallback import Unrunnable, run_node
 from abstract.operator import Array, NotCovered, Operator, Run, as_array
 from abstract.program import Program, Step, late_types, parameter, typed
 from abstract.reference import Bounded, wrapped
@@ -27,7 +28,7 @@ from fuzz.selftest.arithmetic import ORDERS, Ordered
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["METHODS", "Method", "Rounding", "recompute"]
+__all__ = ["METHODS", "BrokenDown", "Method", "Rounding", "recompute"]
 
 Rounding: TypeAlias = Literal["each", "once", "never"]
 
@@ -71,13 +72,21 @@ _WIDER: Mapping[int, np.dtype[Any]] = MappingProxyType(
 )
 
 
+class BrokenDown(ValueError):
+    """A node that could not be recomputed; ``step`` is the one, or that of the model in whose body it is."""
+
+    def __init__(self, step: Step, problem: str) -> None:
+        super().__init__(problem)
+        self.step = step
+
+
 def recompute(
     program: Program, inputs: Mapping[str, Any], method: Method, seed: int
 ) -> Iterator[tuple[Step, str, DType | None, Any]]:
     """Run a model by one method; yields (step, name, element type, value) of every value that a node computes.
 
     ``inputs`` are in carrier types. Values are yielded in the declared types (integers in their carriers). ``seed``
-    chooses the noise. Raises what ONNX's reference raises for a node that has no rules.
+    chooses the noise. Raises BrokenDown where a node cannot be run.
     """
     given = {**program.constants, **inputs}
     values: dict[str, Any] = {n: _held(v, program.dtypes.get(n), method) for n, v in given.items()}
@@ -120,7 +129,11 @@ class _Machine:
     def steps(self, noise: _Noise | None) -> Iterator[tuple[Step, str, DType | None, Any]]:
         """Every step in turn; what it gives is added to the values."""
         for number, step in enumerate(self.program.steps):
-            for name, dtype, value in self.run(step, None if noise is None else noise.within(number)):
+            try:
+                results = list(self.run(step, None if noise is None else noise.within(number)))
+            except (IndexError, ValueError, Unrunnable) as error:
+                raise BrokenDown(step, f"{type(error).__name__}: {error}") from error
+            for name, dtype, value in results:
                 if name:
                     self.values[name], self.dtypes[name] = value, dtype
                     yield step, name, dtype, value
@@ -197,8 +210,6 @@ class _Machine:
         return {name: Bounded(value, 0.0, self.dtypes.get(name)) for name, value in self.values.items()}
 
     def _fallback(self, step: Step) -> Iterator[_Result]:
-        from abstract.fallback import run_node
-
         known = {
             name: Bounded(self._carried(name) if isinstance(value, np.ndarray) else value, 0.0, self.dtypes.get(name))
             for name, value in self.values.items()
