@@ -62,12 +62,13 @@ class Trace:
     """What a run of the reference is to keep: the hazards that arose, and why elements are not judged.
 
     ``masked`` and ``overflown`` have, by value, the elements that a hazard reaches (by its id) and those of which
-    nothing is known because their type may overflow.
+    nothing is known because their type may overflow. ``ruled`` is the bound that the rules gave what is masked.
     """
 
     arisings: list[Arising] = field(default_factory=list)
     masked: dict[str, dict[str, Array]] = field(default_factory=dict)
     overflown: dict[str, Array] = field(default_factory=dict)
+    ruled: dict[str, Bound] = field(default_factory=dict)
 
     def overflow(self, names: Sequence[str], rules: Sequence[Bound], results: Sequence[Bounded]) -> None:
         """Note the elements whose bound the rules knew and the range of their type did not allow."""
@@ -161,6 +162,8 @@ class Watch:
         except ValueError:  # the reference, or the model, made another shape than the detector knows
             reached = np.ones(result.value.shape, bool)
         self._note(row, position, int(np.count_nonzero(reached)), reached)
+        if self._trace is not None and position < len(self._step.node.output):
+            self._trace.ruled.setdefault(self._step.node.output[position], result.bound)
         if not row.masks:
             return result
         if row.shape:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus.onnx_tests import DISPUTES, OperatorTest
+from corpus.onnx_tests import DISPUTES, OperatorTest, operator_tests
 from fuzz.selftest import conformance
 from fuzz.selftest.conformance import Result, conform
 
@@ -54,7 +55,7 @@ def test_all_of_them(unmeasured):
         "test_bernoulli", "test_bernoulli_double", "test_bernoulli_seed",
     }  # fmt: skip
     assert {name for name, one in listed.items() if one["result"] == "dispute"} == set(DISPUTES)
-    assert result["unbounded"] <= 15
+    assert result["unbounded"] <= 11
 
 
 def test_what_is_expected_passes():
@@ -85,6 +86,18 @@ def test_where_nothing_is_certain_the_tests_tolerance_holds():
     assert (near.result, near.unbounded) == (Result.PASSED, True)
     far = conform(operator_test("MatMul", [x, w], [np.array([[50000]], np.float16)]))
     assert (far.result, far.unbounded) == (Result.FAILED, True)
+
+
+def test_where_the_text_says_what_is_due_the_rules_own_bound_holds():
+    """Cases of causal queries among more keys are not judged, since older texts differ; ONNX's tests are."""
+    (test,) = operator_tests("test_attention_4d_causal")
+    assert conform(test) == conformance.Tested(test.name, Result.PASSED)
+    (due,) = test.outputs
+    expected = numpy_helper.to_array(onnx.TensorProto.FromString(due))
+    moved = numpy_helper.from_array((expected * np.float32(1.0005)).astype(np.float32)).SerializeToString()
+    found = conform(replace(test, outputs=(moved,)))
+    assert (found.result, found.unbounded) == (Result.FAILED, False)
+    assert "±" in found.message
 
 
 def test_random_outputs_need_their_type_and_shape_alone():
