@@ -38,7 +38,7 @@ def fixed(model, data_set):
         for dim, size in zip(info.type.tensor_type.shape.dim, tensor.shape, strict=True):
             dim.dim_value = size
     for info, tensor in zip(proto.graph.output, data_set.outputs.values(), strict=True):
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or not info.type.HasField("tensor_type"):
             continue
         del info.type.tensor_type.shape.dim[:]
         for size in tensor.shape:
