@@ -13,6 +13,7 @@ from abstract.capture import captured
 from abstract.fallback import Unrunnable
 from abstract.program import parse, to_carrier
 from abstract.reference import interpret
+from abstract.schema import newest_opset
 from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NULL_SETTINGS", "Culprit", "Tally", "null_case", "null_run"]
 
-NULL_SETTINGS = Settings(nodes=(1, 20), dynamic=None)
+NULL_SETTINGS = Settings(nodes=(1, 20), dynamic=None, opset=newest_opset(), mixed_opsets=True)
+"""No backend has to keep up here: every version of the operator set that the reference knows."""
+
 _CHUNK = 8
 _KEPT = 200  # culprits worth showing
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNDRAWN", "Stratum", "pairs", "stratified_run"]
 
-_FEWEST, _MOST = 60, 600  # seeds after which a pair is given up: without any case, without enough outputs
+_FEWEST, _MOST = 60, 600  # seeds after which a pair is given up: without any output, without enough of them
 _WORDS = (Word.OK, Word.SUSPECT, Word.WRONG, Word.UNDECIDABLE)
 
 _WHOLE = ("int32", "int64", "uint32", "uint64")
@@ -27,12 +27,12 @@ _ROUNDED = "what an integer mean, root or logarithm rounds to is nowhere stated 
 _NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("BitwiseNot", ("uint64",), "results are beyond 2**53, and generated integers never are"),
     ("MeanVarianceNormalization", ("double", "float16", "bfloat16"), "ONNX's function body has float alone"),
-    ("QuantizeLinear", ("int32",), "below opset 23 its scale would be an integer too"),
     ("OneHot", ("float", "double", "float16", "uint8", "uint16", "uint32", "uint64"),
      "indices are drawn as int32 and int64 alone"),
+    ("BitCast", ("float4e2m1", "int4", "uint4", "int2", "uint2"), "drawn on types of a byte or more"),
     ("PRelu", ("uint32", "uint64"), "nothing unsigned is below 0: it would copy"),
-    ("Range", ("float", "double", "int16", "int32"), "drawn as int64 alone"),
-    *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")),
+    ("Range", ("float", "double", "float16", "bfloat16", "int16", "int32"), "drawn as int64 alone"),
+    *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2")),
     ("Resize", ("bool", "string", "complex64", "complex128"), "drawn on numbers alone"),
     ("Col2Im", ("bool", "string", "complex64", "complex128"), "what overlaps is added: drawn on numbers alone"),
     ("GridSample", ("string", "complex64", "complex128"), "drawn on numbers and flags alone"),
@@ -62,6 +62,8 @@ class Stratum:
         """Why fewer than ``count`` outputs were judged; empty where they were not."""
         if self.judged >= count:
             return ""
+        if self.tally.cases and not self.tally.words:
+            return "it is a constant: no node computes it"
         if self.tally.cases:
             undecidable = self.tally.count(Word.UNDECIDABLE)
             return f"{undecidable} of {undecidable + self.judged} outputs of {self.tally.cases} cases are undecidable"
@@ -77,7 +79,7 @@ class Stratum:
 def _settings(operator: str, dtype: str) -> Settings:
     """A model of one node; parameters and second operands are often of other types than the first."""
     dtypes = types_beside(operator, NULL_SETTINGS.opset, dtype)
-    return Settings(nodes=(1, 1), operators=(operator,), dtypes=dtypes, rank=(0, 4))
+    return Settings(nodes=(1, 1), opset=NULL_SETTINGS.opset, operators=(operator,), dtypes=dtypes, rank=(0, 4))
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -94,7 +96,7 @@ def _stratum(operator: str, dtype: str, count: int) -> Stratum:
     """One pair; it stays empty where no case of it can be made, short where most outputs are undecidable."""
     result, settings = Stratum(operator, dtype), _settings(operator, dtype)
     for seed in range(_MOST):
-        if result.judged >= count or (seed >= _FEWEST and not result.tally.cases):
+        if result.judged >= count or (seed >= _FEWEST and not result.tally.words):
             break
         if first_type(seed, settings) == dtype:
             result.tally.add(null_case(seed, settings))

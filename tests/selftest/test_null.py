@@ -12,11 +12,13 @@ from onnx import TensorProto, helper
 from abstract.fallback import Unrunnable
 from abstract.program import parse
 from abstract.reference import Bounded, interpret
+from fuzz.generate.choices import Seeded
+from fuzz.generate.run import generate_case
 from fuzz.judge.compare import compare
 from fuzz.judge.verdict import Word
 from fuzz.selftest import run
 from fuzz.selftest.null import METHODS, recompute
-from fuzz.selftest.run import null_case, null_run
+from fuzz.selftest.run import NULL_SETTINGS, null_case, null_run
 
 
 def fuzz(*arguments):
@@ -50,6 +52,10 @@ def test_a_bound_that_is_too_small_is_noticed(monkeypatch):
     assert sum(null_case(seed).to_json()["wrong"] for seed in range(6)) > 0
 
 
+def data_sets(seed):
+    return len(generate_case(Seeded(seed), NULL_SETTINGS).data_sets)
+
+
 def test_a_recomputation_that_breaks_down_is_wrong(monkeypatch):
     def broken(program, inputs, method, seed):
         yield from list(recompute(program, inputs, method, seed))[:1]
@@ -57,7 +63,7 @@ def test_a_recomputation_that_breaks_down_is_wrong(monkeypatch):
 
     monkeypatch.setattr(run, "recompute", broken)
     tally = null_case(0)
-    assert tally.to_json()["wrong"] == len(METHODS)
+    assert tally.to_json()["wrong"] == len(METHODS) * data_sets(0)
     assert "index 1" in tally.culprits[0].comparison.message
 
 
@@ -142,7 +148,7 @@ def test_a_recomputation_that_onnx_cannot_run_is_counted(monkeypatch):
         raise Unrunnable("SequenceMap: no such input")
 
     monkeypatch.setattr(run, "recompute", refused)
-    assert null_case(0).to_json()["wrong"] == len(METHODS)
+    assert null_case(0).to_json()["wrong"] == len(METHODS) * data_sets(0)
 
 
 def test_values_are_in_the_declared_types():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from abstract.reference import Bounded, interpret
-from abstract.schema import signature
 from fuzz.cli.main import main
 from fuzz.selftest import run, strata
 from fuzz.selftest.run import NULL_SETTINGS
@@ -49,9 +48,10 @@ def test_processes_count_the_same():
 
 def test_pairs_are_what_the_schema_and_the_settings_have():
     every = pairs()
-    assert len(set(every)) == len(every) > 900
-    known = {dtype.name for dtype in signature("Identity", NULL_SETTINGS.opset).types["V"]}
-    assert {dtype for _, dtype in every} == set(NULL_SETTINGS.dtypes) & known
+    assert len(set(every)) == len(every) > 1700
+    assert {dtype for _, dtype in every} == set(NULL_SETTINGS.dtypes)
+    assert ("Identity", "float4e2m1") in every
+    assert ("Attention", "bfloat16") in every
     assert ("Relu", "bfloat16") in every
     assert ("Relu", "bool") not in every
     assert set(UNDRAWN) <= set(every)
@@ -71,6 +71,12 @@ def test_a_pair_that_nobody_knows_about_says_how_long_it_was_tried(monkeypatch):
     monkeypatch.setattr(strata, "_FEWEST", 3)
     (stratum,) = stratified_run([("Relu", "bool")], 1)[1]
     assert stratum.reason(1) == "no case in 3 seeds"
+
+
+def test_what_is_a_constant_says_so():
+    (stratum,) = stratified_run([("Constant", "float")], 1)[1]
+    assert stratum.tally.cases
+    assert stratum.reason(1) == "it is a constant: no node computes it"
 
 
 def test_outputs_of_which_nothing_can_be_said_do_not_count(monkeypatch):
