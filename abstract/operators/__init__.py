@@ -25,6 +25,7 @@ from abstract.operators import (
     linear,
     logic,
     loss,
+    mapping,
     movement,
     normalization,
     placement,
@@ -62,7 +63,7 @@ _FAMILIES = (
     recurrent,
     quantization, quantized,
     attention,
-    control, sequence,
+    control, mapping, sequence,
     transformer, state,
 )  # fmt: skip
 

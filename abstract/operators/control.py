@@ -1,4 +1,4 @@
-"""Nodes with bodies: If, Loop, Scan, SequenceMap.
+"""Nodes with bodies: If, Loop, Scan.
 
 A body is a parameter that is a graph (``abstract.operator.Body`` makes one). The first trip of a loop is the witness of
 its body; the other trips are run on what the one before gave, and what is not defined there ends the loop before it.
@@ -15,7 +15,7 @@ from abstract.constraints import Infeasible
 from abstract.dtypes import BY_NAME
 from abstract.error import unknown
 from abstract.operator import Array, Body, Call, Domain, Operator, Run, Scope, Typing
-from abstract.types import Container, ContainerType, Parts, Shape, Sizes, TensorType
+from abstract.types import ContainerType, Shape, Sizes, TensorType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from abstract.graph import Graph, Value
     from abstract.schema import Signature
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "TRIPS", "as_before", "body_dtypes", "chosen_of", "inside", "small", "states_of", "typed_of"]
 
 _INT64, _BOOL = BY_NAME["int64"], BY_NAME["bool"]
-_TRIPS = 4
+TRIPS = 4
 _LARGEST = 256  # elements of what is carried or scanned
 
 
-def _small(value: Value) -> bool:
+def small(value: Value) -> bool:
+    """Whether a value may be carried or scanned: trips cost its elements each."""
     return value.array.size <= _LARGEST
 
 
-def _chosen(s: Scope, values: Sequence[Value], most: int) -> list[Value]:
+def chosen_of(s: Scope, values: Sequence[Value], most: int) -> list[Value]:
     """Up to so many of the values, none twice, in any order."""
     left: list[Value] = list(values)
     kept: list[Value] = []
@@ -44,7 +45,7 @@ def _chosen(s: Scope, values: Sequence[Value], most: int) -> list[Value]:
     return kept
 
 
-def _typed(s: Scope, values: Sequence[Value]) -> list[Value]:
+def typed_of(s: Scope, values: Sequence[Value]) -> list[Value]:
     """Those whose element type may pass through the node."""
     allowed = s.signature.types["V"]
     return [v for v in values if v.type.dtype in allowed and not isinstance(v.type, ContainerType)]
@@ -67,7 +68,7 @@ def propose_if(s: Scope) -> Call:
     condition = s.tensor("B", rank=(0, 0), where=lambda v: v.exact)
     first, second = s.body(), s.body()
     first.grow(s.integer(1, 3))
-    wanted = _chosen(s, _typed(s, first.made()), s.integer(1, 3))
+    wanted = chosen_of(s, typed_of(s, first.made()), s.integer(1, 3))
     if not wanted:
         raise Infeasible("a branch without a node")
     second.grow(s.integer(0, 3))
@@ -110,10 +111,11 @@ def if_shape(t: Typing) -> tuple[Sizes, ...]:
 def run_if(run: Run) -> tuple[Any, ...]:
     """What the branch gives that the condition chooses."""
     graph = run.params["then_branch" if run[0].item() else "else_branch"]
-    return _inside(run, graph, {})
+    return inside(run, graph, {})
 
 
-def _inside(run: Run, graph: Graph, values: dict[Value, Array]) -> tuple[Any, ...]:
+def inside(run: Run, graph: Graph, values: dict[Value, Array]) -> tuple[Any, ...]:
+    """What a body gives for these values. Raises ValueError where nobody runs bodies."""
     if run.inside is None:
         raise ValueError("nothing here runs bodies")
     return run.inside(graph, values)
@@ -134,8 +136,8 @@ def propose_loop(s: Scope) -> Call:
     An absent condition never goes with a body that says stop: runtimes obey that, the text does not. A loop that
     collects is entered at least once (hazards loop-without-end, loop-without-trips).
     """
-    trips = s.integer(1, _TRIPS)
-    states = _states(s, s.integer(0, 2))
+    trips = s.integer(1, TRIPS)
+    states = states_of(s, s.integer(0, 2))
     body = s.body()
     number = body.formal(TensorType(_INT64, ()), np.array(0), exact=True)
     going = body.formal(TensorType(_BOOL, ()), np.array(True), exact=True)  # noqa: FBT003 - its value
@@ -166,12 +168,12 @@ def _count(s: Scope, trips: int) -> Value:
     return s.tensor("I", rank=(0, 0), domain=Domain(1, trips), where=lambda v: v.exact)
 
 
-def _states(s: Scope, count: int) -> list[Value]:
+def states_of(s: Scope, count: int) -> list[Value]:
     """Operands of any types, some of them twice."""
     found: list[Value] = []
     for _ in range(count):
         s.forget("V")
-        found.append(s.tensor("V", where=_small))
+        found.append(s.tensor("V", where=small))
     s.forget("V")
     return found
 
@@ -191,8 +193,8 @@ def _following(s: Scope, body: Body, carried: Sequence[Value]) -> list[Value]:
 
 def _collected(s: Scope, body: Body, following: Sequence[Value]) -> list[Value]:
     """What each trip gives beside the states: up to two values, and no state, for names of outputs are unique."""
-    fits = [v for v in _typed(s, body.made()) if _small(v) and v not in following]
-    return _chosen(s, fits, s.integer(0 if following else 1, 2))
+    fits = [v for v in typed_of(s, body.made()) if small(v) and v not in following]
+    return chosen_of(s, fits, s.integer(0 if following else 1, 2))
 
 
 def _lasting(s: Scope, graph: Graph, states: Sequence[Value], trips: int) -> int:
@@ -206,13 +208,13 @@ def _lasting(s: Scope, graph: Graph, states: Sequence[Value], trips: int) -> int
             results = s.inside(graph, _fed(graph, trip, current))
         except Infeasible:
             return max(trip, 1)
-        if not _as_before(graph, results):
+        if not as_before(graph, results):
             return max(trip, 1)
         current = list(results[1 : 1 + len(current)])
     return trips
 
 
-def _as_before(graph: Graph, results: Sequence[Any]) -> bool:
+def as_before(graph: Graph, results: Sequence[Any]) -> bool:
     """Whether every output has the sizes that it had in the first trip."""
     return all(np.shape(r) == v.array.shape for r, v in zip(results, graph.outputs, strict=True))
 
@@ -235,11 +237,11 @@ def run_loop(run: Run) -> tuple[Any, ...]:
     limit, condition = run.optional(0), run.optional(1)
     states = [run[2 + k] for k in range(len(graph.inputs) - 2)]
     rows: list[tuple[Any, ...]] = []
-    trips = _TRIPS + 1 if limit is None else int(limit.item())
+    trips = TRIPS + 1 if limit is None else int(limit.item())
     going = condition is None or bool(condition.item())
     while going and len(rows) < trips:
-        results = _inside(run, graph, _fed(graph, len(rows), states))
-        if not _as_before(graph, results):
+        results = inside(run, graph, _fed(graph, len(rows), states))
+        if not as_before(graph, results):
             raise Infeasible("a trip gives other sizes")
         going = bool(results[0].item())
         states = list(results[1 : 1 + len(states)])
@@ -260,7 +262,7 @@ def loop_dtypes(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 def propose_scan(s: Scope) -> Call:
     """A trip for each slice of one or two operands, along any axis, in either direction; results likewise."""
-    states = _states(s, s.integer(0, 2))
+    states = states_of(s, s.integer(0, 2))
     scanned, axes = _scanned(s)
     back = [s.integer(0, 1) for _ in scanned] if s.coin(0.5) else [0] * len(scanned)
     body = s.body()
@@ -294,10 +296,10 @@ def _scanned(s: Scope) -> tuple[list[Value], list[int]]:
     """Operands that are equally long along one axis each."""
 
     def short(value: Value) -> bool:
-        return _small(value) and any(0 < n <= _TRIPS + 1 for n in value.array.shape)
+        return small(value) and any(0 < n <= TRIPS + 1 for n in value.array.shape)
 
     first = s.tensor("V", rank=(1, 6), where=short)
-    fits = [a for a, n in enumerate(first.array.shape) if 0 < n <= _TRIPS + 1]
+    fits = [a for a, n in enumerate(first.array.shape) if 0 < n <= TRIPS + 1]
     if not fits:
         raise Infeasible("no axis is short")
     axis = s.pick(fits)
@@ -335,8 +337,8 @@ def run_scan(run: Run) -> tuple[Any, ...]:
     rows: list[tuple[Any, ...]] = []
     for trip in range(scanned[0].shape[axes[0]]):
         slices = (np.asarray(x.take(trip, axis)) for x, axis in zip(scanned, axes, strict=True))
-        results = _inside(run, graph, dict(zip(graph.inputs, (*states, *slices), strict=True)))
-        if not _as_before(graph, results):
+        results = inside(run, graph, dict(zip(graph.inputs, (*states, *slices), strict=True)))
+        if not as_before(graph, results):
             raise Infeasible("a trip gives other sizes")
         states = list(results[:first])
         rows.append(results[first:])
@@ -347,72 +349,16 @@ def run_scan(run: Run) -> tuple[Any, ...]:
     return (*states, *(np.stack(c, axis=place) for c, place in zip(columns, places, strict=True)))
 
 
-def scan_dtypes(t: Typing, sign: Signature) -> tuple[DType, ...]:
+def body_dtypes(t: Typing, sign: Signature) -> tuple[DType, ...]:
     """Those that the body gives."""
     del sign
     return _dtypes(t.params["body"].outputs)
-
-
-# -- SequenceMap -------------------------------------------------------------------------------------------------
-
-
-def propose_map(s: Scope) -> Call:
-    """A body for each part of a sequence, all of one shape, and for a tensor that is the same for all."""
-    sequence = s.container((Container.SEQUENCE,), lambda v: _uniform(s, v))
-    first = _parts(sequence)[0]
-    others = _states(s, s.integer(0, 1))
-    body = s.body()
-    body.formal(TensorType(sequence.type.dtype, _shapes(sequence)[0]), first, exact=sequence.exact)
-    for value in others:
-        body.formal(value.type, value.array, exact=value.exact)
-    body.grow(s.integer(1, 3))
-    outputs = _chosen(s, [v for v in _typed(s, body.made()) if _small(v)], s.integer(1, 2))
-    if not outputs:
-        raise Infeasible("a body that gives nothing")
-    body.graph.outputs.extend(outputs)
-    return Call((sequence, *others), {"body": body.graph}, outputs=len(outputs))
-
-
-def _shapes(value: Value) -> tuple[Shape, ...]:
-    return value.type.parts.shapes if isinstance(value.type, ContainerType) else ()
-
-
-def _parts(value: Value) -> list[Array]:
-    held: Any = value.array
-    return list(held)
-
-
-def _uniform(s: Scope, value: Value) -> bool:
-    """Whether a sequence has a few small parts, all of one shape."""
-    shapes = {tuple(map(s.store.resolve, shape)) for shape in _shapes(value)}
-    return len(shapes) == 1 and len(_shapes(value)) <= _TRIPS and _parts(value)[0].size <= _LARGEST
-
-
-def map_shape(t: Typing) -> tuple[Parts, ...]:
-    """As many parts as there were, of the shapes that the body gives."""
-    count = len(t.parts(0).shapes)
-    return tuple(Parts(Container.SEQUENCE, (v.type.shape,) * count) for v in t.params["body"].outputs)
-
-
-def run_map(run: Run) -> tuple[Any, ...]:
-    """What the body gives for each part."""
-    graph, held = run.params["body"], run.inputs[0]
-    others = [run[k] for k in range(1, len(graph.inputs))]
-    rows: list[tuple[Any, ...]] = []
-    for part in () if held is None else held:
-        results = _inside(run, graph, dict(zip(graph.inputs, (part, *others), strict=True)))
-        if not _as_before(graph, results):
-            raise Infeasible("a part gives other sizes")
-        rows.append(results)
-    return tuple(map(list, zip(*rows, strict=True)))
 
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("If", propose_if, if_shape, run_if, unknown, exact=True, opaque=True, output_dtypes=if_dtypes, weight=0.5),
     Operator("Loop", propose_loop, loop_shape, run_loop, unknown, exact=True, opaque=True, output_dtypes=loop_dtypes,
              weight=0.5),
-    Operator("Scan", propose_scan, scan_shape, run_scan, unknown, exact=True, opaque=True, output_dtypes=scan_dtypes,
+    Operator("Scan", propose_scan, scan_shape, run_scan, unknown, exact=True, opaque=True, output_dtypes=body_dtypes,
              weight=0.5),
-    Operator("SequenceMap", propose_map, map_shape, run_map, unknown, exact=True, opaque=True,
-             output_dtypes=scan_dtypes, since=17, weight=0.5),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from abstract.constraints import Infeasible
 from abstract.graph import Origin, Value
 from abstract.operator import Call
 from abstract.types import TensorType
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Body"]
 
 _BODIED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_TRIES = 4  # attempts a node
 _PLAIN = ("Add", "Mul", "Sub", "Neg", "Abs", "Concat", "Identity", "Max", "Not", "Where")
 
 
@@ -38,12 +40,12 @@ class Body:
 
         One body in three may have bodies inside; where the model has no other operators at all, a few plain ones serve.
         """
-        from fuzz.generate.graph import grow
-
+        if self._builder.grow is None:
+            raise Infeasible("nothing grows bodies here")
         operators = self._builder.plan.operators
         if self._builder.choices.integer(0, 2):
             operators = [name for name in operators if name not in _BODIED] or _PLAIN
-        grow(self._builder, len(self.graph.nodes) + nodes, operators, tries=4)
+        self._builder.grow(self._builder, len(self.graph.nodes) + nodes, operators, _TRIES)
 
     def call(self, name: str, inputs: tuple[Value, ...], params: Mapping[str, Any]) -> Value:
         """The first output of one node. Raises Infeasible."""

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from abstract.constraints import Constraint, Constraints, Infeasible
-from abstract.dims import Dim, Expr, Symbol, product
 from abstract.graph import Graph, Node, Origin, Recipe, Value
-from abstract.hazards.detection import avoided
 from abstract.narrow import is_narrow
-from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing, as_array
+from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
 from abstract.types import ContainerType, Parts, TensorType
+from fuzz.generate.application import concrete, evaluated, settle
 from fuzz.generate.emit import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from abstract.dims import Dim, Symbol
     from abstract.dtypes import DType
     from abstract.operator import Inside
     from abstract.types import Shape, Sizes
     from fuzz.generate.choices import Choices
     from fuzz.generate.plan import Plan
 
-__all__ = ["Builder", "concrete", "settle"]
+__all__ = ["Builder", "Grow"]
 
 _LARGEST = 8192  # elements of a computed tensor
 # Beyond these magnitudes sums stop being sharp (or, for float16, come near the end of the range).
@@ -39,35 +36,6 @@ _ARITHMETIC = Float64()
 _MARGIN = 1e-6  # relative: see docs/notes/witness-values.md
 _VISIBLE = 24  # the newest values of a graph that a body in it sees
 _UNCHANGED: Mapping[Value, Array] = MappingProxyType({})
-
-
-def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
-    """Parameters with every symbolic integer replaced by its witness."""
-    return {
-        name: (
-            tuple(value(v) if isinstance(v, Expr) else v for v in given)
-            if isinstance(given, tuple)
-            else value(given)
-            if isinstance(given, Expr)
-            else given
-        )
-        for name, given in params.items()
-    }
-
-
-def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DType | None) -> dict[str, Any]:
-    """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs."""
-    result = dict(params)
-    for name, given in params.items():
-        if isinstance(given, float) or (isinstance(given, tuple) and given and isinstance(given[0], float)):
-            as_input = name in row.parameters and name not in sign.attributes
-            own = dtype is not None and dtype.is_float and not isinstance(given, tuple)
-            storage = dtype.numpy if as_input and own and dtype is not None else np.dtype(np.float32)
-            if isinstance(given, tuple):
-                result[name] = tuple(float(storage.type(v)) for v in given)
-            else:
-                result[name] = float(storage.type(given))
-    return result
 
 
 def _sizes(value: Value | None) -> Shape | None:
@@ -90,17 +58,8 @@ def _move_free(store: Constraints, constraint: Constraint) -> dict[Symbol, int] 
     return move_free(store, constraint)
 
 
-def _evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
-    """What a call computes; Infeasible where it is not defined, or the specification leaves it open."""
-    open_ = avoided(row.name, sign.since, run, None)
-    if open_ or (row.defined is not None and not row.defined(run)):
-        raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
-    # A container holds a list, or nothing.
-    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else as_array(a) for a in row.evaluate(run))
-    open_ = avoided(row.name, sign.since, run, arrays)
-    if open_:
-        raise Infeasible(f"{row.name}: {open_}")
-    return arrays
+Grow: TypeAlias = "Callable[[Builder, int, Sequence[str], int], None]"
+"""Calls operators of those named until a graph has so many nodes; so many attempts a node may fail."""
 
 
 @dataclass(slots=True)
@@ -114,13 +73,14 @@ class Builder:
     """A graph under construction. What the current attempt has made is pending until ``_keep``.
 
     With ``outer`` it is a body of one of that graph's nodes: it reads the newest values around it, and what it asks for
-    as an input of the model is pending there.
+    as an input of the model is pending there. ``grow`` is what fills bodies.
     """
 
-    def __init__(self, choices: Choices, plan: Plan, outer: Builder | None = None) -> None:
+    def __init__(self, choices: Choices, plan: Plan, outer: Builder | None = None, grow: Grow | None = None) -> None:
         self.choices = choices
         self.plan = plan
         self.outer: Builder | None = outer
+        self.grow: Grow | None = outer.grow if outer else grow
         self.depth: int = outer.depth + 1 if outer else 0
         self.graph: Graph = Graph(plan.opset, outer.graph.store if outer else Constraints(_move_free))
         self.values: list[Value] = []
@@ -278,7 +238,7 @@ class Builder:
         bodies = tuple(given for given in params.values() if isinstance(given, Graph)) if row.opaque else ()
         node = Node(name, operands, (), params, call.absent, bodies)
         held = tuple(None if v is None else v.array for v in operands)
-        arrays = _evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
+        arrays = evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
         exact = all(v is None or v.exact for v in operands)
         if bodies and exact:
             exact = all(v.exact for body in bodies for v in (*body.captured, *body.outputs))
@@ -320,7 +280,7 @@ class Builder:
             dtypes = tuple(None if v is None else v.type.dtype for v in node.inputs)
             outputs = tuple(v.type.dtype for v in node.outputs)
             try:
-                results = _evaluated(row, sign, self._run(node, params, arrays, dtypes, outputs, known))
+                results = evaluated(row, sign, self._run(node, params, arrays, dtypes, outputs, known))
             except (ArithmeticError, IndexError, ValueError) as broken:  # sizes that hang on values
                 raise Infeasible(f"{node.operator}: {broken}") from broken
             for value, array in zip(node.outputs, results, strict=False):
@@ -436,46 +396,3 @@ class Builder:
         except Infeasible:
             del self._nodes[nodes:], self._made[made:]
             return None
-
-    def fit(self, value: Value, sizes: tuple[int, ...]) -> Value | None:
-        """The value brought to these sizes by Slice, Pad, Expand and Reshape nodes; None where that cannot be."""
-        have = value.array.shape
-        if have == sizes:
-            return value
-        if 0 in have or 0 in sizes:
-            return None
-        if len(have) == len(sizes):
-            return self._resized(value, sizes)
-        if prod(have) != prod(sizes):
-            flat = value if len(have) == 1 else self.adapter("Reshape", (value,), {"shape": (-1,)})
-            resized = None if flat is None else self._resized(flat, (prod(sizes),))
-            value, have = (value, have) if resized is None else (resized, resized.array.shape)
-            if resized is None:
-                return None
-        return value if have == sizes else self.adapter("Reshape", (value,), {"shape": sizes})
-
-    def to_rank(self, value: Value, rank: tuple[int, int]) -> Value | None:
-        """The value with axes of size 1 put in front, or leading axes merged, so that its rank lies in a range."""
-        have = len(value.array.shape)
-        if have < rank[0]:
-            return self.adapter("Unsqueeze", (value,), {"axes": tuple(range(rank[0] - have))})
-        if rank[1] < 1 or not self.plan.adapters:
-            return None
-        merged = have - rank[1] + 1
-        shape = (product(value.type.shape[:merged]), *value.type.shape[merged:])
-        return self.adapter("Reshape", (value,), {"shape": shape})
-
-    def _resized(self, value: Value, sizes: tuple[int, ...]) -> Value | None:
-        have = value.array.shape
-        longer = [a for a, (h, s) in enumerate(zip(have, sizes, strict=True)) if h > s]
-        result: Value | None = value
-        if longer:
-            bounds = {"starts": (0,) * len(longer), "ends": tuple(sizes[a] for a in longer), "axes": tuple(longer)}
-            result = self.adapter("Slice", (value,), bounds)
-        if result is not None and any(h == 1 < s for h, s in zip(have, sizes, strict=True)):
-            target = tuple(s if h == 1 else min(h, s) for h, s in zip(have, sizes, strict=True))
-            result = self.adapter("Expand", (result,), {"shape": target})
-        if result is not None and any(1 < h < s for h, s in zip(have, sizes, strict=True)):
-            ends = tuple(s - g for g, s in zip(result.array.shape, sizes, strict=True))
-            result = self.adapter("Pad", (result,), {"pads": (0,) * len(sizes) + ends})
-        return result

@@ -43,7 +43,7 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
         settings = draw_opset(choices, settings)
     names = menu(settings)
     plan = draw_plan(choices, settings, names, supports)
-    builder = Builder(choices, plan)
+    builder = Builder(choices, plan, grow=grow)
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
         grow(builder, plan.nodes, plan.operators)

@@ -15,7 +15,7 @@ from abstract.dtypes import BY_NAME, DTYPES, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
-from fuzz.generate.bait.place import Bait
+from fuzz.generate.bait.share import Bait
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.variables import second_type, second_variable
 

@@ -17,6 +17,8 @@ from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Array, Call, Domain
 from abstract.schema import signature
 from abstract.types import Container, ContainerType, Shape, TensorType
+from fuzz.generate.adapter import fit, to_rank
+from fuzz.generate.body import Body
 from fuzz.generate.tensors import choose_recipe, fill
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType, Kind
     from abstract.graph import Graph
     from abstract.schema import Signature
-    from fuzz.generate.body import Body
     from fuzz.generate.builder import Builder
 
 __all__ = ["Scope"]
@@ -122,7 +123,7 @@ class Scope:
             pool = pools[self.integer(0, len(pools) - 1)] if len(pools) > 1 else pools[0]
             value = self._recent(pool)
             if not rank[0] <= len(value.array.shape) <= rank[1]:
-                adapted = self.builder.to_rank(value, rank) if attempt >= _TRIES // 2 else None
+                adapted = to_rank(self.builder, value, rank) if attempt >= _TRIES // 2 else None
                 if adapted is None:
                     continue
                 value = adapted
@@ -227,7 +228,7 @@ class Scope:
             same_type = self.builder.by_dtype.get(dtype.name)
             if same_type:
                 value = self._recent(same_type)
-                fitted = self.builder.fit(value, sizes)
+                fitted = fit(self.builder, value, sizes)
                 return None if fitted is None else self._inside(fitted, domain)
         return None
 
@@ -306,8 +307,6 @@ class Scope:
 
     def body(self) -> Body:
         """An empty body; Infeasible where this one is deep inside of others already."""
-        from fuzz.generate.body import Body
-
         if self.builder.depth >= _DEEPEST:
             raise Infeasible(f"bodies {_DEEPEST} deep")
         return Body(self.builder)

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 from fuzz.generate.bait import PATTERNS
-from fuzz.generate.bait.place import Bait, plant
+from fuzz.generate.bait.place import plant
+from fuzz.generate.bait.share import Bait
 from fuzz.generate.builder import Builder
 from fuzz.generate.choices import Seeded
 from fuzz.generate.emit import emit

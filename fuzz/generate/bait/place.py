@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from abstract.constraints import Infeasible
@@ -13,47 +12,19 @@ from abstract.schema import signature
 from fuzz.generate.bait.expression import Names
 from fuzz.generate.bait.miss import MISSES, misses, other_types
 from fuzz.generate.bait.program import Leaf, Let, Program, Step
+from fuzz.generate.bait.share import Planted
 from fuzz.generate.bait.wired import Wired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from abstract.graph import Value
-    from fuzz.generate.bait.pattern import Pattern
+    from fuzz.generate.bait.share import Bait
     from fuzz.generate.builder import Builder
 
-__all__ = ["Bait", "Planted", "plant"]
+__all__ = ["plant"]
 
 _TRIES = 4  # draws of one instance
-
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """An instance in a graph: which pattern, which near-miss ("" where it is the pattern itself), its last value."""
-
-    pattern: str
-    miss: str
-    at: str
-    exposed: tuple[Value, ...]
-
-    def to_json(self) -> dict[str, str]:
-        """What ``case.json`` keeps of it."""
-        return {"pattern": self.pattern, "near_miss": self.miss, "at": self.at}
-
-
-@dataclass(slots=True)
-class Bait:
-    """What one model takes for bait: the patterns, the chance that a node's turn places one, that of a near-miss.
-
-    ``whole`` patterns are placed however few nodes are left to the model. ``dtypes`` are those that a Cast may give.
-    """
-
-    patterns: Sequence[Pattern]
-    chance: float
-    near: float
-    dtypes: frozenset[str]
-    whole: bool = False
-    planted: list[Planted] = field(default_factory=list)
 
 
 def plant(builder: Builder, bait: Bait, room: int) -> bool:

@@ -16,8 +16,9 @@ from abstract.schema import newest_opset
 from fuzz.generate.bait import PATTERNS, chosen
 from fuzz.generate.bait.miss import MISSES, misses, other_types
 from fuzz.generate.bait.pattern import Rewriter, pattern
-from fuzz.generate.bait.place import Bait, plant
+from fuzz.generate.bait.place import plant
 from fuzz.generate.bait.program import Leaf, Let, Literal, Ref, parse
+from fuzz.generate.bait.share import Bait
 from fuzz.generate.builder import Builder
 from fuzz.generate.choices import Replayed, Seeded
 from fuzz.generate.emit import emit

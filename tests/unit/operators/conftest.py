@@ -22,7 +22,7 @@ from abstract.operators import TABLE
 from abstract.program import parse, to_carrier
 from abstract.reference import Float64, interpret
 from abstract.schema import newest_opset, signature
-from fuzz.generate.builder import concrete
+from fuzz.generate.application import concrete
 from fuzz.generate.choices import Seeded
 from fuzz.generate.emit import emit
 from fuzz.generate.graph import NothingFits, generate_graph

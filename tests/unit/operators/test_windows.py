@@ -12,7 +12,7 @@ from abstract.operator import NotCovered, Run
 from abstract.operators import TABLE
 from abstract.operators.window import window
 from abstract.reference import Float64
-from fuzz.generate.builder import concrete
+from fuzz.generate.application import concrete
 from fuzz.generate.choices import Seeded
 from fuzz.generate.graph import generate_graph
 from fuzz.generate.settings import Settings

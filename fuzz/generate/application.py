@@ -1,0 +1,63 @@
+"""One application of an operator, before it enters a graph: its parameters as the file holds them, what it computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abstract.constraints import Infeasible
+from abstract.dims import Dim, Expr
+from abstract.hazards.detection import avoided
+from abstract.operator import as_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from abstract.dtypes import DType
+    from abstract.operator import Operator, Run
+    from abstract.schema import Signature
+
+__all__ = ["concrete", "evaluated", "settle"]
+
+
+def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
+    """Parameters with every symbolic integer replaced by its witness."""
+    return {
+        name: (
+            tuple(value(v) if isinstance(v, Expr) else v for v in given)
+            if isinstance(given, tuple)
+            else value(given)
+            if isinstance(given, Expr)
+            else given
+        )
+        for name, given in params.items()
+    }
+
+
+def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DType | None) -> dict[str, Any]:
+    """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs."""
+    result = dict(params)
+    for name, given in params.items():
+        if isinstance(given, float) or (isinstance(given, tuple) and given and isinstance(given[0], float)):
+            as_input = name in row.parameters and name not in sign.attributes
+            own = dtype is not None and dtype.is_float and not isinstance(given, tuple)
+            storage = dtype.numpy if as_input and own and dtype is not None else np.dtype(np.float32)
+            if isinstance(given, tuple):
+                result[name] = tuple(float(storage.type(v)) for v in given)
+            else:
+                result[name] = float(storage.type(given))
+    return result
+
+
+def evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
+    """What a call computes; Infeasible where it is not defined, or the specification leaves it open."""
+    open_ = avoided(row.name, sign.since, run, None)
+    if open_ or (row.defined is not None and not row.defined(run)):
+        raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
+    # A container holds a list, or nothing.
+    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else as_array(a) for a in row.evaluate(run))
+    open_ = avoided(row.name, sign.since, run, arrays)
+    if open_:
+        raise Infeasible(f"{row.name}: {open_}")
+    return arrays
