@@ -18,8 +18,9 @@ from fuzz.execute.worker import Limits, Worker
 
 HERE = Path(__file__).parent
 SIDE_BY_SIDE = 3  # workers that a process of the tests keeps: a gigabyte each of some backends
-# Some tests make environments: pip and uv keep caches, and pip asks for the version of Rust.
-OF_INSTALLERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/")
+# Some tests make environments: pip and uv keep caches, and pip asks for the version of Rust. Tests that draw share the
+# process and its home directory: matplotlib keeps a list of fonts.
+OF_OTHERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/", ".cache/matplotlib/")
 TARGETS = (
     "onnxruntime",
     "onnxruntime:opt=0",
@@ -108,7 +109,7 @@ def home(tmp_path_factory):
         patch.delenv("XDG_CACHE_HOME", raising=False)
         yield folder
     paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    left = [path for path in paths if not path.startswith(OF_INSTALLERS)]
+    left = [path for path in paths if not path.startswith(OF_OTHERS)]
     assert not left, f"a backend has left files in the home directory: {left}"
 
 

@@ -49,7 +49,7 @@ def apart(due, value):
         kinds = zip(due.value, value.value, strict=True)
         return max((apart(Bounded(a, 0.0, due.dtype), Bounded(b, 0.0, due.dtype)) for a, b in kinds), default=0.0)
     a, b = np.asarray(due.value), np.asarray(value.value)
-    assert a.dtype == b.dtype
+    assert a.dtype.kind == b.dtype.kind  # double is longer where the reference knows at once that there is any
     assert a.shape == b.shape
     if a.dtype.kind != "f":
         return float(np.any(a != b))
