@@ -41,13 +41,13 @@ def test_values_are_finite_and_a_case_can_be_made_again(case):
     assert again.model == case.model
 
 
-@pytest.mark.parametrize("operator", PLAIN)
+@pytest.mark.parametrize("operator", ["Mul", "Relu"])
 def test_a_failure_shrinks_to_small_models_around_its_operator(operator):
     """What fails on one operator is shown as a model of that one, or next to it."""
     model = find(
         models(operators=PLAIN, dtypes=("float",), nodes=(1, 5)),
         lambda m: operator in {n.op_type for n in m.graph.node},
-        settings=settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck)),
     )
     assert operator in [node.op_type for node in model.graph.node]
     sizes = [d.dim_value for i in model.graph.input for d in i.type.tensor_type.shape.dim]
