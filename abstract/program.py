@@ -18,6 +18,7 @@ import onnx.helper
 import onnx.numpy_helper
 
 from abstract.constraints import Constraints
+from abstract.contributed import CONTRIBUTED, qualified
 from abstract.dtypes import BY_CODE, DType
 from abstract.operator import Array, NotCovered, Operator, Typing
 from abstract.operators import TABLE
@@ -177,6 +178,12 @@ inputs replaced (Clip and Pad below 11), an axis that flattens (Softmax below 13
 """
 
 
+def _row(node: onnx.NodeProto, opset: int) -> Operator | None:
+    """The row that says what a node means, if there is one for its version."""
+    name = qualified(node.domain, node.op_type)
+    return TABLE.get(name) if name in CONTRIBUTED or opset >= _SINCE.get(name, 13) else None
+
+
 class _Parser:
     def __init__(self, model: onnx.ModelProto, folder: str) -> None:
         self.model = model
@@ -198,7 +205,7 @@ class _Parser:
                 return None
         opset = self.opsets.get(node.domain, 1)
         sign = self._signature(node, opset)
-        row = TABLE.get(node.op_type) if not node.domain and opset >= _SINCE.get(node.op_type, 13) else None
+        row = _row(node, opset)
         if sign is None or row is None or row.opaque:
             return self._opaque(node, sign, opset)
         return self._covered(node, row, sign, opset)
@@ -272,7 +279,7 @@ def parse_body(outer: Program, graph: onnx.GraphProto, dtypes: Mapping[str, DTyp
 
 def late_types(step: Step, known: Callable[[str], DType | None]) -> dict[str, DType]:
     """The types of a step's operands, where the table has its operator and the model did not declare all of them."""
-    row = None if step.node.domain else TABLE.get(step.node.op_type)
+    row = TABLE.get(qualified(step.node.domain, step.node.op_type))
     if row is None or row.opaque:
         return {}
     declared = {name: own for name, own in zip(step.inputs, step.input_dtypes, strict=True) if name is not None}

@@ -1,4 +1,7 @@
-"""ONNX's own schemas, read once into plain data: what an operator's inputs, outputs, types and attributes are."""
+"""Schemas, read once into plain data: what an operator's inputs, outputs, types and attributes are.
+
+They are ONNX's own; of other domains what ``abstract/contributed.py`` declares.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import onnx.defs
 import onnx.helper
 
+from abstract.contributed import CONTRIBUTED, Declared, qualified
 from abstract.dtypes import BY_NAME, DType
 
 if TYPE_CHECKING:
@@ -74,9 +78,36 @@ def _formals(parameters: Iterable[Any]) -> tuple[Formal, ...]:
     )
 
 
+def _declared(name: str, row: Declared) -> Signature:
+    """The signature of an operator that ONNX does not have."""
+
+    def formals(text: str) -> tuple[Formal, ...]:
+        found = []
+        for part in text.split():
+            formal, _, variable = part.partition(":")
+            found.append(Formal(formal, variable.rstrip("?*"), variable.endswith("?"), variable.endswith("*")))
+        return tuple(found)
+
+    inputs, outputs = formals(row.inputs), formals(row.outputs)
+    types = {variable: _dtypes(f"tensor({t})" for t in names.split()) for variable, names in row.types.items()}
+    for formal in (*inputs, *outputs):
+        types.setdefault(formal.variable, _dtypes([f"tensor({formal.variable})"]))
+    attributes = frozenset(row.defaults) | frozenset(row.attributes.split())
+    least = sum(not formal.optional for formal in inputs)
+    return Signature(name, 1, inputs, outputs, types, row.defaults, attributes, least)
+
+
 @cache
 def signature(name: str, opset: int, domain: str = "") -> Signature:
-    """The schema in force at an opset; onnx.defs.SchemaError where there is none."""
+    """The schema in force at an opset; onnx.defs.SchemaError where there is none.
+
+    Operators of other domains may be named with theirs (``com.microsoft.Gelu``); what is declared of them serves all
+    opsets.
+    """
+    known = qualified(domain, name)
+    declared = CONTRIBUTED.get(known)
+    if declared is not None:
+        return _declared(known, declared)
     schema = onnx.defs.get_schema(name, opset, domain)
     types = {c.type_param_str: _dtypes(c.allowed_type_strs) for c in schema.type_constraints}
     inputs, outputs = _formals(schema.inputs), _formals(schema.outputs)

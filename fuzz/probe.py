@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from abstract.contributed import DOMAINS
 from backends.protocol import Outcome
 from backends.registry import BACKENDS
 from backends.support import Support
@@ -94,4 +95,4 @@ def _cases(root: Path, asked: Settings, dtypes: Sequence[str], samples: int) -> 
 def _settings(backend: str, opset: int, operators: tuple[str, ...]) -> Settings:
     entry = BACKENDS[backend]
     rank = max(0, entry.ranks[0]), min(_HIGHEST_RANK, entry.ranks[1])
-    return joint_demands((backend,), Settings(opset=opset, operators=operators, rank=rank))
+    return joint_demands((backend,), Settings(opset=opset, operators=operators, rank=rank, domains=DOMAINS))

@@ -10,6 +10,7 @@ import onnx.defs
 import onnx.shape_inference
 from google.protobuf.message import DecodeError
 
+from abstract.contributed import CONTRIBUTED, qualified
 from abstract.dtypes import BY_CODE
 from abstract.schema import signature
 from fuzz.case import find_cases
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["pairs", "reached"]
 
 Pair = tuple[str, str]
-"""An operator of the default domain and an element type: of its first operand, else of its first output."""
+"""An operator that we have or that is of ONNX's own domain, and an element type: of its first operand, else output."""
 
 
 def reached(root: Path, progress: Callable[[int], None] = lambda _models: None) -> tuple[Counter[Pair], list[str]]:
@@ -58,10 +59,11 @@ def _of(graph: onnx.GraphProto, outer: Mapping[str, int], opset: int) -> Iterato
         if code:
             codes[info.name] = code
     for node in graph.node:
-        if not node.domain:
+        operator = qualified(node.domain, node.op_type)
+        if not node.domain or operator in CONTRIBUTED:
             names = [name for name in (*_data(node, opset), *node.output) if name]
             code = next((codes[name] for name in names[:1] if name in codes), 0)
-            yield node.op_type, BY_CODE[code].name if code in BY_CODE else ""
+            yield operator, BY_CODE[code].name if code in BY_CODE else ""
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
                 if body.node:
@@ -71,7 +73,7 @@ def _of(graph: onnx.GraphProto, outer: Mapping[str, int], opset: int) -> Iterato
 def _data(node: onnx.NodeProto, opset: int) -> list[str]:
     """The inputs that have a place in the schema at all."""
     try:
-        return list(node.input) if signature(node.op_type, opset).inputs else []
+        return list(node.input) if signature(node.op_type, opset, node.domain).inputs else []
     except onnx.defs.SchemaError:
         return list(node.input)
 

@@ -10,6 +10,7 @@ import numpy as np
 import onnx.defs
 
 from abstract.capture import captured
+from abstract.contributed import qualified
 from abstract.dtypes import BY_CODE
 from abstract.hazards import BY_ID, Treatment, hazards_of
 from abstract.hazards.arithmetic import NARROW_OVERFLOW, WIDE_OVERFLOW
@@ -182,7 +183,7 @@ class Watch:
 
 def rows_of(step: Step) -> tuple[Hazard, ...]:
     """The rows of the table that apply to a step."""
-    return () if step.node.domain else _rows(step.node.op_type, step.opset)
+    return _rows(qualified(step.node.domain, step.node.op_type), step.opset)
 
 
 @cache
@@ -209,8 +210,8 @@ def avoided(operator: str, version: int, run: Run, y: tuple[Array, ...] | None) 
 def site(step: Step, values: Mapping[str, Bounded], arithmetic: Arithmetic) -> Run:
     """A step without rules as detectors see it: what its operator's row calls parameters, apart from the others."""
     node = step.node
-    sign = signature(node.op_type, step.opset)
-    row = TABLE.get(node.op_type)
+    name = qualified(node.domain, node.op_type)
+    sign, row = signature(name, step.opset), TABLE.get(name)
     params: dict[str, Any] = {**sign.defaults, **{a.name: attribute(a) for a in node.attribute}}
     inputs: list[Any] = []
     dtypes = []

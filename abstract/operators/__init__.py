@@ -11,6 +11,8 @@ from abstract.operators import (
     cast,
     constant,
     contraction,
+    contrib_activation,
+    contrib_linear,
     control,
     convolution,
     counting,
@@ -65,6 +67,7 @@ _FAMILIES = (
     attention,
     control, mapping, sequence,
     transformer, state,
+    contrib_activation, contrib_linear,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

@@ -7,36 +7,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.error import contraction, is_exact, rounding_unit, spread, step_unit, summation
-from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
+from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import NUMBER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from abstract.dims import Dim
+    from abstract.dtypes import Kind
+    from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "factor", "matrices"]
 
 _MODERATE = Domain(-64.0, 64.0)
 
 
-def propose_matmul(s: Scope) -> Call:
-    """Matrices, stacks of matrices that broadcast, vectors on either side."""
-    a = s.tensor(kinds=NUMBER, rank=(1, 5), domain=_MODERATE, where=lambda v: v.array.size > 0)
-    *batch, inner = a.type.shape
+def factor(s: Scope, shape: Shape) -> Shape:
+    """A shape by which one of this shape can be multiplied: a vector, a matrix, a stack of matrices that broadcasts."""
+    *batch, inner = shape
     outer: Dim = s.size(1, 8, "n")
     if batch:
         batch.pop()
     style = s.integer(0, 9)
     if style == 0:
-        shape: tuple[Dim, ...] = (inner,)
-    elif style < 6:
-        shape = (inner, outer)
-    else:
-        kept = [1 if s.coin(0.3) else d for d in batch[s.integer(0, len(batch)) :]]
-        shape = (*kept, inner, outer)
-    b = s.shaped(shape, weight=True, domain=_MODERATE)
-    return Call((a, b))
+        return (inner,)
+    if style < 6:
+        return (inner, outer)
+    return (*[1 if s.coin(0.3) else d for d in batch[s.integer(0, len(batch)) :]], inner, outer)
+
+
+def matrices(
+    s: Scope, left: str = "T", right: str = "T", *, kinds: Sequence[Kind] | None = None, domain: Domain = EVERYWHERE
+) -> tuple[Value, Value]:
+    """Two operands of a product: see ``factor``."""
+    a = s.tensor(left, kinds=kinds, rank=(1, 5), domain=domain, where=lambda v: v.array.size > 0)
+    return a, s.shaped(factor(s, a.type.shape), right, weight=True, domain=domain)
+
+
+def propose_matmul(s: Scope) -> Call:
+    """See ``matrices``."""
+    return Call(matrices(s, kinds=NUMBER, domain=_MODERATE))
 
 
 def matmul_shape(t: Typing) -> tuple[Shape, ...]:

@@ -21,7 +21,7 @@ from abstract.narrow import between
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
 from abstract.operators.convolution import conv, conv_shape
 from abstract.operators.elementwise import MARGIN
-from abstract.operators.linear import matmul, matmul_shape
+from abstract.operators.linear import matmul, matmul_shape, matrices
 from abstract.operators.quantization import is_power_of_two, scale_values, stepped, zero_point
 from abstract.operators.window import window_params
 
@@ -86,23 +86,6 @@ def propose_qlinear_conv(s: Scope) -> Call:
     return Call((x, x_scale, zeros[0], w, w_scale, zeros[1], y_scale, zeros[2], bias), params)
 
 
-def _matrices(s: Scope) -> tuple[Value, Value]:
-    """Matrices, stacks of matrices that broadcast, and now and then a vector on either side."""
-    a = s.tensor("T1", rank=(1, 5), where=lambda v: v.array.size > 0)
-    *batch, inner = a.type.shape
-    outer: Dim = s.size(1, 8, "n")
-    if batch:
-        batch.pop()
-    style = s.integer(0, 9)
-    if style == 0:
-        shape: tuple[Dim, ...] = (inner,)
-    elif style < 6:
-        shape = (inner, outer)
-    else:
-        shape = (*[1 if s.coin(0.3) else d for d in batch[s.integer(0, len(batch)) :]], inner, outer)
-    return a, s.shaped(shape, "T2", weight=True)
-
-
 def _by_column(b: Value) -> Shape:
     """The shape of what belongs to the columns of a matrix, or to stacks of them."""
     if b.type.rank == 2:
@@ -119,7 +102,7 @@ def _by_row(a: Value) -> Shape:
 
 def propose_matmul(s: Scope) -> Call:
     """Zero points left out or given, one for all, one a row of A, one a column of B."""
-    a, b = _matrices(s)
+    a, b = matrices(s, "T1", "T2")
     rows = s.shaped(_by_row(a) if s.coin(0.1) else (), "T1", weight=True) if s.coin(0.6) else None
     columns = s.shaped(_by_column(b) if s.coin(0.4) else (), "T2", weight=True) if s.coin(0.5) else None
     return Call((a, b, rows, columns))
@@ -127,7 +110,7 @@ def propose_matmul(s: Scope) -> Call:
 
 def propose_qlinear_matmul(s: Scope) -> Call:
     """One scale for all, one a row of A, one a column of B; 8-bit floats have no zero point but 0 (opset 21)."""
-    a, b = _matrices(s)
+    a, b = matrices(s, "T1", "T2")
     variable = s.signature.inputs[1].variable
     rows: Shape = _by_row(a) if s.coin(0.1) else ()
     columns = _by_column(b) if s.coin(0.3) else ()

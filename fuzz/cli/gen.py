@@ -46,7 +46,11 @@ class _Gen(SeveralValues):
 @click.option("--opset", type=int, metavar="V",
               help="Version of the operator set.  [default: each model draws one, from 13 to the newest; "
               "with --for that of the tables]")  # fmt: skip
-@click.option("--ops", type=Names(), help="Use these operators alone, e.g. Conv,Relu,Add.  [default: all]")
+@click.option("--ops", type=Names(),
+              help="Use these operators alone, e.g. Conv,Relu,Add; those of another domain may be named with it, e.g. "
+              "com.microsoft.Gelu.  [default: all]")  # fmt: skip
+@click.option("--domain", "domains", type=Names(),
+              help="Use operators of these domains beside ONNX's own: com.microsoft.  [default: none]")  # fmt: skip
 @click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: all]")
 @click.option("--rank", type=IntRange(0, 8),
               help="Ranks of the tensors.  [default: 0-5; with --for those of them that the targets have]")  # fmt: skip
@@ -81,6 +85,7 @@ def command(
     nodes: tuple[int, int],
     opset: int | None,
     ops: tuple[str, ...] | None,
+    domains: tuple[str, ...] | None,
     dtypes: tuple[str, ...] | None,
     rank: tuple[int, int] | None,
     dynamic: str,
@@ -111,7 +116,7 @@ def command(
 
     try:
         settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
-        settings = replace(settings, bait=_bait(bait, ops))
+        settings = replace(settings, bait=_bait(bait, ops), domains=domains or ())
         menu(settings)
         patterns(settings, joint_support(targets))
         with progress_bar("cases", count) as progress:

@@ -25,20 +25,24 @@ __all__ = ["command"]
 @click.option("--missing", is_flag=True, help="With --root: only what no case holds.")
 @json_option
 def command(names: tuple[str, ...], opset: int | None, root: Path | None, missing: bool, as_json: bool) -> int:
-    """List the operators of the default domain: versions, element types, and what is left out with the reason.
+    """List the operators: versions, element types, and what is left out with the reason.
 
     The types are those of the first operand. With --root each has in brackets how many of the models there hold it.
+    Operators of other domains than ONNX's own are named with theirs; `fuzz gen` makes models of them where it is asked
+    to by --domain or --ops.
 
     \b
     fuzz ops Attention DFT
+    fuzz ops com.microsoft.Attention FusedMatMul
     fuzz ops --opset 17 --json
     fuzz ops --root fuzz-root --missing
 
-    --json prints {opset, operators: [{name, since, family, function, types, reached}], left_out: [{name, reason}],
-    unread}: `reached` maps a type to a number of models and is null without --root; `unread` are the cases whose
-    models cannot be read.
+    --json prints {opset, operators: [{name, domain, since, family, function, types, reached}], left_out: [{name,
+    reason}], unread}: `reached` maps a type to a number of models and is null without --root; `unread` are the cases
+    whose models cannot be read.
     """
     from abstract.schema import newest_opset
+    from fuzz.generate.plan import full_name
 
     version = newest_opset() if opset is None else opset
     if version > newest_opset():
@@ -47,6 +51,7 @@ def command(names: tuple[str, ...], opset: int | None, root: Path | None, missin
         raise UsageError("--missing asks for the cases of a root: give --root DIR")
     rows, left_out = _rows(version), _left_out(version)
     known = {row["name"] for row in rows} | {row["name"] for row in left_out}
+    names = tuple(full_name(name) for name in names)
     unknown = sorted(set(names) - known)
     if unknown:
         raise UsageError(f"opset {version} has no operator {', '.join(unknown)}: `fuzz ops` lists them")
@@ -66,9 +71,8 @@ def command(names: tuple[str, ...], opset: int | None, root: Path | None, missin
 
 
 def _rows(opset: int) -> list[dict[str, Any]]:
-    import onnx.defs
-
-    from abstract.operators import FAMILIES, TABLE
+    from abstract.contributed import DOMAINS, domain_of
+    from abstract.operators import FAMILIES
     from abstract.schema import signature
     from fuzz.generate.plan import menu
     from fuzz.generate.settings import Settings
@@ -76,16 +80,21 @@ def _rows(opset: int) -> list[dict[str, Any]]:
 
     return [
         {
-            "name": name, "since": signature(name, opset).since, "family": FAMILIES[name],
-            "function": _is_function(onnx.defs.get_schema(name, opset)), "types": list(primary_types(name, opset)),
-            "reached": None,
+            "name": name, "domain": domain_of(name), "since": signature(name, opset).since, "family": FAMILIES[name],
+            "function": _is_function(name, opset), "types": list(primary_types(name, opset)), "reached": None,
         }
-        for name in sorted(menu(Settings(opset=opset)))
-        if name in TABLE
+        for name in sorted(menu(Settings(opset=opset, domains=DOMAINS)), key=lambda n: (domain_of(n), n))
     ]  # fmt: skip
 
 
-def _is_function(schema: Any) -> bool:
+def _is_function(name: str, opset: int) -> bool:
+    import onnx.defs
+
+    from abstract.contributed import CONTRIBUTED
+
+    if name in CONTRIBUTED:
+        return False
+    schema: Any = onnx.defs.get_schema(name, opset)
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
@@ -98,7 +107,7 @@ def _left_out(opset: int) -> list[dict[str, str]]:
     found = []
     for name, reason in (*ABSENT.items(), *((n, f"from opset {r.since} on") for n, r in TABLE.items())):
         try:
-            schema = onnx.defs.get_schema(name, opset)
+            schema: Any = onnx.defs.get_schema(name, opset)
         except onnx.defs.SchemaError:
             continue
         if not schema.deprecated and (name in ABSENT or TABLE[name].since > opset):

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnx.helper
 
+from abstract.contributed import unqualified
 from abstract.dims import Dim, Expr, Symbol, symbols
 from abstract.dtypes import DType, Kind, dtype
 from abstract.graph import Graph
@@ -102,6 +103,7 @@ class _Emitter:
         self.store: Constraints = graph.store
         self.opened = opened
         self.constants = self.nodes = 0
+        self.domains: set[str] = set()
 
     def model(self) -> bytes:
         proto = onnx.ModelProto()
@@ -109,6 +111,8 @@ class _Emitter:
         proto.producer_name = "dnnfuzz"
         proto.opset_import.add(version=self.graph.opset)
         self.whole(self.graph, proto.graph, "graph")
+        for domain in sorted(self.domains):
+            proto.opset_import.add(domain=domain, version=1)
         return bytes(proto.SerializeToString(deterministic=True))
 
     def whole(self, graph: Graph, proto: onnx.GraphProto, name: str) -> None:
@@ -160,7 +164,11 @@ class _Emitter:
     def node(self, node: Node, graph: Graph, into: onnx.GraphProto) -> None:
         sign = signature(node.operator, self.graph.opset)
         row = TABLE[node.operator]
-        proto = into.node.add(op_type=node.operator, name=f"n{self.nodes}")
+        domain, operator = unqualified(node.operator)
+        proto = into.node.add(op_type=operator, name=f"n{self.nodes}")
+        if domain:
+            proto.domain = domain
+            self.domains.add(domain)
         self.nodes += 1
         data = iter(node.inputs)
         given = self.concrete(node)

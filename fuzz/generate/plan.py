@@ -11,6 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from abstract.contributed import CONTRIBUTED, DOMAINS, domain_of, qualified, unqualified
 from abstract.dtypes import BY_NAME, DTYPES, DType
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fuzz.generate.bait.pattern import Pattern
     from fuzz.generate.choices import Choices
 
-__all__ = ["OLDEST_OPSET", "Plan", "Supports", "draw_plan", "menu", "patterns"]
+__all__ = ["OLDEST_OPSET", "Plan", "Supports", "draw_plan", "full_name", "menu", "patterns"]
 
 OLDEST_OPSET = 13
 """The oldest version of the operator set in which models are made."""
@@ -116,30 +117,46 @@ def _first_type(operator: str, opset: int, inputs: Sequence[DType | None]) -> st
 
 @cache
 def menu(settings: Settings) -> tuple[str, ...]:
-    """The operators that these settings allow, in the order of the table.
+    """The operators that these settings allow, in the order of the table; of another domain by their qualified name.
+
+    A name that ONNX's own domain does not have is that of another's.
 
     Raises ValueError with a one-line message for an operator or opset that is not known.
     """
     if not OLDEST_OPSET <= settings.opset <= newest_opset():
         raise ValueError(f"opset {settings.opset} is out of range: choose one from {OLDEST_OPSET} to {newest_opset()}")
     for name in settings.operators:
-        if name not in TABLE:
+        if full_name(name) not in TABLE:
             raise ValueError(f"unknown operator {name!r}{_similar(name)}; the table has {', '.join(sorted(TABLE))}")
+    for name in settings.domains:
+        if name not in DOMAINS:
+            raise ValueError(f"unknown domain {name!r}: beside ONNX's own there is {', '.join(DOMAINS)}")
     for name in settings.dtypes:
         if name not in BY_NAME:
             raise ValueError(f"unknown element type {name!r}; ONNX has {', '.join(BY_NAME)}")
-    wanted = settings.operators or tuple(TABLE)
+    wanted = tuple(map(full_name, settings.operators)) or _of(settings.domains)
     kept = tuple(n for n in wanted if TABLE[n].since <= settings.opset and _exists(n, settings.opset))
     if not kept:
         raise ValueError(f"none of {', '.join(wanted)} exists at opset {settings.opset}")
     return kept
 
 
+def full_name(name: str) -> str:
+    """An operator's qualified name, where its domain was left out and ONNX's own does not have it."""
+    found = (qualified(domain, name) for domain in DOMAINS)
+    return name if name in TABLE else next((full for full in found if full in TABLE), name)
+
+
+def _of(domains: Sequence[str]) -> tuple[str, ...]:
+    """The operators of ONNX's own domain and of others."""
+    return tuple(name for name in TABLE if domain_of(name) in ("", *domains))
+
+
 def _similar(name: str) -> str:
     from difflib import get_close_matches
 
     # Letter case is what people get wrong most; it must not make another operator look nearer.
-    known = {operator.lower(): operator for operator in TABLE}
+    known = {unqualified(operator)[1].lower(): operator for operator in reversed(tuple(TABLE))}
     close = get_close_matches(name.lower(), known, 1)
     return f" (did you mean {known[close[0]]}?)" if close else ""
 
@@ -147,6 +164,8 @@ def _similar(name: str) -> str:
 def _exists(name: str, opset: int) -> bool:
     import onnx.defs
 
+    if name in CONTRIBUTED:
+        return True
     try:
         return not onnx.defs.get_schema(name, opset).deprecated and signature(name, opset).since > 0
     except onnx.defs.SchemaError:
@@ -154,7 +173,10 @@ def _exists(name: str, opset: int) -> bool:
 
 
 # An operator's name as often as its weight asks for, in quarters: one pick among all is weighted then.
-_TICKETS: Mapping[str, tuple[str, ...]] = {name: (name,) * max(1, round(row.weight * 4)) for name, row in TABLE.items()}
+# Those of a domain that was asked for are few beside ONNX's.
+_TICKETS: Mapping[str, tuple[str, ...]] = {
+    name: (name,) * max(1, round(row.weight * (12 if domain_of(name) else 4))) for name, row in TABLE.items()
+}
 
 # How often a model's own subset of types holds a type; the types of most real models come first.
 _TYPE_CHANCE: Mapping[str, int] = {

@@ -29,7 +29,8 @@ class Settings:
     ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs, and
     without ``constant_data`` no operands but weights are drawn as initializers; without
     ``computed_weights`` all weights are. ``bait`` names fusion patterns (or their themes, or "all") to place.
-    With ``mixed_opsets`` each model draws its version, ``opset`` at most.
+    With ``mixed_opsets`` each model draws its version, ``opset`` at most. ``domains`` are those whose operators are
+    drawn beside ONNX's own.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -44,6 +45,7 @@ class Settings:
     computed_weights: bool = True
     bait: tuple[str, ...] = ()
     mixed_opsets: bool = False
+    domains: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

@@ -15,6 +15,7 @@ import onnx.helper
 import onnx.numpy_helper
 import onnx.shape_inference
 
+from abstract.contributed import qualified
 from abstract.dtypes import BY_CODE, DType
 from abstract.operators import TABLE
 from abstract.schema import signature
@@ -279,10 +280,11 @@ class Site:
             yield from (Edge(name, node, i) for i, name in enumerate(node.input) if name and self._is_data(node, i))
 
     def _is_data(self, node: onnx.NodeProto, position: int) -> bool:
-        row = TABLE.get(node.op_type)
-        if row is None or node.domain:
-            return position == 0 and node.op_type not in ("If", "Loop", "Scan")
-        return signature(node.op_type, self.opset).formal(position).name not in row.parameters
+        name = qualified(node.domain, node.op_type)
+        row = TABLE.get(name)
+        if row is None:
+            return position == 0 and name not in ("If", "Loop", "Scan")
+        return signature(name, self.opset).formal(position).name not in row.parameters
 
     def data_constants(self) -> list[str]:
         """The initializers that are read as data alone, and are no output."""

@@ -175,3 +175,19 @@ def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
     assert min(versions("--ops", "Relu,Add")) < 20
     assert versions("--opset", 15) == {15}
     assert len(versions("--for", "onnxruntime")) == 1
+
+
+def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
+    """Absent by default; a domain, or a name that ONNX's own domain does not have, brings them in."""
+    own = ("gen", "--count", 30, "--nodes", 10, "--jobs", 1)
+    for number, asked in enumerate(((), ("--domain", "com.microsoft"), ("--ops", "FusedMatMul,Relu"))):
+        done = fuzz(*own, "--root", f"r{number}", *asked)
+        assert done.returncode == 0, done.stderr
+        models = [onnx.load(case.model_path) for case in find_cases(fuzz.home / f"r{number}")]
+        found = [m for m in models if any(node.domain == "com.microsoft" for node in m.graph.node)]
+        assert len(found) == 0 if not asked else len(found) > 5
+        assert all({"com.microsoft"} <= {o.domain for o in m.opset_import} for m in found)
+        assert all(len(m.opset_import) == 1 for m in models if m not in found)
+    misused = fuzz(*own, "--root", "r", "--domain", "ai.onnx.ml")
+    assert (misused.returncode, misused.stdout) == (2, "")
+    assert "unknown domain 'ai.onnx.ml'" in misused.stderr

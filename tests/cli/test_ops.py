@@ -22,9 +22,18 @@ def test_an_older_opset(fuzz):
     assert not {"Attention", "GroupNormalization"} & names
     (layer,) = [row for row in made["operators"] if row["name"] == "LayerNormalization"]
     assert layer == {
-        "name": "LayerNormalization", "since": 17, "family": "normalization", "function": True,
+        "name": "LayerNormalization", "domain": "", "since": 17, "family": "normalization", "function": True,
         "types": ["float", "double", "float16", "bfloat16"], "reached": None,
     }  # fmt: skip
+
+
+def test_operators_of_another_domain(fuzz):
+    done = fuzz("ops", "com.microsoft.Gelu", "FusedMatMul", "Gelu")
+    assert done.returncode == 0
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names[:-1] == ["Gelu", "com.microsoft.FusedMatMul", "com.microsoft.Gelu"]
+    (row,) = json.loads(fuzz("ops", "FusedMatMul", "--json").stdout)["operators"]
+    assert (row["domain"], row["since"], row["function"]) == ("com.microsoft", 1, False)
 
 
 def test_what_a_root_has_reached(fuzz, tmp_path):

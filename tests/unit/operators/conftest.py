@@ -14,6 +14,7 @@ import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from abstract.contributed import unqualified
 from abstract.dims import evaluate
 from abstract.dtypes import dtype
 from abstract.hazards.detection import Hazardous
@@ -244,14 +245,16 @@ class Laboratory:
         """The reference's results for one node with these inputs (None where absent) and attributes: value, bound."""
         given = [f"x{i}" if a is not None else "" for i, a in enumerate(inputs)]
         names = [f"y{i}" for i in range(outputs)]
-        node = helper.make_node(name, given, names, **attributes)
+        domain, operator = unqualified(name)
+        node = helper.make_node(operator, given, names, domain=domain, **attributes)
         infos = [
             helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
             for n, a in zip(given, inputs, strict=True)
             if a is not None
         ]
         graph = helper.make_graph([node], "g", infos, [onnx.ValueInfoProto(name=n) for n in names])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
+        model = helper.make_model(graph, opset_imports=opsets)
         feeds = {n: a for n, a in zip(given, inputs, strict=True) if a is not None}
         with np.errstate(all="ignore"):
             held = {n: to_carrier(a, _dtype_of(a)) for n, a in feeds.items()}

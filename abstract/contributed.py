@@ -1,0 +1,75 @@
+"""Operators of domains other than ONNX's, as data: ONNX has no schema of them, so what they take is stated here.
+
+They are those of ONNX Runtime's domain ``com.microsoft``, which its optimiser puts in place of what it fuses and which
+exporters write (docs/ContribOperators.md of ONNX Runtime 1.31; the types are those of the registered schemas). An
+operator is known by its qualified name, ``com.microsoft.Gelu``, as ONNX's text syntax writes it. All are of version 1.
+
+A row says the operands, then the results: ``name:T``, ``name:T?`` where it may be left out, ``name:T*`` where it is
+repeated. What stands after the colon is a type variable, or one element type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CONTRIBUTED", "DOMAINS", "MICROSOFT", "Declared", "domain_of", "qualified", "unqualified"]
+
+MICROSOFT = "com.microsoft"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a contributed operator takes: formals, the types of each variable, attributes with their defaults.
+
+    ``attributes`` are those without a default.
+    """
+
+    inputs: str
+    outputs: str
+    types: Mapping[str, str]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    attributes: str = ""
+
+
+_EPSILON = 9.999999960041972e-13  # 1e-12 as float32 holds it
+_FLOATS = {"T": "float float16 double bfloat16"}
+_NORMALIZED = {"T": "float float16 bfloat16", "U": "float"}
+
+_OPERATORS: Mapping[str, Declared] = {
+    "Gelu": Declared("X:T", "Y:T", _FLOATS),
+    "BiasGelu": Declared("A:T B:T", "C:T", _FLOATS),
+    "FastGelu": Declared("X:T bias:T?", "Y:T", _FLOATS),
+    "QuickGelu": Declared("X:T", "Y:T", _FLOATS, {"alpha": 1.7020000219345093}),
+    "FusedMatMul": Declared("A:T B:T", "Y:T", _FLOATS,
+                            {"alpha": 1.0, "transA": 0, "transB": 0, "transBatchA": 0, "transBatchB": 0}),
+    "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
+}  # fmt: skip
+
+CONTRIBUTED: Mapping[str, Declared] = MappingProxyType(
+    {f"{MICROSOFT}.{name}": row for name, row in _OPERATORS.items()}
+)
+"""What is declared of each operator, by its qualified name."""
+
+DOMAINS: tuple[str, ...] = (MICROSOFT,)
+"""The domains that have operators here."""
+
+
+def qualified(domain: str, operator: str) -> str:
+    """The name by which the project knows an operator of a domain."""
+    return f"{domain}.{operator}" if domain and domain != "ai.onnx" else operator
+
+
+def unqualified(name: str) -> tuple[str, str]:
+    """The domain (empty for ONNX's own) and the operator that a node of this name has."""
+    domain, _, operator = name.rpartition(".")
+    return domain, operator
+
+
+def domain_of(name: str) -> str:
+    """The domain by which an operator is asked for; empty for ONNX's own."""
+    return unqualified(name)[0]
