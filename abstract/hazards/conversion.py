@@ -151,6 +151,14 @@ def _long_sum(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if terms * 255 * 255 >= 2**31 else NONE
 
 
+def _zero_bits(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Zeros whose sign becomes a bit of another type."""
+    x = run[0]
+    if x.dtype.kind != "f" or run.dtypes[0] is run.output_dtypes[0] or np.count_nonzero(x) == x.size:
+        return NONE
+    return each(np.broadcast_to(x == 0, y[0].shape))
+
+
 HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "cast-out-of-range", _CAST,
@@ -197,6 +205,10 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "bit-cast-below-a-byte", ("BitCast",), "an element type narrower than a byte, whose packing is open",
         Says.SILENT, "text", Treatment.AVOID, _narrow, since=26, words="nibble|sub-byte"),
+    Hazard(
+        "bit-cast-of-zero", ("BitCast",),
+        "a zero read as another type: which sign it has is said of hardly any operator (the greater of -0 and 0, say)",
+        Says.SILENT, "text", Treatment.MASK, _zero_bits, since=26, words="-0|signed zero"),
     Hazard(
         "quantise-tie", ("QuantizeLinear",),
         "a quotient next to a half: x / scale and x * (1 / scale) round to neighbours; the bound allows one step",

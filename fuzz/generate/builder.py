@@ -251,7 +251,7 @@ class Builder:
             like = operands[0] if operands else None
             if like is None or _sizes(like) is not shape or like.array.shape != value.array.shape:
                 self._check_shape(name, value)
-            self._examine(name, value)
+            self._examine(row, value)
             results.append(value)
         node.outputs = tuple(results)
         self._nodes.append(node)
@@ -285,7 +285,7 @@ class Builder:
                 raise Infeasible(f"{node.operator}: {broken}") from broken
             for value, array in zip(node.outputs, results, strict=False):
                 for part in array if isinstance(array, list) else () if array is None else (array,):
-                    self._admit(node.operator, part, value.type.dtype, exact=value.exact)
+                    self._admit(row, part, value.type.dtype, exact=value.exact)
                 known[value] = array
         return tuple(known.get(v, v.array) for v in graph.outputs)
 
@@ -342,42 +342,44 @@ class Builder:
             if sizes != array.shape:
                 raise AssertionError(f"shape rule of {name} says {sizes}, its values have {array.shape}")
 
-    def _examine(self, name: str, value: Value) -> None:
+    def _examine(self, row: Operator, value: Value) -> None:
         """Refuse a rank that is not wanted, and what cannot be judged: too many elements, out of range, all alike."""
         if isinstance(value.type, ContainerType):
             for part in _held(value):
-                self._admit(name, part, value.type.dtype, exact=value.exact)
+                self._admit(row, part, value.type.dtype, exact=value.exact)
             return
         array, dtype = value.array, value.type.dtype
         if array.ndim < self.plan.rank[0]:
-            raise Infeasible(f"{name} makes a tensor of rank {array.ndim}")
-        low, high, margin = self._admit(name, array, dtype, exact=value.exact, limits=value.range)
+            raise Infeasible(f"{row.name} makes a tensor of rank {array.ndim}")
+        low, high, margin = self._admit(row, array, dtype, exact=value.exact, limits=value.range)
         if dtype.is_float and high - low <= margin and array.size > 3 and self.choices.integer(0, 3):
-            raise Infeasible(f"{name} is constant")
+            raise Infeasible(f"{row.name} is constant")
 
     def _admit(
-        self, name: str, array: Array, dtype: DType, *, exact: bool,
+        self, row: Operator, array: Array, dtype: DType, *, exact: bool,
         limits: Callable[[], tuple[float, float]] | None = None,
     ) -> tuple[float, float, float]:  # fmt: skip
         """The range of a computed tensor and its margin; Infeasible where it is too large or leaves its type."""
         if array.size > _LARGEST:
-            raise Infeasible(f"{name} makes {array.size} elements")
+            raise Infeasible(f"{row.name} makes {array.size} elements")
         if dtype.kind.value in ("bool", "string", "complex") or not array.size:
             return 0.0, 0.0, 0.0
         low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
         if not dtype.is_float:
-            if low < dtype.minimum or high > min(dtype.maximum, 2**53):
-                raise Infeasible(f"{name} overflows {dtype}")
+            # Sums and products may have wrapped around where 64 bits end; what is moved has not.
+            if low < dtype.minimum or high > (float(dtype.maximum) if row.exact else min(dtype.maximum, 2**53)):
+                raise Infeasible(f"{row.name} overflows {dtype}")
             return low, high, 0.0
         # Last bits differ between machines: no decision may hang on one.
         # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
         narrow = is_narrow(dtype)
         margin = 0.0 if exact or narrow else _MARGIN * max(-low, high)
-        ceiling = _CEILING.get(dtype.name, dtype.maximum if narrow else dtype.maximum / 4)
+        largest = dtype.maximum if narrow or (exact and row.exact) else dtype.maximum / 4
+        ceiling = largest if "large" in self.plan.palettes else _CEILING.get(dtype.name, largest)
         if dtype.minimum > 0 and low < dtype.minimum:
-            raise Infeasible(f"{name} makes a zero, and {dtype} has none")
+            raise Infeasible(f"{row.name} makes a zero, and {dtype} has none")
         if not (-ceiling <= low - margin and high + margin <= ceiling):
-            raise Infeasible(f"{name} leaves the range of {dtype}")
+            raise Infeasible(f"{row.name} leaves the range of {dtype}")
         return low, high, margin
 
     # -- adapters --------------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ class Scope:
         sizes = tuple(self.store.value(d) for d in shape)
         if prod(sizes) > 8 * _LARGEST:
             raise Infeasible(f"a new tensor of {prod(sizes)} elements")
-        recipe = choose_recipe(dtype, domain, self.integer)
+        recipe = choose_recipe(dtype, domain, self.integer, self.builder.plan.palettes)
         initializer = self.coin(0.85 if weight else self.builder.plan.initializer)
         taken = initializer and (weight or not self._lacks_input())
         taken = taken or (weight and not self.builder.plan.computed_weights)

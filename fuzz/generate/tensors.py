@@ -7,6 +7,7 @@ function, whose last bits differ between CPUs, and no numpy distribution, whose 
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,14 +17,15 @@ import numpy as np
 from abstract.constraints import Infeasible
 from abstract.dtypes import BY_NAME, DType, Kind
 from abstract.graph import Recipe
+from fuzz.generate.palettes import NEAR_ZERO, PALETTES
 from fuzz.generate.texts import TEXTS, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from abstract.operator import Array, Domain
 
-__all__ = ["PALETTES", "choose_recipe", "fill", "rounded"]
+__all__ = ["MIXES", "choose_recipe", "fill", "mix", "rounded"]
 
 
 def _draws(recipe: Recipe, count: int) -> Array:
@@ -37,66 +39,45 @@ def rounded(array: Array, dtype: DType) -> Array:
     return array.astype(dtype.numpy).astype(dtype.carrier)
 
 
-def _spread(raw: Array, recipe: Recipe) -> Array:
-    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return recipe.low + unit * (recipe.high - recipe.low)
+_NOT_COMPLEX = frozenset({"large", "subnormal"})  # complex results are not examined for their range
 
+_BASE = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
+_EXTRAS = ("zeros", "subnormal", "halves", "few", "alike", "powers", "outlier", "large")
+_SHARE = 2  # of each of the extras beside the ten of the base
 
-def _whole(raw: Array, recipe: Recipe) -> Array:
-    low, high = int(np.ceil(recipe.low)), int(np.floor(recipe.high))
-    span = np.uint64(max(high - low, 0) + 1)
-    return (raw % span).astype(np.float64) + low
+MIXES = 2 ** (len(_EXTRAS) + 1)
+"""How many mixes there are; one half of them is the base alone."""
 
-
-def _halves(raw: Array, recipe: Recipe) -> Array:
-    low, high = int(np.ceil(recipe.low * 4)), int(np.floor(recipe.high * 4))
-    span = np.uint64(max(high - low, 0) + 1)
-    return ((raw % span).astype(np.float64) + low) / 4
-
-
-def _exponents(count: int) -> Callable[[Array, Recipe], Array]:
-    """Magnitudes spread evenly over so many binary exponents from 2**-8 on, up to the end of the range."""
-
-    def draw(raw: Array, recipe: Recipe) -> Array:
-        unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        magnitude = np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(count)).astype(np.int64) - 8)
-        signed = np.where(raw & np.uint64(1), magnitude, -magnitude)
-        return np.clip(signed, recipe.low, recipe.high)
-
-    return draw
-
-
-def _bits(raw: Array, recipe: Recipe) -> Array:
-    """Whole numbers of 1 bit, 2 bits and so on up to the end of the range, all lengths alike often."""
-    longest = int(max(abs(recipe.low), abs(recipe.high), 1)).bit_length()
-    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    magnitude = np.floor(np.ldexp(1.0 + unit, ((raw >> np.uint64(1)) % np.uint64(longest)).astype(np.int64)))
-    negative = (raw & np.uint64(1)).astype(np.bool_) if recipe.low < 0 else np.zeros(raw.shape, np.bool_)
-    return np.clip(np.where(negative, -magnitude, magnitude), recipe.low, recipe.high)
-
-
-def _constant(raw: Array, recipe: Recipe) -> Array:
-    first = recipe.low + (recipe.seed % 8) / 8 * (recipe.high - recipe.low)
-    return np.full(raw.shape, first)
-
-
-PALETTES: Mapping[str, Callable[[Array, Recipe], Array]] = MappingProxyType({
-    "spread": _spread, "whole": _whole, "quarters": _halves, "wide": _exponents(12), "vast": _exponents(16),
-    "bits": _bits, "constant": _constant,
-})  # fmt: skip
-_FLOAT_PALETTES = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
 # What "wide" is, by size, and how far it goes: floats whose exponential overflows, integers that float and int32 lose.
 _WIDE = (("wide", 8.0), ("wide", 8.0), ("vast", 256.0), ("vast", 256.0))
-_WIDE_INTEGERS = 2.0**40
+_REACH: Mapping[str, float] = MappingProxyType({"powers": 128.0, "outlier": 1000.0})
+# Integers have what matters to them in the place of some; the others are whole numbers of moderate size.
+_INTEGERS: Mapping[str, tuple[str, float]] = MappingProxyType({
+    "wide": ("bits", 2.0**40), "large": ("edges", np.inf), "zeros": ("whole", 1.0), "few": ("whole", 2.0),
+})  # fmt: skip
 
 
-def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], int]) -> Recipe:
-    """A recipe for numbers of this type inside a domain, of moderate size; draws three decisions.
+@cache
+def mix(number: int) -> tuple[str, ...]:
+    """The palettes from which the tensors of one model are drawn, each as often as it is to be taken.
+
+    ``number`` is one of ``MIXES``: below one half of them the base alone, else with a subset of the extras.
+    """
+    extras = 2 ** len(_EXTRAS)
+    if number < extras:
+        return _BASE
+    return _BASE + tuple(name for i, name in enumerate(_EXTRAS) if number >> i & 1 for _ in range(_SHARE))
+
+
+def choose_recipe(
+    dtype: DType, domain: Domain, integer: Callable[[int, int], int], palettes: Sequence[str] = _BASE
+) -> Recipe:
+    """A recipe for numbers of this type inside a domain, by one of these palettes; draws three decisions.
 
     Raises Infeasible where the type has no number there.
     """
     seed = integer(0, 2**32 - 1)
-    style = integer(0, len(_FLOAT_PALETTES) - 1)
+    palette = palettes[integer(0, len(palettes) - 1)]
     size = integer(0, 3)
     if dtype.kind is Kind.BOOL:
         return Recipe("whole", seed, 0, 1)
@@ -104,21 +85,28 @@ def choose_recipe(dtype: DType, domain: Domain, integer: Callable[[int, int], in
         return Recipe("whole", seed, 0, (1, 3, 7, len(TEXTS) - 1)[size])
     if dtype.kind is Kind.COMPLEX:
         dtype = BY_NAME["float"]  # both parts, whatever their width
-    if dtype.is_float:
-        reach = (1.0, 2.0, 2.0, 4.0)[size]
-        palette = _FLOAT_PALETTES[style]
-        if palette == "wide":
-            palette, reach = _WIDE[size]
-    elif _FLOAT_PALETTES[style] == "wide":
-        palette, reach = "bits", _WIDE_INTEGERS
+        palette = "spread" if palette in _NOT_COMPLEX else palette
+    if palette == "wide" and dtype.is_float:
+        palette, reach = _WIDE[size]
+    elif dtype.is_float:
+        reach = dtype.maximum if palette == "large" else _REACH.get(palette, (1.0, 2.0, 2.0, 4.0)[size])
     else:
-        palette, reach = "whole", (4, 8, 16, 100)[size]
+        palette, reach = _INTEGERS.get(palette, ("whole", (4, 8, 16, 100)[size]))
     low, high = _limits(dtype, domain, reach)
-    if palette in ("whole", "quarters"):
-        scale = 1 if palette == "whole" else 4
-        if np.ceil(low * scale) > np.floor(high * scale):
-            palette = "spread"
-    return Recipe(palette, seed, float(low), float(high), domain.away)
+    return Recipe(_fitting(palette, low, high), seed, float(low), float(high), domain.away)
+
+
+_STEPS: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "whole": (1.0, 0.0), "quarters": (4.0, 0.0), "halves": (1.0, 0.5),
+})  # fmt: skip
+
+
+def _fitting(palette: str, low: float, high: float) -> str:
+    """The palette, or even spread where the range has none of its numbers."""
+    if palette in _STEPS:
+        scale, offset = _STEPS[palette]
+        return palette if np.ceil((low - offset) * scale) <= np.floor((high - offset) * scale) else "spread"
+    return "spread" if palette in NEAR_ZERO and not low <= 0 <= high else palette
 
 
 def _limits(dtype: DType, domain: Domain, reach: float) -> tuple[float, float]:
@@ -143,7 +131,7 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
         parts = fill(recipe, (*shape, 2), BY_NAME["float" if dtype.bits == 64 else "double"])
         return parts.view(dtype.carrier)[..., 0]
     raw = _draws(recipe, prod(shape))
-    numbers = PALETTES[recipe.palette](raw, recipe).reshape(shape)
+    numbers = PALETTES[recipe.palette](raw, recipe, dtype).reshape(shape)
     if dtype.kind is Kind.BOOL:
         flags: Array = np.asarray(numbers != 0)  # a comparison of a 0-d array gives a scalar
         return flags

@@ -140,7 +140,7 @@ class Wired(Scope):
         sizes = tuple(self.store.value(d) for d in shape)
         if prod(sizes) > _LARGEST or not self.builder.plan.rank[0] <= len(sizes) or min(sizes, default=1) < 1:
             raise Infeasible(f"an operand of shape {sizes}")
-        recipe = choose_recipe(dtype, EVERYWHERE, self.integer)
+        recipe = choose_recipe(dtype, EVERYWHERE, self.integer, self.builder.plan.palettes)
         origin = Origin.INITIALIZER if constant else Origin.INPUT
         return self.builder.placeholder(TensorType(dtype, shape), fill(recipe, sizes, dtype), origin, recipe)
 
@@ -290,7 +290,7 @@ class Wired(Scope):
         sizes = tuple(self.store.value(d) for d in shape)
         if prod(sizes) > 8 * _LARGEST:
             raise Infeasible(f"a new tensor of {prod(sizes)} elements")
-        recipe = choose_recipe(dtype, domain, self.integer)
+        recipe = choose_recipe(dtype, domain, self.integer, self.builder.plan.palettes)
         array: Array = fill(recipe, sizes, dtype)
         origin = Origin.INITIALIZER if constant else Origin.INPUT
         return self.builder.placeholder(TensorType(dtype, shape), array, origin, recipe)

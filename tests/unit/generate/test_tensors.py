@@ -13,7 +13,8 @@ from abstract.dtypes import DTYPES, Kind, dtype
 from abstract.graph import Recipe
 from abstract.operator import EVERYWHERE, Domain
 from fuzz.generate.choices import Seeded
-from fuzz.generate.tensors import PALETTES, choose_recipe, fill, rounded
+from fuzz.generate.palettes import PALETTES
+from fuzz.generate.tensors import MIXES, choose_recipe, fill, mix, rounded
 
 NUMERIC = [d for d in DTYPES if d.kind not in {Kind.STRING, Kind.COMPLEX}]
 DOMAINS = [
@@ -62,14 +63,14 @@ def test_drawn_numbers_lie_in_the_domain_and_the_type(kind, domain):
             assert np.abs(array).min() >= domain.away
 
 
-@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("palette", sorted(PALETTES.keys() - {"edges"}))
 @pytest.mark.parametrize("kind", ["float", "float16", "bfloat16", "float8e4m3fn"])
 def test_rounding_never_steps_over_an_end(palette, kind):
     # No end of these ranges is a number of the narrow types.
     for low, high in ((0.1, 0.7), (-0.7, -0.1), (-0.3, 1.1)):
         array = fill(Recipe(palette, 3, low, high), (400,), dtype(kind))
         assert representable(array, dtype(kind))
-        if palette in {"spread", "wide", "constant"}:
+        if palette not in {"whole", "quarters", "halves"}:
             assert low <= array.min()
             assert array.max() <= high
 
@@ -111,6 +112,120 @@ def test_wide_numbers_are_drawn(kind, beyond):
     assert 3 <= sum(bool(np.abs(array).max() > beyond) for array in drawn) <= 60
 
 
+KINDS = ["float", "double", "float16", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float4e2m1"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestExtremes:
+    """What each of the palettes is there for is there, in every type that can hold it."""
+
+    @staticmethod
+    def drawn(palette, kind, low=-4.0, high=4.0):
+        own = dtype(kind)
+        array = fill(Recipe(palette, 5, low, high), (400,), own)
+        assert representable(array, own)
+        assert low <= array.min()
+        assert array.max() <= high
+        return array
+
+    def test_zeros_have_both_signs_where_the_type_has_them(self, kind):
+        zeros = self.drawn("zeros", kind)
+        zeros = zeros[zeros == 0]
+        assert zeros.size > 200
+        negative = np.signbit(zeros)
+        assert not negative.all()
+        assert negative.any() == ("fnuz" not in kind)
+
+    def test_subnormal_numbers(self, kind):
+        own = dtype(kind)
+        size = np.abs(self.drawn("subnormal", kind))
+        tiny = size[(size > 0) & (size < own.smallest_normal)]
+        assert tiny.size > 100
+        assert tiny.min() == 2 * own.unit * own.smallest_normal
+        assert (size >= own.smallest_normal).any()
+
+    def test_halves(self, kind):
+        halves = self.drawn("halves", kind)
+        if own_precision(kind) > 2:
+            assert set(np.unique(halves)) == {-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
+
+    def test_few_numbers_come_again(self, kind):
+        assert 1 <= len(np.unique(self.drawn("few", kind))) <= 3
+
+    def test_neighbours(self, kind):
+        alike = np.unique(self.drawn("alike", kind))
+        assert 2 <= len(alike) <= 4
+        assert np.ptp(alike) <= 8 * dtype(kind).unit * np.abs(alike).max() * 2
+
+    def test_powers_of_two(self, kind):
+        powers = self.drawn("powers", kind)
+        assert set(np.frexp(np.abs(powers[powers != 0]))[0]) == {0.5}
+
+    def test_one_outlier(self, kind):
+        outlier = np.sort(np.abs(self.drawn("outlier", kind)))
+        assert outlier[-1] == 4.0
+        assert outlier[-2] <= 2.0**-7
+
+    def test_the_end_of_the_type(self, kind):
+        own = dtype(kind)
+        large = self.drawn("large", kind, -own.maximum, own.maximum)
+        assert large.max() == own.maximum
+        assert large.min() == -own.maximum
+        assert (np.abs(large) == own.maximum / 2).any()
+        assert (np.abs(large) <= 4).any()
+
+
+def own_precision(kind):
+    return dtype(kind).precision
+
+
+@pytest.mark.parametrize("kind", ["int4", "int8", "uint8", "int32", "int64", "uint64"])
+def test_integers_have_their_ends(kind):
+    own = dtype(kind)
+    edges = fill(Recipe("edges", 1, float(own.minimum), float(own.maximum)), (200,), own)
+    assert edges.dtype == own.carrier
+    assert {int(edges.min()), int(edges.max())} == {own.minimum, own.maximum}
+    assert {0, 1} <= set(edges.tolist())
+    assert (own.minimum == 0) or (edges == -1).any()
+    few = fill(Recipe("edges", 1, 0.0, 5.0), (50,), own)
+    assert set(few.tolist()) <= {0, 1, 2, 3}
+    with pytest.raises(Infeasible, match="no int8 lies"):
+        fill(Recipe("edges", 1, 40.0, 50.0), (3,), dtype("int8"))
+
+
+def test_half_of_the_mixes_are_plain_and_the_others_are_subsets():
+    plain = mix(0)
+    assert all(mix(number) == plain for number in range(0, MIXES // 2, 7))
+    assert mix(MIXES // 2) == plain
+    assert set(mix(MIXES - 1)) == set(PALETTES) - {"vast", "bits", "edges"}
+    assert len({mix(number) for number in range(MIXES)}) == MIXES // 2
+    assert all(mix(number)[: len(plain)] == plain for number in range(MIXES))
+
+
+@pytest.mark.parametrize("kind", NUMERIC, ids=str)
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: f"{d.low}..{d.high}" + (f"off{d.away}" if d.away else ""))
+def test_every_mix_keeps_to_the_domain(kind, domain):
+    integer = Seeded(11).integer
+    for _ in range(60):
+        try:
+            recipe = choose_recipe(kind, domain, integer, mix(MIXES - 1))
+        except Infeasible:
+            continue
+        array = fill(recipe, (41,), kind)
+        assert representable(array, kind)
+        if kind.kind is not Kind.BOOL:
+            assert max(domain.low, float(kind.minimum)) <= array.min()
+            assert array.max() <= min(domain.high, float(kind.maximum))
+            assert np.abs(array.astype(np.float64)).min() >= domain.away
+
+
+def test_complex_parts_stay_small():
+    kind = dtype("complex64")
+    for seed in range(200):
+        array = fill(choose_recipe(kind, EVERYWHERE, Seeded(seed).integer, mix(MIXES - 1)), (8,), kind)
+        assert np.abs(array).max() < 2048
+
+
 def test_the_seed_makes_the_numbers_and_the_shape_cuts_them():
     first = fill(Recipe("spread", 1, 0, 1), (6,), dtype("float"))
     assert not np.array_equal(first, fill(Recipe("spread", 2, 0, 1), (6,), dtype("float")))
@@ -136,7 +251,8 @@ def test_a_recipe_takes_three_decisions_whatever_the_type():
     for kind, domain in itertools.product(NUMERIC, DOMAINS[:3]):
         choices = Seeded(3)
         choose_recipe(kind, domain, choices.integer)
-        assert len(choices.record) == 3
+        choose_recipe(kind, domain, choices.integer, mix(MIXES - 1))
+        assert len(choices.record) == 6
 
 
 GOLDEN = {

@@ -101,6 +101,8 @@ EXAMPLES = [
      ((f(2, NAN),), {"to": dtype("float8e5m2").code}), [0, 1, 0]),
     ("cast-of-text", "Cast", 13, ((strings("1", "2.5"),), {"to": INT32}), ((strings("1", "2"),), {"to": INT32}), None),
     ("cast-to-text", "Cast", 13, ((f(1, 2),), {"to": STRING}), ((i(1, 2),), {"to": STRING}), [1, 1]),
+    ("bit-cast-of-zero", "BitCast", 26, ((f(-0.0, 1, 0),), {"to": INT32}), ((f(-0.0, 1, 0),), {"to": FLOAT}),
+     [1, 0, 1]),
     ("bit-cast-below-a-byte", "BitCast", 26, ((np.array([1, 2], ml_dtypes.int4),), {"to": dtype("uint4").code}),
      ((f(1, 2),), {"to": INT32}), [1, 1]),
     ("quantise-integer-scale", "QuantizeLinear", 19, ((w(7), np.int32(2), np.uint8(0)), {}),
