@@ -47,11 +47,34 @@ _OPERATORS: Mapping[str, Declared] = {
     "QuickGelu": Declared("X:T", "Y:T", _FLOATS, {"alpha": 1.7020000219345093}),
     "FusedMatMul": Declared("A:T B:T", "Y:T", _FLOATS,
                             {"alpha": 1.0, "transA": 0, "transB": 0, "transBatchA": 0, "transBatchB": 0}),
+    "SkipLayerNormalization": Declared(
+        "input:T skip:T gamma:T beta:T? bias:T?", "output:T mean:U? inv_std_var:U? input_skip_bias_sum:T?",
+        _NORMALIZED, {"epsilon": _EPSILON}),
+    "SkipSimplifiedLayerNormalization": Declared(
+        "input:T skip:T gamma:T bias:T?", "output:T mean:U? inv_std_var:U? input_skip_bias_sum:T?",
+        _NORMALIZED, {"epsilon": _EPSILON}),
+    "EmbedLayerNormalization": Declared(
+        "input_ids:T1 segment_ids:T1? word_embedding:T position_embedding:T segment_embedding:T? gamma:T beta:T "
+        "mask:T1? position_ids:T1?", "output:T mask_index:T1? embedding_sum:T?", {"T": "float float16", "T1": "int32"},
+        {"epsilon": _EPSILON}, "mask_index_type"),
+    "FusedConv": Declared("X:T W:T B:T? Z:T?", "Y:T", {"T": "float float16 double"},
+                          {"auto_pad": b"NOTSET", "group": 1},
+                          "activation activation_params dilations kernel_shape pads strides"),
+    "FusedGemm": Declared("A:T B:T C:T?", "Y:T", {"T": "float float16 double int32 int64 uint32 uint64"},
+                          {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
+                          "activation activation_alpha activation_beta activation_gamma"),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 
+_STRAYED: Mapping[str, Declared] = {
+    "SimplifiedLayerNormalization": Declared(
+        "X:T scale:V", "Y:V inv_std_var:U?", {**_FLOATS, "U": "float double", "V": _FLOATS["T"]},
+        {"axis": -1, "epsilon": 9.999999747378752e-06, "stash_type": 1}),
+}  # fmt: skip
+"""What ONNX Runtime registers in ONNX's own domain, where ONNX's checker refuses it."""
+
 CONTRIBUTED: Mapping[str, Declared] = MappingProxyType(
-    {f"{MICROSOFT}.{name}": row for name, row in _OPERATORS.items()}
+    {**{f"{MICROSOFT}.{name}": row for name, row in _OPERATORS.items()}, **_STRAYED}
 )
 """What is declared of each operator, by its qualified name."""
 
@@ -71,5 +94,5 @@ def unqualified(name: str) -> tuple[str, str]:
 
 
 def domain_of(name: str) -> str:
-    """The domain by which an operator is asked for; empty for ONNX's own."""
-    return unqualified(name)[0]
+    """The domain by which an operator is asked for: empty for ONNX's own, "(none)" where its name alone brings it."""
+    return "(none)" if name in _STRAYED else unqualified(name)[0]

@@ -6,7 +6,17 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from abstract.hazards import arithmetic, control, conversion, movement, ordering, reductions, selection, windows
+from abstract.hazards import (
+    arithmetic,
+    contributed,
+    control,
+    conversion,
+    movement,
+    ordering,
+    reductions,
+    selection,
+    windows,
+)
 from abstract.hazards.hazard import Hazard, Says, Treatment
 
 if TYPE_CHECKING:
@@ -16,7 +26,7 @@ __all__ = ["BY_ID", "HAZARDS", "Hazard", "Says", "Treatment", "hazards_of"]
 
 HAZARDS: tuple[Hazard, ...] = tuple(
     row
-    for group in (conversion, arithmetic, selection, ordering, movement, windows, reductions, control)
+    for group in (conversion, arithmetic, selection, ordering, movement, windows, reductions, control, contributed)
     for row in group.HAZARDS
 )
 BY_ID: Mapping[str, Hazard] = MappingProxyType({row.id: row for row in HAZARDS})
@@ -24,7 +34,7 @@ BY_ID: Mapping[str, Hazard] = MappingProxyType({row.id: row for row in HAZARDS})
 
 @cache
 def hazards_of(operator: str, version: int) -> tuple[Hazard, ...]:
-    """The rows that apply to a version of an operator of ONNX's default domain (not the opset: its own version)."""
+    """The rows that apply to a version of an operator, by its qualified name (not the opset: its own version)."""
     return tuple(
         row
         for row in HAZARDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abstract.hazards import (
     arithmetic,
+    contributed,
     control,
     conversion,
     movement,
@@ -25,6 +26,7 @@ _GROUPS: tuple[tuple[str, tuple[Hazard, ...]], ...] = (
     ("Windows and coordinates", windows.HAZARDS),
     ("Reductions, normalization, softmax", reductions.HAZARDS),
     ("Control flow, time, transforms, chance", control.HAZARDS),
+    ("Operators of the domain com.microsoft", contributed.HAZARDS),
 )
 
 _HEAD = """# What the specification leaves open

@@ -13,6 +13,7 @@ from abstract.operators import (
     contraction,
     contrib_activation,
     contrib_linear,
+    contrib_normalization,
     control,
     convolution,
     counting,
@@ -67,7 +68,7 @@ _FAMILIES = (
     attention,
     control, mapping, sequence,
     transformer, state,
-    contrib_activation, contrib_linear,
+    contrib_activation, contrib_linear, contrib_normalization,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

@@ -73,9 +73,9 @@ def matmul(run: Run) -> tuple[Array, ...]:
     return (_multiply(run, run[0], run[1]),)
 
 
-def propose_gemm(s: Scope) -> Call:
+def propose_gemm(s: Scope, kinds: Sequence[Kind] = NUMBER) -> Call:
     """Operands transposed or not, alpha and beta (1 for integers: H7.17), C in every shape that fits."""
-    a = s.tensor(kinds=NUMBER, rank=(2, 2), domain=_MODERATE, where=lambda v: v.array.size > 0)
+    a = s.tensor(kinds=kinds, rank=(2, 2), domain=_MODERATE, where=lambda v: v.array.size > 0)
     trans_a, trans_b = s.coin(0.3), s.coin(0.5)
     m, k = reversed(a.type.shape) if trans_a else a.type.shape
     n = s.size(1, 8, "n")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import onnx.defs
+import onnxruntime
 import pytest
 
+from abstract.contributed import CONTRIBUTED, qualified
 from abstract.hazards import BY_ID, HAZARDS, Says, Treatment, hazards_of
 
 VERSIONS: dict[str, set[int]] = {}
@@ -14,9 +16,13 @@ for _schema in onnx.defs.get_all_schemas_with_history():
     if not _schema.domain and not _schema.deprecated:
         VERSIONS.setdefault(_schema.name, set()).add(_schema.since_version)
 
+_KNOWN = onnxruntime.capi.onnxruntime_pybind11_state.get_all_operator_schema()
+CONTRIBUTED_TEXTS = {name: s for s in _KNOWN if (name := qualified(s.domain, s.name)) in CONTRIBUTED}
+VERSIONS |= {name: {1} for name in CONTRIBUTED_TEXTS}
+
 
 def text(operator, version):
-    schema = onnx.defs.get_schema(operator, version)
+    schema = CONTRIBUTED_TEXTS.get(operator) or onnx.defs.get_schema(operator, version)
     ports = [p.description for p in (*schema.inputs, *schema.outputs)]
     return "\n".join([schema.doc, *(a.description for a in schema.attributes.values()), *ports])
 

@@ -5,6 +5,7 @@ ONNX has no schema of them, so its checker and shape inference say nothing.
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -17,9 +18,24 @@ from abstract.schema import signature
 NAMES = sorted(CONTRIBUTED)
 
 
+def known_fault(trial):
+    """What ONNX Runtime gets wrong: docs/disputes.md."""
+    (node,) = [n for n in trial.graph.nodes if n.operator in CONTRIBUTED]
+    if node.operator in ("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul"):
+        return bool(node.params.get("transA")) and node.inputs[1].array.ndim == 1
+    return False
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_onnxruntime_computes(laboratory, name):
-    laboratory.generated(name, 21, 25, onnx_too=False)
+    decided = 0
+    with np.errstate(all="ignore"):
+        for trial in laboratory.trials(name, 21, 25):
+            if unqualified(name)[0]:  # ONNX's checker refuses what stands in ONNX's own domain
+                laboratory.check_valid(trial)
+            if not known_fault(trial):
+                decided += laboratory.check_values(trial, laboratory.run(trial, onnx_too=False))
+    assert decided
 
 
 @pytest.mark.parametrize("name", NAMES)
