@@ -8,6 +8,7 @@ import onnx.helper
 import onnx.numpy_helper
 import pytest
 
+from abstract.contributed import unqualified
 from abstract.hazards.detection import Hazardous, Trace
 from abstract.program import parse, to_carrier
 from abstract.reference import interpret
@@ -18,7 +19,9 @@ NAN, INF = np.nan, np.inf
 def ran(operator, opset, inputs, outputs=1, **attributes):
     """(values, trace) of one node; an input of None is absent, a list a sequence. Values are {} where it stops."""
     names = ["" if x is None else f"i{n}" for n, x in enumerate(inputs)]
-    node = onnx.helper.make_node(operator, names, [f"o{n}" for n in range(outputs)], name="n", **attributes)
+    domain, operator = unqualified(operator)
+    made = [f"o{n}" for n in range(outputs)]
+    node = onnx.helper.make_node(operator, names, made, name="n", domain=domain, **attributes)
     ports, feeds = [], {}
     for name, x in zip(names, inputs, strict=True):
         if not name:
@@ -32,7 +35,8 @@ def ran(operator, opset, inputs, outputs=1, **attributes):
         ports.append(onnx.helper.make_value_info(name, type_))
     results = [onnx.ValueInfoProto(name=name) for name in node.output]
     graph = onnx.helper.make_graph([node], "g", ports, results)
-    program = parse(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10))
+    opsets = [onnx.helper.make_opsetid("", opset), *([onnx.helper.make_opsetid(domain, 1)] if domain else [])]
+    program = parse(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10))
     for name, x in feeds.items():
         if not isinstance(x, list):
             feeds[name] = to_carrier(np.asarray(x), program.dtypes[name])

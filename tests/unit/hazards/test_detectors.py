@@ -87,6 +87,8 @@ BATCH = (f(1, 1), f(0, 0), f(0, 0))
 # id, operator, opset, (inputs, attributes) that bring it about, (inputs, attributes) that do not, elements reached
 NGRAMS = {"mode": "TFIDF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0, "ngram_counts": [0],
           "ngram_indexes": [1, 0], "pool_int64s": [1, 2]}  # fmt: skip
+_TABLES = (f([1, 2], [3, 5], [6, 4]), f([1, 3], [0, 2]), None, f(1, 1), f(0, 0))
+
 EXAMPLES = [
     ("cast-out-of-range", "Cast", 13, ((f(1, 3e9, NAN, -INF),), {"to": INT32}), ((f(1, 2**31 - 256),), {"to": INT32}),
      [0, 1, 1, 1]),
@@ -149,6 +151,11 @@ EXAMPLES = [
     ("gather-elements-out-of-range", "GatherElements", 13, ((f(1, 2), i(2, 0)), {}), ((f(1, 2), i(1, -2)), {}), [1, 0]),
     ("gather-nd-out-of-range", "GatherND", 13, ((ramp(2, 2), i([2], [0])), {}), ((ramp(2, 2), i([-2], [1])), {}),
      [[1, 1], [0, 0]]),
+    ("embedding-out-of-range", "com.microsoft.EmbedLayerNormalization", 13,
+     ((w([0, 3]), None, *_TABLES), {}), ((w([0, 2]), None, *_TABLES), {}), None),
+    ("embedding-mask-gaps", "com.microsoft.EmbedLayerNormalization", 13,
+     ((w([0, 1]), None, *_TABLES, w([0, 1])), {"outputs": 2}), ((w([0, 1]), None, *_TABLES, w([1, 0])), {"outputs": 2}),
+     [[[0, 0], [0, 0]]]),
     ("scatter-out-of-range", "ScatterElements", 18, ((f(1, 2), i(2), f(9)), {}), ((f(1, 2), i(1), f(9)), {}), [1, 1]),
     ("scatter-nd-out-of-range", "ScatterND", 18, ((f(1, 2), i([2]), f(9)), {}), ((f(1, 2), i([1]), f(9)), {}), [1, 1]),
     ("scatter-duplicate", "ScatterElements", 18, ((f(1, 2, 3), i(1, -2), f(9, 8)), {}),
