@@ -64,7 +64,7 @@ class Judgement:
 
 def samples_of(case: Case) -> list[Sample]:
     """The data sets of a case; its expected outputs are a second opinion unless our generator made them."""
-    ours = "choices" in read_record(case)
+    ours = not {"choices", "parent"}.isdisjoint(read_record(case))
     ports = read_signature(case.model_path)
     names = [p.name for p in (*ports.inputs, *ports.defaults)]
     samples = []
