@@ -37,7 +37,8 @@ def _list(ctx: click.Context, _: click.Parameter, value: bool) -> None:
               help="The root that the mutants are written to; another than the parents'.")  # fmt: skip
 @click.option("--kind", "kinds", type=Names(), metavar="KIND,...", help="Only these kinds of mutation.  [default: all]")
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the kinds and end.")
-@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="How many mutants.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
+              help="How many mutants.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S",
               help="The first seed; one mutant a seed, S to S+N-1. The same seed makes the same bytes of the same "
               "parents.")  # fmt: skip
@@ -98,7 +99,7 @@ def _named(cases: Sequence[Case], names: tuple[str, ...], root: Path) -> list[Ca
     known = {case.id: case for case in cases}
     for name in names:
         if name not in known:
-            raise UsageError(f"there is no case {name!r} in {root}{did_you_mean(name, known)}")
+            raise UsageError(f"there is no case {name!r} in {root}{did_you_mean(name, known)}: name none for all")
     return [known[name] for name in dict.fromkeys(names)] if names else list(cases)
 
 

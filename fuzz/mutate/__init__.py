@@ -1,1 +1,1 @@
-"""Mutation: new cases made of cases that there are, ours or a stranger's; each passes the checker and has a reference."""
+"""Mutation: new cases made of cases that there are, each accepted by the checker and run by the reference."""

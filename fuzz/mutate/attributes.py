@@ -59,7 +59,7 @@ def mutate_attributes(parent: Parent, choices: Choices) -> Mutant:
 def _changes(parent: Parent, step: Step, old: Mapping[str, Any], choices: Choices) -> dict[str, Any]:
     """Parameters of a node with their new values; none where nothing was found."""
     new = _proposed(parent, step, choices) if coin(choices, 70) else {}
-    changed = {n: v for n, v in new.items() if n not in _LEFT_ALONE and not _same(old.get(n), v)}
+    changed = {n: v for n, v in new.items() if n not in _LEFT_ALONE | set(step.late) and not _same(old.get(n), v)}
     if not changed:
         return _stepped(parent, step, old, choices)
     name = pick(choices, sorted(changed))

@@ -63,9 +63,9 @@ class Borrowed:
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The type of the first operand of that variable; of what is made, any."""
         for value in self._operands[self._next :] + self._operands:
-            if value.type.dtype in self.signature.types.get(variable, ()):
-                if kinds is None or value.type.dtype.kind in kinds:
-                    return value.type.dtype
+            own = value.type.dtype
+            if own in self.signature.types.get(variable, ()) and (kinds is None or own.kind in kinds):
+                return own
         allowed = [d for d in self.signature.types.get(variable, ()) if kinds is None or d.kind in kinds]
         if not allowed:
             raise Infeasible(f"no element type for {variable}")
@@ -96,8 +96,9 @@ class Borrowed:
         return self._taken(fits)
 
     def shaped(
-        self, shape: Shape, variable: str = "T", *, domain: Domain = EVERYWHERE, weight: bool = False
-    ) -> Value:
+        self, shape: Shape, variable: str = "T", *, domain: Domain = EVERYWHERE,
+        weight: bool = False,  # noqa: ARG002 - the node has what it has
+    ) -> Value:  # fmt: skip
         """The next operand; Infeasible where it is of another shape."""
         value = self.tensor(variable, domain=domain)
         for mine, theirs in zip(shape, value.array.shape, strict=False):
@@ -133,7 +134,9 @@ class Borrowed:
     def forget(self, variable: str) -> None:
         """Types are those of the operands."""
 
-    def container(self, kinds: Sequence[Container], where: Callable[[Value], bool] | None = None) -> Value:
+    def container(
+        self, kinds: Sequence[Container], where: Callable[[Value], bool] | None = None  # noqa: ARG002 - none will do
+    ) -> Value:
         """Nodes on containers are left as they are."""
         _no_container()
 
@@ -141,7 +144,9 @@ class Borrowed:
         """Nodes with bodies are left as they are."""
         _no_container()
 
-    def inside(self, graph: Graph, values: Mapping[Value, Array]) -> tuple[Any, ...]:
+    def inside(
+        self, graph: Graph, values: Mapping[Value, Array]  # noqa: ARG002 - there is no body
+    ) -> tuple[Any, ...]:
         """Nodes with bodies are left as they are."""
         _no_container()
 

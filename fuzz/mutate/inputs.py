@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fuzz.mutate.mutant import Mutant
     from fuzz.mutate.parent import Feed, Parent
 
-__all__ = ["STEPS", "mutate_inputs"]
+__all__ = ["STEPS", "elements", "mutate_inputs"]
 
 _DATA_SETS = 4  # of a mutant
 _TRIES = 3  # for each
@@ -43,7 +43,7 @@ _INDEX = BY_NAME["int64"]
 
 def mutate_inputs(parent: Parent, choices: Choices) -> Mutant:
     """The parent's model, byte for byte, with data sets that are new. Raises Unfit."""
-    names = [name for name, value in parent.feeds[0].items() if name in parent.dtypes and _elements(value)]
+    names = [name for name, value in parent.feeds[0].items() if name in parent.dtypes and elements(value)]
     if not names:
         raise Unfit("no inputs: the model takes none that hold anything")
     recipes = _recipes(parent)
@@ -51,9 +51,10 @@ def mutate_inputs(parent: Parent, choices: Choices) -> Mutant:
     return settled_inputs(parent.content, parent.program, feeds, _DATA_SETS)
 
 
-def _elements(value: Any) -> int:
+def elements(value: Any) -> int:
+    """How many there are in a tensor, or in all tensors of a container."""
     if isinstance(value, list):
-        return sum(map(_elements, value))
+        return sum(map(elements, value))
     return 0 if value is None else int(np.size(value))
 
 
@@ -123,7 +124,8 @@ def _redraw(array: Array, dtype: DType, choices: Choices) -> Array:
     if dtype.kind in (Kind.STRING, Kind.COMPLEX, Kind.BOOL):
         if dtype.kind is Kind.STRING:
             return _gathered(array, choices)
-        return fill(Recipe("whole" if dtype.kind is Kind.BOOL else "spread", _seed(choices), 0.0, 1.0), array.shape, dtype)
+        palette = "whole" if dtype.kind is Kind.BOOL else "spread"
+        return fill(Recipe(palette, _seed(choices), 0.0, 1.0), array.shape, dtype)
     low, high = float(np.nan_to_num(array.min())), float(np.nan_to_num(array.max()))
     domain = Domain(low, high) if dtype.is_integer or coin(choices, 50) else EVERYWHERE
     try:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fuzz.mutate.attributes import mutate_attributes
 from fuzz.mutate.decisions import mutate_choices
-from fuzz.mutate.inputs import mutate_inputs
+from fuzz.mutate.inputs import elements, mutate_inputs
 from fuzz.mutate.shapes import mutate_shapes
 from fuzz.mutate.splice import joinable, splice
 from fuzz.mutate.types import mutate_types
@@ -41,7 +39,7 @@ class Kind:
 
 
 def _has_inputs(parent: Parent) -> bool:
-    return any(np.size(value) for value in parent.feeds[0].values() if value is not None)
+    return any(elements(value) for value in parent.feeds[0].values())
 
 
 def _is_ours(parent: Parent) -> bool:

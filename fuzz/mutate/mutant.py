@@ -11,7 +11,6 @@ import onnx
 import onnx.checker
 import onnx.shape_inference
 
-from abstract.bounded import Bounded
 from abstract.dtypes import BY_NAME, DType
 from abstract.program import parse
 from abstract.reference import interpret
@@ -25,6 +24,7 @@ from fuzz.signature import signature
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from abstract.bounded import Bounded
     from abstract.program import Program
 
 __all__ = ["Draft", "Mutant", "line", "settled", "settled_inputs"]
@@ -87,7 +87,8 @@ def settled_inputs(content: bytes, program: Program, feeds: Iterable[tuple[Feed,
 
     Raises Unfit where it is on none.
     """
-    kept, changes, problem = [], [], Unfit("no inputs: none were drawn")
+    kept: list[tuple[Feed, dict[str, Bounded]]] = []
+    changes, problem = [], Unfit("no inputs: none were drawn")
     for feed, change in feeds:
         if len(kept) == wanted:
             break
@@ -162,7 +163,7 @@ def _declare(model: onnx.ModelProto, known: Mapping[str, Bounded]) -> None:
 
 def _compare(name: str, tensor: onnx.TypeProto.Tensor, found: Bounded) -> None:
     """Unfit where inference and the reference differ: one of the two has a bug, and this is no place to tell which."""
-    sizes = np.shape(found.value)
+    sizes = np.asarray(found.value).shape
     declared = tensor.shape.dim
     same = len(declared) == len(sizes) and all(
         d.dim_value == size for d, size in zip(declared, sizes, strict=True) if d.HasField("dim_value")

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import onnx
-
 from abstract.dtypes import BY_NAME, DType
 from abstract.program import Program, parse, to_carrier
 from abstract.reference import interpret
@@ -25,6 +23,8 @@ from fuzz.signature import ValueType, signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import onnx
 
     from abstract.bounded import Bounded, Content
     from abstract.operator import Array
@@ -104,8 +104,7 @@ def read_parent(case: Case) -> Parent:
         content = case.model_path.read_bytes()
         check_external_data(content, str(case.folder))
         model = read_model(content, str(case.folder))
-        if not model.graph.node or not model.graph.output:
-            raise Unfit("the parent computes nothing: no nodes, or no outputs")
+        _computes(model)
         check(model)
         if b"location" in content:
             content = model.SerializeToString(deterministic=True)
@@ -122,6 +121,11 @@ def read_parent(case: Case) -> Parent:
     except Exception as error:  # a stranger's model: the checker's and the inference's exceptions share no base
         raise Unfit(f"the parent is refused: {type(error).__name__}") from error
     return Parent(case.id, model, content, feeds, dtypes, record)
+
+
+def _computes(model: onnx.ModelProto) -> None:
+    if not model.graph.node or not model.graph.output:
+        raise Unfit("the parent computes nothing: no nodes, or no outputs")
 
 
 def _inputs(case: Case) -> list[Mapping[str, Value]]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fuzz.case import open_root, write_case
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import case_id
@@ -111,7 +113,8 @@ def mutant_of(nursery: _Nursery, seed: int, kinds: Sequence[str]) -> tuple[Made,
     for _ in range(_TRIES):
         try:
             other = _partner(nursery, KINDS[kind], parent, choices)
-            mutant = _try(nursery, kind, parent, other, choices)
+            with np.errstate(all="ignore"):  # what leaves its type is looked at afterwards, and refused
+                mutant = _try(nursery, kind, parent, other, choices)
         except Unfit as error:
             refused.append(_reason(error))
             continue

@@ -14,15 +14,16 @@ import numpy as np
 import onnx
 
 from abstract.constraints import Constraints, Infeasible
-from abstract.dims import Dim, Expr, Symbol, evaluate, symbols
+from abstract.dims import Dim, Symbol, evaluate, symbols
 from abstract.operator import NotCovered, Typing
+from abstract.program import parameter
 from abstract.types import Parts
-from fuzz.mutate.draw import pick, shuffled
+from fuzz.mutate.draw import pick
 from fuzz.mutate.mutant import Draft, settled
-from fuzz.mutate.parent import LIMIT, Unfit
+from fuzz.mutate.parent import LIMIT, Unfit, array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from abstract.operator import Array
     from abstract.program import Step
@@ -51,7 +52,7 @@ def mutate_shapes(parent: Parent, choices: Choices) -> Mutant:
         size = pick(choices, (*_SIZES, old + 1, max(old - 1, 0), 2 * old, 0))
         wished: Callable[[Symbol], int] = lambda s, mine=symbol, to=size: to if s == mine else store.witness(s)  # type: ignore[misc]  # noqa: E731
         if size != old and store.satisfied(wished):
-            return _resized(parent, store, shapes, wished, f"a size of {old} became {size}", choices)
+            return _resized(parent, store, shapes, wished, f"a size of {old} became {size}")
     raise Unfit("no size: the operators admit no other that was tried")
 
 
@@ -77,15 +78,17 @@ def _typed(parent: Parent, step: Step, store: Constraints, shapes: Shapes) -> No
     """What the rule of a step says of its outputs; where there is none, operands and outputs keep their sizes."""
     names = [name for name in step.inputs if name is not None]
     late = list(step.late.values())
-    parameters = [n for n in step.node.input if n and n not in names and n not in late]
+    parameters = [n for n in step.node.input if n and n not in names]
     for name in parameters:
-        _pin(parent, store, shapes, name)  # how many axes there are, say, is no size of the data
-    rule = step.row.shape if step.row is not None and not step.row.opaque and not late else None
+        _pin(store, shapes, name)  # how many axes there are, say, is no size of the data
+    rule = step.row.shape if step.row is not None and not step.row.opaque else None
     mark = store.mark()
     if rule is not None:
         try:
             operands = tuple(None if name is None else _shape(parent, shapes, name) for name in step.inputs)
-            typing = Typing(dict(step.params), operands, step.input_dtypes, len(step.outputs), store)
+            # A parameter that is computed is taken to stay what it is.
+            params = {**step.params, **{key: parameter(key, _array(parent, name)) for key, name in step.late.items()}}
+            typing = Typing(params, operands, step.input_dtypes, len(step.outputs), store)
             made = rule(typing)
         except (Infeasible, NotCovered, ValueError, IndexError, KeyError, TypeError, ZeroDivisionError):
             store.rollback(mark)
@@ -96,7 +99,11 @@ def _typed(parent: Parent, step: Step, store: Constraints, shapes: Shapes) -> No
                     shapes[name] = tuple(k if d is None else d for d, k in zip(sizes, known, strict=True))
             return
     for name in (*names, *late, *_read_inside(step)):
-        _pin(parent, store, shapes, name)
+        _pin(store, shapes, name)
+
+
+def _array(parent: Parent, name: str) -> Array:
+    return array_of(parent.values[name].value)
 
 
 def _read_inside(step: Step) -> list[str]:
@@ -113,7 +120,7 @@ def _shape(parent: Parent, shapes: Shapes, name: str) -> tuple[Dim, ...]:
     return shapes[name]
 
 
-def _pin(parent: Parent, store: Constraints, shapes: Shapes, name: str) -> None:
+def _pin(store: Constraints, shapes: Shapes, name: str) -> None:
     """A value keeps its sizes."""
     for dim in shapes.get(name, ()):
         store.unify(dim, store.value(dim))
@@ -133,7 +140,7 @@ def _free(parent: Parent, store: Constraints, shapes: Shapes) -> list[Symbol]:
 
 
 def _resized(
-    parent: Parent, store: Constraints, shapes: Shapes, size: Callable[[Symbol], int], change: str, choices: Choices
+    parent: Parent, store: Constraints, shapes: Shapes, size: Callable[[Symbol], int], change: str
 ) -> Mutant:
     def sizes(name: str) -> tuple[int, ...]:
         return tuple(evaluate(store.resolve(dim), size) for dim in shapes[name])

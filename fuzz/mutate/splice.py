@@ -15,10 +15,11 @@ import onnx.defs
 import onnx.helper
 import onnx.numpy_helper
 
+from abstract.schema import signature
 from backends.graph import graphs
-from fuzz.mutate.draw import coin, pick, shuffled
+from fuzz.mutate.draw import coin, shuffled
 from fuzz.mutate.mutant import Draft, settled
-from fuzz.mutate.parent import Unfit
+from fuzz.mutate.parent import Unfit, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,8 @@ def _domains(model: onnx.ModelProto) -> dict[str, int]:
 def _means_the_same(parent: Parent, opset: int) -> bool:
     if opset == parent.opset:
         return True
-    used = {node.op_type for graph in graphs(parent.model.graph) for node in graph.node if node.domain in ("", "ai.onnx")}
+    nodes = [node for graph in graphs(parent.model.graph) for node in graph.node]
+    used = {node.op_type for node in nodes if node.domain in ("", "ai.onnx")}
     try:
         return all(
             onnx.defs.get_schema(name, opset).since_version == onnx.defs.get_schema(name, parent.opset).since_version
@@ -147,17 +149,15 @@ def _close_all(model: onnx.ModelProto, feed: Feed) -> None:
 def _links(first: Parent, second: Parent, choices: Choices) -> list[tuple[str, str]]:
     """Pairs of an output and an input that it is to feed; those that fit as they are come first."""
     sources = [n for n in first.program.outputs if _is_number(first, n)]
-    sinks = [n for n, v in second.feeds[0].items() if isinstance(v, np.ndarray) and _is_number(second, n)]
+    sinks = [n for n, v in second.feeds[0].items() if isinstance(v, np.ndarray) and _is_number(second, n)
+             and n not in second.program.constants]
     if not sources or not sinks:
         raise Unfit("no joint: no output or no input is a tensor of numbers")
     pairs = shuffled(choices, [(a, b) for a in sources[:16] for b in sinks[:16]])
     pairs.sort(key=lambda pair: not _fits(first, second, *pair))
-    usable = [
-        (a, b) for a, b in pairs
-        if first.values[a].shaped and (np.size(first.values[a].value) or not np.size(second.feeds[0][b]))
-    ]  # fmt: skip
+    usable = [pair for pair in pairs if _fits(first, second, *pair) or _adaptable(first, second, *pair)]
     if not usable:
-        raise Unfit("no joint: outputs without elements")
+        raise Unfit("no joint: no output can be made to fit an input")
     wanted = choices.integer(1, min(_LINKS, len(sinks)))
     found: dict[str, str] = {}
     for source, sink in usable:
@@ -167,13 +167,26 @@ def _links(first: Parent, second: Parent, choices: Choices) -> list[tuple[str, s
 
 
 def _is_number(parent: Parent, name: str) -> bool:
-    dtype = parent.dtypes.get(name)
-    known = parent.values.get(name)
-    return dtype is not None and (dtype.is_float or dtype.is_integer) and known is not None and isinstance(known.value, np.ndarray)
+    """Whether a value is a tensor of finite numbers."""
+    dtype, known = parent.dtypes.get(name), parent.values.get(name)
+    if dtype is None or known is None or not known.shaped or not isinstance(known.value, np.ndarray):
+        return False
+    return dtype.is_integer or (dtype.is_float and bool(np.isfinite(known.value).all()))
 
 
 def _fits(first: Parent, second: Parent, source: str, sink: str) -> bool:
     return first.dtypes[source] is second.dtypes[sink] and first.shape(source) == np.shape(second.feeds[0][sink])
+
+
+def _adaptable(first: Parent, second: Parent, source: str, sink: str) -> bool:
+    """Whether Gather, Reshape and Cast make of an output what an input asks for: its values lie in that type."""
+    have, want = first.dtypes[source], second.dtypes[sink]
+    array = array_of(first.values[source].value)
+    if not array.size or 0 in np.shape(second.feeds[0][sink]) or (have.is_float and not want.is_float):
+        return False
+    if have not in signature("Gather", first.opset).types["T"]:
+        return False
+    return have is want or bool(array.min() >= want.minimum and array.max() <= want.maximum / 8)
 
 
 def _link(
@@ -184,15 +197,15 @@ def _link(
     name, target = source, prefix + sink
     steps: list[tuple[str, list[str], dict[str, int]]] = []
     constants: dict[str, list[int]] = {}
-    if first.dtypes[source] is not second.dtypes[sink]:
-        steps.append(("Cast", [], {"to": second.dtypes[sink].code}))
     if have != want:
-        count = int(np.prod(want))
-        if int(np.prod(have)) != count:
-            constants = {"flat": [-1], "at": [i % max(int(np.prod(have)), 1) for i in range(count)]}
-            steps += [("Reshape", [f"{target}_flat"], {}), ("Gather", [f"{target}_at"], {"axis": 0})]
+        count, held = int(np.prod(want)), int(np.prod(have))
+        if held != count:
+            constants = {"flat": [-1], "at": [i % held for i in range(count)]}
+            steps += [("Reshape", [f"{target}_flat"], {}), ("Gather", [f"{target}_at"], {})]
         constants["shape"] = list(want)
         steps.append(("Reshape", [f"{target}_shape"], {}))
+    if first.dtypes[source] is not second.dtypes[sink]:
+        steps.append(("Cast", [], {"to": second.dtypes[sink].code}))
     if not steps:
         steps.append(("Identity", [], {}))
     for what, numbers in constants.items():
@@ -200,7 +213,9 @@ def _link(
         front.graph.initializer.append(tensor)
     for number, (operator, more, attributes) in enumerate(steps):
         made = target if number == len(steps) - 1 else f"{target}_{number}"
-        front.graph.node.append(onnx.helper.make_node(operator, [name, *more], [made], name=f"{made}_from", **attributes))
+        node = onnx.helper.make_node(operator, [name, *more], [made], name=f"{made}_from")
+        node.attribute.extend(onnx.helper.make_attribute(key, value) for key, value in attributes.items())
+        front.graph.node.append(node)
         name = made
     at = next(i for i, info in enumerate(back.graph.input) if info.name == target)
     del back.graph.input[at]

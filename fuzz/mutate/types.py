@@ -21,7 +21,7 @@ from fuzz.mutate.mutant import Draft, settled
 from fuzz.mutate.parent import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from abstract.operator import Array
     from fuzz.generate.choices import Choices
