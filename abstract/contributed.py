@@ -4,8 +4,8 @@ They are those of ONNX Runtime's domain ``com.microsoft``, which its optimiser p
 exporters write (docs/ContribOperators.md of ONNX Runtime 1.31; the types are those of the registered schemas). An
 operator is known by its qualified name, ``com.microsoft.Gelu``, as ONNX's text syntax writes it. All are of version 1.
 
-A row says the operands, then the results: ``name:T``, ``name:T?`` where it may be left out, ``name:T*`` where it is
-repeated. What stands after the colon is a type variable, or one element type.
+A row says the operands, then the results: ``name:T``, ``name:T?`` where it may be left out, ``name:T**`` where it is
+repeated, each of its own type. What stands after the colon is a type variable, or one element type.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Declared:
 
 _EPSILON = 9.999999960041972e-13  # 1e-12 as float32 holds it
 _FLOATS = {"T": "float float16 double bfloat16"}
+_BYTES = {"T": "int8 uint8"}
+_BINARY = ("A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?")
 _NORMALIZED = {"T": "float float16 bfloat16", "U": "float"}
 
 _OPERATORS: Mapping[str, Declared] = {
@@ -63,6 +65,25 @@ _OPERATORS: Mapping[str, Declared] = {
     "FusedGemm": Declared("A:T B:T C:T?", "Y:T", {"T": "float float16 double int32 int64 uint32 uint64"},
                           {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
                           "activation activation_alpha activation_beta activation_gamma"),
+    "QLinearAdd": Declared(_BINARY, "C:T", _BYTES),
+    "QLinearMul": Declared(_BINARY, "C:T", _BYTES),
+    "QLinearWhere": Declared("condition:B X:T x_scale:TF x_zero_point:T Y:T y_scale:TF y_zero_point:T z_scale:TF "
+                             "z_zero_point:T", "Z:T", {"B": "bool", "TF": "float", **_BYTES}),
+    "QLinearLeakyRelu": Declared("X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", "Y:T", _BYTES,
+                                 {"alpha": 0.009999999776482582}),
+    "QLinearSigmoid": Declared("X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", "Y:T", _BYTES),
+    "QLinearSoftmax": Declared("X:T X_scale:float x_zero_point:T? y_scale:float y_zero_point:T", "Y:T", _BYTES,
+                               {"axis": -1}, "opset"),
+    "QLinearConcat": Declared("Y_scale:TF Y_zero_point:T8 inputs:TV**", "Y:T8",
+                              {"T8": "int8 uint8", "TF": "float", "TV": "float int8 uint8"}, {}, "axis"),
+    "QLinearAveragePool": Declared(
+        "X:T x_scale:float x_zero_point:T? y_scale:float y_zero_point:T?", "Y:T", _BYTES,
+        {"auto_pad": b"NOTSET", "ceil_mode": 0, "channels_last": 0, "count_include_pad": 0},
+        "kernel_shape pads strides"),
+    "QLinearGlobalAveragePool": Declared("X:T x_scale:float x_zero_point:T y_scale:float y_zero_point:T", "Y:T", _BYTES,
+                                         {"channels_last": 0}),
+    "NhwcMaxPool": Declared("x:T", "y:T", _BYTES, {"auto_pad": b"NOTSET", "ceil_mode": 0},
+                            "dilations kernel_shape pads strides"),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 

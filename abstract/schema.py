@@ -85,7 +85,7 @@ def _declared(name: str, row: Declared) -> Signature:
         found = []
         for part in text.split():
             formal, _, variable = part.partition(":")
-            found.append(Formal(formal, variable.rstrip("?*"), variable.endswith("?"), variable.endswith("*")))
+            found.append(Formal(formal, variable.rstrip("?*"), variable.endswith("?"), *[variable.endswith("**")] * 2))
         return tuple(found)
 
     inputs, outputs = formals(row.inputs), formals(row.outputs)

@@ -14,6 +14,7 @@ from abstract.operators import (
     contrib_activation,
     contrib_linear,
     contrib_normalization,
+    contrib_quantized,
     control,
     convolution,
     counting,
@@ -68,7 +69,7 @@ _FAMILIES = (
     attention,
     control, mapping, sequence,
     transformer, state,
-    contrib_activation, contrib_linear, contrib_normalization,
+    contrib_activation, contrib_linear, contrib_normalization, contrib_quantized,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
