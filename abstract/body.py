@@ -94,7 +94,8 @@ def _call(
     graph.node.extend(function.node)
     _fill(graph, given_attributes, frozenset(function.input) - set(scope))
     body = parse_body(replace(program, model=model), graph, _dtypes(scope))
-    results = inside(body, scope)
+    made = dict(zip(function.output, step.node.output, strict=False))
+    results = inside(replace(body, arguments=given, results=made), scope)
     return [results[name] for name in function.output[: len(step.node.output)]]
 
 

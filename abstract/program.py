@@ -7,7 +7,7 @@ for ``abstract/fallback.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,8 @@ class Program:
     """A model or a body in it: inputs that must be fed, initial values in carrier types, steps in order, output names.
 
     ``model`` holds the opsets and functions that the steps mean; ``folder`` is where its external data lies.
+    ``arguments`` belongs to the body of a function: what each formal input, and each output (``results``), is called
+    in the graph that calls it.
     """
 
     model: onnx.ModelProto
@@ -63,6 +65,8 @@ class Program:
     outputs: tuple[str, ...]
     dtypes: Mapping[str, DType]
     folder: str = ""
+    arguments: Mapping[str, str] | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_carrier(array: Array, dtype: DType) -> Array:
@@ -245,6 +249,8 @@ class _Parser:
                 continue
             names.append(name or None)
         dtypes = tuple(self.dtypes.get(n) if n else None for n in names)
+        if any(name and own is None for name, own in zip(names, dtypes, strict=True)):
+            return self._opaque(node, sign, opset)  # read again once it is known: a rule might take it for another
         try:
             outputs = output_dtypes(row, sign, params, dtypes, len(node.output), bound)
         except NotCovered:

@@ -369,7 +369,10 @@ class _Machine:
         machine = copy(self)
         machine.program = body
         machine.held = _held(self.contract, body)
-        machine.constants = self.constants | set(body.constants)
+        known = self.constants
+        if body.arguments is not None:  # a function has names of its own
+            known = {formal for formal, name in body.arguments.items() if name in known}
+        machine.constants = known | set(body.constants)
         for name, content in body.constants.items():
             own = body.dtypes.get(name)
             values.setdefault(name, machine.given(content, own))
@@ -378,4 +381,5 @@ class _Machine:
                 self.work.spend(result)
                 if name:
                     values[name] = result
+        self.constants.update(name for inner, name in body.results.items() if inner in machine.constants)
         return values
