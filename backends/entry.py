@@ -55,6 +55,7 @@ class Entry:
         needs_input: whether it takes no model that has no inputs.
         constant_data: whether operators take constants where real models have none: as other operands than weights.
         computed_weights: whether weights may be what another operator computes, or an input.
+        lacks: what models may have beside operators and it does not take: names of `fuzz gen --structure`.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -77,6 +78,7 @@ class Entry:
     needs_input: bool = False
     constant_data: bool = True
     computed_weights: bool = True
+    lacks: tuple[str, ...] = ()
     problem: str = ""
 
     @property

@@ -35,6 +35,7 @@ ROWS = (
             Knob("opt", ("0", "1"), "optimisations of the C compiler above that level"),
             Knob("restrict", ("no",), "what the C compiler makes of arrays that do not overlap"),
         ),
+        lacks=("functions",),
     ),
     Entry(
         name="mnn",
@@ -49,6 +50,7 @@ ROWS = (
         numerics=_MNN,
         relaxed=(("precision", "low", replace(_MNN, float_as="bfloat16")),),
         knobs=(Knob("opt", ("0",), "the converter's rewrites"),),
+        lacks=("functions",),
     ),
     Entry(
         name="ncnn",
@@ -76,5 +78,6 @@ ROWS = (
         bare=("pnnx==20261020",),
         ranks=(1, 4),
         constant_data=False,
+        lacks=("functions",),
     ),
 )

@@ -53,6 +53,7 @@ ROWS = (
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
+        lacks=("functions",),
     ),
     Entry(
         name="torch-export",
@@ -94,5 +95,6 @@ ROWS = (
             Knob("opt", ("0",), "optimisations of kernels"),
             Knob("disable", (), "the switches named"),
         ),
+        lacks=("functions",),
     ),
 )

@@ -159,6 +159,7 @@ ROWS = (
         numerics=_PLAIN,
         relaxed=_BY_RUNTIME,
         tool=True,
+        lacks=("functions",),
     ),
     Entry(
         name="onnx-inliner",

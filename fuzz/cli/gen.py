@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fuzz.cli.options import IntRange, Names, SeveralValues, jobs_option, json_option, print_json, root_option
+from fuzz.generate.structure import FEATURES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,12 @@ class _Gen(SeveralValues):
     help="Fusion patterns to place, with their near-misses: names or themes of `fuzz bait`, all, or none.  "
     "[default: all; with --ops none]",
 )
+@click.option(
+    "--structure",
+    type=Names(),
+    help=f"What models may have beside operators: {', '.join(FEATURES)}, all (without one: all,-functions), or none.  "
+    "[default: all that the targets take; with --ops none]",
+)
 @jobs_option
 @json_option
 def command(
@@ -91,6 +98,7 @@ def command(
     dynamic: str,
     targets: tuple[str, ...],
     bait: tuple[str, ...] | None,
+    structure: tuple[str, ...] | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -112,12 +120,15 @@ def command(
     from fuzz.generate.graph import NothingFits
     from fuzz.generate.plan import menu, patterns
     from fuzz.generate.run import generate_cases
-    from fuzz.generate.support import joint_support
+    from fuzz.generate.structure import features
+    from fuzz.generate.support import joint_demands, joint_support
 
     try:
         settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
-        settings = replace(settings, bait=_bait(bait, ops), domains=domains or ())
+        settings = replace(settings, bait=_asked(bait, ops), structure=_asked(structure, ops), domains=domains or ())
+        settings = joint_demands(targets, settings)
         menu(settings)
+        features(settings.structure)
         patterns(settings, joint_support(targets))
         with progress_bar("cases", count) as progress:
             summary = generate_cases(
@@ -135,11 +146,11 @@ def command(
         click.echo(f"{summary.cases:,} cases, {summary.nodes:,} nodes in {root} ({summary.seconds:.1f} s)")
 
 
-def _bait(bait: tuple[str, ...] | None, ops: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Which patterns are placed; whoever names operators gets them alone unless he asks for bait too."""
-    if bait is None:
+def _asked(names: tuple[str, ...] | None, ops: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Which patterns or features there are; whoever names operators gets them alone unless he asks for more."""
+    if names is None:
         return () if ops else ("all",)
-    return () if bait == ("none",) else bait
+    return () if names == ("none",) else names
 
 
 def _settings(
@@ -155,13 +166,12 @@ def _settings(
 
     from fuzz.generate.opsets import mixed
     from fuzz.generate.settings import Settings
-    from fuzz.generate.support import joint_demands, joint_opset, joint_ranks
+    from fuzz.generate.support import joint_opset, joint_ranks
 
     mixing = opset is None and not targets
     if opset is None:
         opset = joint_opset(targets)
     chosen = Settings(nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets)
-    chosen = joint_demands(targets, chosen)
     if opset is not None:
         chosen = replace(chosen, opset=opset)
     if ops:

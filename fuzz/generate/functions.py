@@ -272,7 +272,7 @@ class _Function:
             return ""  # left out everywhere; else it is an input that all calls leave out
         key = (one, other)
         if key in self.constants:
-            return self.constants[key].output[0]
+            return str(self.constants[key].output[0])
         if key not in self.formals:
             name = self.free(one or "left")
             tensors = (self.tensors.get(one), self.tensors.get(other))
@@ -325,7 +325,8 @@ class _Function:
 
     def outputs(self) -> list[tuple[str, str]]:
         """What is read outside of either place; now and then a value more. In any order."""
-        found, rest = [], []
+        found: list[tuple[str, str]] = []
+        rest: list[tuple[str, str]] = []
         for pair in self.pairs:
             for names in zip(*(self.net.nodes[i].output for i in pair), strict=True):
                 needed = any(self.net.needed(n, members) for n, members in zip(names, self.places, strict=False))

@@ -18,6 +18,7 @@ from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
 from fuzz.generate.bait.share import Bait
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+from fuzz.generate.structure import draw_structure
 from fuzz.generate.tensors import MIXES, mix
 from fuzz.generate.variables import second_type, second_variable
 
@@ -49,7 +50,7 @@ class Plan:
     """What one model draws from. ``fresh`` and ``initializer`` are chances: of a new operand, and of its being one.
 
     ``bait`` is what fusion patterns it gets; None for none. ``palettes`` are those of its tensors, each as often as it
-    is to be drawn.
+    is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``).
     """
 
     nodes: int
@@ -67,6 +68,7 @@ class Plan:
     computed_weights: bool = True
     bait: Bait | None = None
     palettes: tuple[str, ...] = mix(0)
+    structure: frozenset[str] = frozenset()
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -266,5 +268,5 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     return Plan(
         nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
-        mix(choices.integer(0, MIXES - 1)),
+        mix(choices.integer(0, MIXES - 1)), draw_structure(choices, settings),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from backends.tensor import Tensor
 from fuzz.case import DataSet, open_root, write_case
 from fuzz.generate.choices import Choices, Seeded
 from fuzz.generate.emit import emit
+from fuzz.generate.functions import fold
 from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
 from fuzz.generate.sizes import Resized, other_sizes
@@ -85,13 +86,16 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         )
         for inputs, outputs in sets
     )
+    model = emitted.model
+    if "functions" in plan.structure:
+        model = fold(model, choices, choices.integer(1, 3), constants=settings.constant_data)
     record = {
         "settings": settings.to_json(), "choices": choices.record, "open": [s.name for s in emitted.open],
         "dropped_sizes": dropped,
     }  # fmt: skip
     if plan.bait is not None:
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
-    return Generated(emitted.model, data_sets, record, len(graph.nodes))
+    return Generated(model, data_sets, record, len(graph.nodes))
 
 
 def case_id(seed: int) -> str:

@@ -29,6 +29,7 @@ class Settings:
     ``dynamic`` None lets each model decide; ``needs_input`` leaves out models without inputs, and
     without ``constant_data`` no operands but weights are drawn as initializers; without
     ``computed_weights`` all weights are. ``bait`` names fusion patterns (or their themes, or "all") to place.
+    ``structure`` names what models may have beside operators (``fuzz/generate/structure.py``), or "all".
     With ``mixed_opsets`` each model draws its version, ``opset`` at most. ``domains`` are those whose operators are
     drawn beside ONNX's own.
     """
@@ -44,6 +45,7 @@ class Settings:
     constant_data: bool = True
     computed_weights: bool = True
     bait: tuple[str, ...] = ()
+    structure: tuple[str, ...] = ()
     mixed_opsets: bool = False
     domains: tuple[str, ...] = ()
 

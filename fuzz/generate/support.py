@@ -53,14 +53,22 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
 
 
 def joint_demands(targets: tuple[str, ...], settings: Settings) -> Settings:
-    """The settings with what the targets' rows demand beside operators, types and ranks: of inputs and constants."""
+    """The settings with what the targets' rows demand beside operators, types and ranks.
+
+    Of inputs and constants, and of structure where all of it is asked for: what is named stays.
+    """
     rows = [BACKENDS[_backend(target)] for target in targets]
     return replace(
         settings,
         needs_input=settings.needs_input or any(row.needs_input for row in rows),
         constant_data=settings.constant_data and all(row.constant_data for row in rows),
+        structure=_had(settings.structure, [name for row in rows for name in row.lacks]),
         computed_weights=settings.computed_weights and all(row.computed_weights for row in rows),
     )
+
+
+def _had(structure: tuple[str, ...], lacking: list[str]) -> tuple[str, ...]:
+    return (*structure, *(f"-{name}" for name in dict.fromkeys(lacking))) if "all" in structure else structure
 
 
 def _backend(target: str) -> str:

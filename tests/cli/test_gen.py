@@ -19,7 +19,7 @@ def tree(folder):
 
 
 def test_json_is_one_object_and_nothing_else(fuzz):
-    done = fuzz("gen", "--root", "r", "--count", 12, "--seed", 5, "--json")
+    done = fuzz("gen", "--root", "r", "--count", 12, "--seed", 5, "--structure", "none", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert sorted(result) == ["cases", "nodes", "root", "seconds"]
@@ -179,7 +179,7 @@ def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
 
 def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
     """Absent by default; a domain, or a name that ONNX's own domain does not have, brings them in."""
-    own = ("gen", "--count", 30, "--nodes", 10, "--jobs", 1)
+    own = ("gen", "--count", 30, "--nodes", 10, "--jobs", 1, "--structure", "none")
     for number, asked in enumerate(((), ("--domain", "com.microsoft"), ("--ops", "FusedMatMul,Relu"))):
         done = fuzz(*own, "--root", f"r{number}", *asked)
         assert done.returncode == 0, done.stderr
