@@ -84,6 +84,22 @@ _OPERATORS: Mapping[str, Declared] = {
                                          {"channels_last": 0}),
     "NhwcMaxPool": Declared("x:T", "y:T", _BYTES, {"auto_pad": b"NOTSET", "ceil_mode": 0},
                             "dilations kernel_shape pads strides"),
+    "MatMulInteger16": Declared("A:T1 B:T2", "Y:T3",
+                                {"T1": "int16 uint16", "T2": "int16 uint16", "T3": "int32 uint32"}),
+    "MatMulIntegerToFloat": Declared(
+        "A:T1 B:T2 a_scale:T3 b_scale:T3 a_zero_point:T1? b_zero_point:T2? bias:T3?", "Y:T3",
+        {"T1": "int8 uint8", "T2": "int8 uint8", "T3": "float float16"}),
+    "DynamicQuantizeMatMul": Declared("A:T1 B:T2 b_scale:T1 b_zero_point:T2? bias:T1?", "Y:T1",
+                                      {"T1": "float", "T2": "int8 uint8"}),
+    "QGemm": Declared(
+        "A:TA a_scale:T a_zero_point:TA B:TB b_scale:T b_zero_point:TB C:TC? y_scale:T? y_zero_point:TYZ?", "Y:TY",
+        {"T": "float", "TA": "int8 uint8", "TB": "int8 uint8", "TC": "int32", "TYZ": "int8 uint8",
+         "TY": "float int8 uint8"},
+        {"alpha": 1.0, "transA": 0, "transB": 0}),
+    "MatMulNBits": Declared(
+        "A:T1 B:T2 scales:T1 zero_points:T3? g_idx:T4? bias:T1?", "Y:T1",
+        {"T1": "float float16 bfloat16", "T2": "uint8", "T3": "float float16 bfloat16 uint8", "T4": "int32"},
+        {"accuracy_level": 0, "bits": 4, "weight_prepacked": 0}, "K N block_size"),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from abstract.operators import (
     contrib_activation,
     contrib_linear,
     contrib_normalization,
+    contrib_products,
     contrib_quantized,
     control,
     convolution,
@@ -69,7 +70,7 @@ _FAMILIES = (
     attention,
     control, mapping, sequence,
     transformer, state,
-    contrib_activation, contrib_linear, contrib_normalization, contrib_quantized,
+    contrib_activation, contrib_linear, contrib_normalization, contrib_quantized, contrib_products,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from abstract.schema import Signature
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "Requantised", "by_one", "by_row", "meant"]
+__all__ = ["OPERATORS", "Requantised", "by_one", "by_row", "meant", "restored"]
 
 _FLOAT = BY_NAME["float"]
 _ROWS = {row.name: row for family in (pooling, softmax, convolution, movement) for row in family.OPERATORS}
@@ -48,7 +48,16 @@ Triple = tuple[int, int, int]
 def meant(k: Algebra, triple: Triple) -> Quantity:
     """The numbers that a quantised operand stands for."""
     x, scale, zero = (k.operand(i) for i in triple)
-    return (x if zero is None else x - zero.reshape(())) * scale.reshape(())
+    return restored(k, x, scale.reshape(()), None if zero is None else zero.reshape(()))
+
+
+def restored(k: Algebra, x: Quantity, scale: Quantity, zero: Quantity | None) -> Quantity:
+    """(x - zero) * scale; x * scale - zero * scale is as legal."""
+    y = (x if zero is None else x - zero) * scale
+    if zero is None or not isinstance(k, Bounding):
+        return y
+    size = (np.abs(x.value) + np.abs(zero.value)) * scale.value
+    return Running(y.value, y.error + size * (2 * k.steps.unit), y.steps)
 
 
 def by_row(k: Algebra, row: Operator, params: Mapping[str, Any], *operands: Quantity) -> Quantity:
@@ -96,23 +105,18 @@ class Requantised:
         return self.linear and all(is_power_of_two(run[i]) for i in scales)
 
     def error(self, run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        """What the ends of the quotient's interval are rounded to; a zero point may be taken off before or after."""
+        """What the ends of the quotient's interval are rounded to."""
         zero = e[self.scale + 1] if len(e) > self.scale + 1 else 0.0
         zero = zero if isinstance(zero, float) else zero.reshape(())
         if all(map(is_exact, e)) and self._is_exact(run):
             return (self._between(run, y[0], self._quotient(run).astype(np.float64), _TIE),)
         k = Bounding(replace(run, dtypes=(_FLOAT, *run.dtypes[1:])), e)
         made, unit = self.real(k), step_unit(run, _FLOAT)
-        slack = 0.0
-        for at, scale, offset in self.operands(run):
-            zeros = run.optional(offset)
-            size = np.max(np.abs(run[at]), initial=0) + (0 if zeros is None else np.max(np.abs(zeros)))
-            slack += float(size * np.max(run[scale])) * 4 * unit
         divisor, moved = run[self.scale].reshape(()), e[self.scale]
         moved = moved if isinstance(moved, float) else moved.reshape(())
         left = divisor - moved
         quotient = made.value / divisor
-        reach = (made.error + slack) / left + np.abs(quotient) * (moved / left + 4 * unit)
+        reach = made.error / left + np.abs(quotient) * (moved / left + 4 * unit)
         reach = np.where(left > 0, reach, np.inf) + np.abs(self._zero(run)) * (2 * unit)
         return (self._between(run, y[0], quotient, reach) + zero,)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from abstract.schema import Signature
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "is_power_of_two", "scale_values", "stepped", "zero_point"]
+__all__ = ["OPERATORS", "dynamic", "dynamic_error", "is_power_of_two", "scale_values", "stepped", "zero_point"]
 
 _UINT8, _FLOAT = BY_NAME["uint8"], BY_NAME["float"]
 _SCALES = Domain(2.0**-6, 16.0)  # far from subnormal in every type (H1.12)

@@ -23,6 +23,8 @@ def known_fault(trial):
     (node,) = [n for n in trial.graph.nodes if n.operator in CONTRIBUTED]
     if node.operator in ("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul"):
         return bool(node.params.get("transA")) and node.inputs[1].array.ndim == 1
+    if node.operator == "com.microsoft.DynamicQuantizeMatMul":
+        return node.inputs[1].type.dtype.name == "int8"  # sums of two products saturate in 16 bits on some machines
     if node.operator == "com.microsoft.QLinearSoftmax":
         return float(1 / node.inputs[3].array.item()) % 1 != 0 or node.inputs[0].type.dtype.name == "int8"
     return False
