@@ -115,7 +115,7 @@ class Constraints:
         self._witness: list[int] = []
         self._ranges: list[_Range] = []
         self._symbols: list[Symbol] = []
-        self._bindings: dict[Symbol, Dim] = {}
+        self._bindings: dict[int, Dim] = {}  # by index of the symbol
         self.facts: list[Constraint] = []
         self._frozen = 0
         self._moves: list[tuple[int, int]] = []  # index and former witness of each symbol moved since the last freeze
@@ -136,7 +136,7 @@ class Constraints:
 
     def witness(self, symbol: Symbol) -> int:
         """The concrete value of a symbol."""
-        bound = self._bindings.get(symbol)
+        bound = self._bindings.get(symbol.index)
         return self._witness[symbol.index] if bound is None else evaluate(bound, self.witness)
 
     def value(self, dim: Dim) -> int:
@@ -150,9 +150,10 @@ class Constraints:
         """The expression with every bound symbol replaced by what it is bound to."""
         if isinstance(dim, int) or not self._bindings:
             return dim
-        if not any(s in self._bindings for s in symbols(dim)):
+        if not any(s.index in self._bindings for s in symbols(dim)):
             return dim
-        return self.resolve(substitute(dim, lambda s: self._bindings.get(s, Expr.of(s))))
+        bound = self._bindings
+        return self.resolve(substitute(dim, lambda s: bound[s.index] if s.index in bound else Expr.of(s)))
 
     def range(self, symbol: Symbol) -> tuple[int, int]:
         """The bounds that the symbol was made with, both included."""
@@ -177,7 +178,7 @@ class Constraints:
 
     def free(self, symbol: Symbol) -> bool:
         """Whether the symbol may still be moved or bound away from its witness."""
-        if symbol.index < self._frozen or symbol in self._bindings:
+        if symbol.index < self._frozen or symbol.index in self._bindings:
             return False
         return not self._ranges[symbol.index].fixed
 
@@ -188,7 +189,7 @@ class Constraints:
 
     def unbound(self) -> list[Symbol]:
         """All symbols that stand for themselves, oldest first."""
-        return [s for s in self._symbols if s not in self._bindings]
+        return [s for s in self._symbols if s.index not in self._bindings]
 
     def freeze(self) -> None:
         """From now on no symbol that exists is moved: a computed value depends on it."""
@@ -251,7 +252,7 @@ class Constraints:
                 self.facts.append(at_least(other, low))
             if high < most:
                 self.facts.append(at_least(high, other))
-        self._bindings[symbol] = other
+        self._bindings[symbol.index] = other
 
     def _agree(self, left: Dim, right: Dim) -> bool:
         a, b = self.value(left), self.value(right)
@@ -322,7 +323,7 @@ class Constraints:
         """Whether another assignment (of the unbound symbols) satisfies ranges and facts alike."""
 
         def value(symbol: Symbol) -> int:
-            bound = self._bindings.get(symbol)
+            bound = self._bindings.get(symbol.index)
             return values(symbol) if bound is None else evaluate(bound, value)
 
         for symbol in self.unbound():

@@ -82,12 +82,19 @@ def _order(item: tuple[Monomial, int]) -> list[tuple[int, str]]:
 class Expr:
     """A polynomial: ``constant`` plus the sum of ``coefficient * product(factors)`` over ``terms`` (never empty)."""
 
-    __slots__ = ("_hash", "constant", "terms")
+    __slots__ = ("constant", "symbol", "terms")
+
+    symbol: Symbol | None
+    """The symbol that this expression consists of, if it is nothing else."""
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...], constant: int) -> None:
         self.terms = terms
         self.constant = constant
-        self._hash = hash((terms, constant))
+        self.symbol = None
+        if constant == 0 and len(terms) == 1:
+            monomial, coefficient = terms[0]
+            if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
+                self.symbol = monomial[0]
 
     @staticmethod
     def of(symbol: Symbol) -> Expr:
@@ -97,15 +104,10 @@ class Expr:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return (
-            isinstance(other, Expr)
-            and self._hash == other._hash
-            and self.constant == other.constant
-            and self.terms == other.terms
-        )
+        return isinstance(other, Expr) and self.constant == other.constant and self.terms == other.terms
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash((self.terms, self.constant))
 
     def __add__(self, other: Dim) -> Dim:
         if isinstance(other, int):
@@ -157,15 +159,6 @@ class Expr:
         if self.constant:
             parts.append(f"{self.constant:+d}")
         return "".join(parts).removeprefix("+")
-
-    @property
-    def symbol(self) -> Symbol | None:
-        """The symbol that this expression consists of, if it is nothing else."""
-        if self.constant == 0 and len(self.terms) == 1:
-            monomial, coefficient = self.terms[0]
-            if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
-                return monomial[0]
-        return None
 
 
 Dim: TypeAlias = int | Expr

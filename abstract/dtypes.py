@@ -49,15 +49,20 @@ class DType:
     def __repr__(self) -> str:
         return self.name
 
-    @property
+    @cached_property
     def is_float(self) -> bool:
         """Whether values carry rounding (and so an error bound)."""
         return self.kind is Kind.FLOAT
 
-    @property
+    @cached_property
     def is_integer(self) -> bool:
         """Signed or unsigned; bool is not an integer in ONNX's type constraints."""
         return self.kind in (Kind.SIGNED, Kind.UNSIGNED)
+
+    @cached_property
+    def is_ordered(self) -> bool:
+        """Whether its values are numbers of which one is the least; the two of bool need no range."""
+        return self.is_float or self.is_integer
 
     @cached_property
     def unit(self) -> float:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Graph", "Node", "Origin", "Recipe", "Value"]
 
+_minimum, _maximum = np.minimum.reduce, np.maximum.reduce  # what the methods of arrays call after some more of Python
+
 
 class Origin(enum.Enum):
     """Where a value comes from."""
@@ -66,7 +68,8 @@ class Value:
         """The least and the greatest element, as floats; (0.0, 0.0) for an empty tensor and for what has no order."""
         if self._range is None:
             a = self.array
-            self._range = (float(a.min()), float(a.max())) if a.size and a.dtype.kind not in "Oc" else (0.0, 0.0)
+            known = a.size and a.dtype.kind not in "Oc"
+            self._range = (float(_minimum(a, None)), float(_maximum(a, None))) if known else (0.0, 0.0)
         return self._range
 
     def smallest(self) -> float:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from abstract.bounded import Bounded
     from abstract.dtypes import DType
-    from abstract.hazards.hazard import Hazard, Mask
+    from abstract.hazards.hazard import Detector, Hazard, Mask
     from abstract.operator import Arithmetic, Array, Bound
     from abstract.program import Program, Step
 
@@ -199,12 +199,17 @@ def avoided(operator: str, version: int, run: Run, y: tuple[Array, ...] | None) 
 
     ``y`` is None before outputs are computed: only what may stop an implementation is asked for then.
     """
-    for row in hazards_of(operator, version):
-        if row.treatment is not Treatment.AVOID or row.detect is None or row.stops is not (y is None):
-            continue
-        if row.detect(run, y or ()):
-            return row.id
+    for row_id, detect in _avoidable(operator, version, y is None):
+        if detect(run, y or ()):
+            return row_id
     return ""
+
+
+@cache
+def _avoidable(operator: str, version: int, stops: bool) -> tuple[tuple[str, Detector], ...]:
+    """The ids and detectors of what the generator avoids, before (``stops``) or after outputs are computed."""
+    rows = (row for row in hazards_of(operator, version) if row.treatment is Treatment.AVOID and row.stops is stops)
+    return tuple((row.id, row.detect) for row in rows if row.detect is not None)
 
 
 def site(step: Step, values: Mapping[str, Bounded], arithmetic: Arithmetic) -> Run:

@@ -25,7 +25,7 @@ def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str
     """Parameters with every symbolic integer replaced by its witness."""
     return {
         name: (
-            tuple(value(v) if isinstance(v, Expr) else v for v in given)
+            tuple([value(v) if isinstance(v, Expr) else v for v in given])
             if isinstance(given, tuple)
             else value(given)
             if isinstance(given, Expr)
@@ -56,7 +56,8 @@ def evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
     if open_ or (row.defined is not None and not row.defined(run)):
         raise Infeasible(f"{row.name} is not defined there" + (open_ and f": {open_}"))
     # A container holds a list, or nothing.
-    arrays: tuple[Any, ...] = tuple(a if a is None or isinstance(a, list) else as_array(a) for a in row.evaluate(run))
+    made = row.evaluate(run)
+    arrays: tuple[Any, ...] = tuple([a if a is None or isinstance(a, list) else as_array(a) for a in made])
     open_ = avoided(row.name, sign.since, run, arrays)
     if open_:
         raise Infeasible(f"{row.name}: {open_}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,6 +37,14 @@ _ARITHMETIC = Float64()
 _MARGIN = 1e-6  # relative: see docs/notes/witness-values.md
 _VISIBLE = 24  # the newest values of a graph that a body in it sees
 _UNCHANGED: Mapping[Value, Array] = MappingProxyType({})
+
+
+@cache
+def _variables(operator: str, opset: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The type variables of an operator's data operands and of its outputs."""
+    sign, parameters = signature(operator, opset), TABLE[operator].parameters
+    operands = tuple([formal.variable for formal in sign.inputs if formal.name not in parameters])
+    return operands, tuple([formal.variable for formal in sign.outputs])
 
 
 def _sizes(value: Value | None) -> Shape | None:
@@ -208,7 +217,7 @@ class Builder:
     def _wanted(self, wanted: Sequence[Value]) -> list[Node]:
         """The pending nodes without adapters of which nothing came: what is wanted, and what leads up to it."""
         if len(self._nodes) == 1:
-            return list(self._nodes)
+            return self._nodes[:]
         needed = {id(v) for v in wanted}
         kept = []
         for node in reversed(self._nodes):
@@ -221,7 +230,7 @@ class Builder:
         """Type, check and evaluate a call; its node and outputs are pending then. Infeasible where it is no good."""
         row, sign = TABLE[name], signature(name, self.plan.opset)
         operands = call.inputs
-        dtypes = tuple(None if v is None else v.type.dtype for v in operands)
+        dtypes = tuple([None if v is None else v.type.dtype for v in operands])
         params = settle(call.params, row, sign, dtypes[0] if dtypes else None)
         typing = Typing(
             {**sign.defaults, **params}, tuple(map(_sizes, operands)), dtypes, call.outputs, self.graph.store,
@@ -237,7 +246,7 @@ class Builder:
         typing.params = concrete(typing.params, self.graph.store.value)
         bodies = tuple(given for given in params.values() if isinstance(given, Graph)) if row.opaque else ()
         node = Node(name, operands, (), params, call.absent, bodies)
-        held = tuple(None if v is None else v.array for v in operands)
+        held = tuple([None if v is None else v.array for v in operands])
         arrays = evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
         exact = all(v is None or v.exact for v in operands)
         if bodies and exact:
@@ -297,7 +306,7 @@ class Builder:
             raise AssertionError(f"a shape rule says rank {len(sizes)}, the values have {array.shape}")
         fresh = self.graph.store.fresh
         named = zip(sizes, array.shape, strict=True)
-        shape = tuple(fresh(size, name="u", fixed=True, counted=True) if d is None else d for d, size in named)
+        shape = tuple([fresh(size, name="u", fixed=True, counted=True) if d is None else d for d, size in named])
         return TensorType(dtype, shape)
 
     def _refit(self, value: Value) -> None:
@@ -315,19 +324,16 @@ class Builder:
         if row.output_dtypes is not None:
             return tuple(row.output_dtypes(typing, sign))[: typing.outputs]
         bound: dict[str, DType] = {}
-        data = [f for f in sign.inputs if f.name not in row.parameters]
+        operands, results = _variables(row.name, self.plan.opset)
         for position, dtype in enumerate(dtypes):
             if dtype is not None:
-                bound.setdefault(data[min(position, len(data) - 1)].variable, dtype)
+                bound.setdefault(operands[position] if position < len(operands) else operands[-1], dtype)
         for formal in sign.inputs if not dtypes else ():
             given = typing.params.get(formal.name)
             if given is not None:
                 bound.setdefault(formal.variable, stored_type(sign.types[formal.variable], given))
-        result = []
-        for position in range(typing.outputs):
-            variable = sign.outputs[min(position, len(sign.outputs) - 1)].variable
-            result.append(bound.get(variable) or sign.types[variable][0])
-        return tuple(result)
+        wanted = results[: typing.outputs] + results[-1:] * (typing.outputs - len(results))
+        return tuple([bound.get(variable) or sign.types[variable][0] for variable in wanted])
 
     def _check_shape(self, name: str, value: Value) -> None:
         """Compare what the shape rule says with the values that there are: a rule that is wrong is our bug."""
@@ -338,7 +344,7 @@ class Builder:
                 raise AssertionError(f"shape rule of {name} says {len(shapes)} parts, there are {len(held)}")
             parts = list(zip(shapes, held, strict=True))
         for shape, array in parts:
-            sizes = tuple(self.graph.store.value(d) for d in shape)
+            sizes = tuple(map(self.graph.store.value, shape))
             if sizes != array.shape:
                 raise AssertionError(f"shape rule of {name} says {sizes}, its values have {array.shape}")
 
@@ -362,7 +368,7 @@ class Builder:
         """The range of a computed tensor and its margin; Infeasible where it is too large or leaves its type."""
         if array.size > _LARGEST:
             raise Infeasible(f"{row.name} makes {array.size} elements")
-        if dtype.kind.value in ("bool", "string", "complex") or not array.size:
+        if not (dtype.is_ordered and array.size):
             return 0.0, 0.0, 0.0
         low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
         if not dtype.is_float:

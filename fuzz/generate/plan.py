@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -99,7 +100,7 @@ class Plan:
         key = (operator, variable, first)
         found = self._allowed.get(key)
         if found is None:
-            found = tuple(d for d in sign.types.get(variable, ()) if d in self.dtypes)
+            found = tuple([d for d in sign.types.get(variable, ()) if d in self.dtypes])
             supports = self.supports
             if supports is not None and (sign.inputs or sign.outputs)[0].variable == variable:
                 found = tuple(d for d in found if supports(operator, d.name))
@@ -179,21 +180,15 @@ def _exists(name: str, opset: int) -> bool:
 
 # An operator's name as often as its weight asks for, in quarters: one pick among all is weighted then.
 # Those of a domain that was asked for are few beside ONNX's.
-_TICKETS: Mapping[str, tuple[str, ...]] = {
+_TICKETS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     name: (name,) * max(1, round(row.weight * (12 if domain_of(name) else 4))) for name, row in TABLE.items()
-}
+})  # fmt: skip
 
 # How often a model's own subset of types holds a type; the types of most real models come first.
 _TYPE_CHANCE: Mapping[str, int] = {
     "float": 85, "double": 25, "float16": 25, "bfloat16": 20, "int64": 35, "int32": 35, "bool": 30,
     "string": 30, "complex64": 15, "complex128": 12,
 } | {d.name: 10 for d in DTYPES if d.extension and d.name != "bfloat16"}  # what few operators take
-
-
-# An operator as often as its weight says, in quarters.
-_COPIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {name: (name,) * max(1, round(row.weight * 4)) for name, row in TABLE.items()}
-)
 
 
 def _subset(names: Sequence[str], choices: Choices) -> list[str]:
@@ -205,7 +200,7 @@ def _subset(names: Sequence[str], choices: Choices) -> list[str]:
     for start in range(0, len(names), 30):
         first, second = choices.integer(0, 2**30 - 1), choices.integer(0, 2**30 - 1)
         bits = (first & second, first, first | second)[density]
-        kept.extend(name for i, name in enumerate(names[start : start + 30]) if bits >> i & 1)
+        kept += [name for i, name in enumerate(names[start : start + 30]) if bits >> i & 1]
     return kept
 
 
@@ -258,7 +253,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     own = list(names) if settings.operators else _subset(names, choices)
     if len(own) < 3:
         own = list(names)
-    operators = [name for group in map(_TICKETS.__getitem__, own) for name in group]
+    operators = list(chain.from_iterable(map(_TICKETS.__getitem__, own)))
     dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
     fresh = (0.01, 0.04, 0.08, 0.2)[choices.integer(0, 3)]

@@ -7,6 +7,7 @@ the call that needs it is accepted: until then it waits in ``pending``.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,19 @@ __all__ = ["Scope"]
 _TRIES = 6
 _LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
 _DEEPEST = 2  # bodies inside of bodies
+_REUSED = 0.9  # how often a value of the very shape is taken where one exists
+_JOINED = 0.6  # how often one is looked for that broadcasts
 _SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
+
+
+def _fit(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether shapes broadcast, to a tensor that is not too large."""
+    count = 1
+    for a, b in zip_longest(reversed(one), reversed(other), fillvalue=1):
+        if a not in (1, b) and b != 1:
+            return False
+        count *= max(a, b)
+    return count <= _LARGEST
 
 
 class Scope:
@@ -135,12 +148,12 @@ class Scope:
         return None
 
     def _recent(self, pool: Sequence[Value]) -> Value:
-        """A value of the pool: of two draws the one that nothing reads yet, else the one that a node computes."""
+        """A value of the pool: of two draws the one that a node computes, else the one that nothing reads yet."""
         last = len(pool) - 1
         first, second = pool[self.integer(0, last)], pool[self.integer(0, last)]
-        if (first.uses == 0) != (second.uses == 0):
-            return first if first.uses == 0 else second
-        return first if first.origin is Origin.NODE else second
+        if (first.origin is Origin.NODE) != (second.origin is Origin.NODE):
+            return first if first.origin is Origin.NODE else second
+        return first if first.uses == 0 else second
 
     def _converted(
         self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
@@ -191,7 +204,7 @@ class Scope:
         return tuple(shape)
 
     def _fresh(self, shape: Shape, dtype: DType, domain: Domain, *, weight: bool) -> Value:
-        sizes = tuple(self.store.value(d) for d in shape)
+        sizes = tuple(map(self.store.value, shape))
         if prod(sizes) > 8 * _LARGEST:
             raise Infeasible(f"a new tensor of {prod(sizes)} elements")
         recipe = choose_recipe(dtype, domain, self.integer, self.builder.plan.palettes)
@@ -207,8 +220,8 @@ class Scope:
     ) -> Value:
         """An operand of exactly this shape."""
         dtype = self.dtype(variable)
-        if not (weight and (self.coin(0.9) or not self.builder.plan.computed_weights)):
-            sizes = tuple(self.store.value(d) for d in shape)
+        if not (weight and (self.coin(0.7) or not self.builder.plan.computed_weights)):
+            sizes = tuple(map(self.store.value, shape))
             value = self._existing(sizes, dtype, domain)
             if value is not None:
                 for mine, theirs in zip(shape, value.type.shape, strict=True):
@@ -219,8 +232,8 @@ class Scope:
     def _existing(self, sizes: tuple[int, ...], dtype: DType, domain: Domain) -> Value | None:
         """A value that has these sizes, or one made to fit by adapters; None where luck or shapes say no."""
         alike = self.builder.by_shape.get((dtype.name, sizes))
-        if alike and self.coin(0.7):
-            value = alike[self.integer(0, len(alike) - 1)]
+        if alike and self.coin(_REUSED):
+            value = self._recent(alike)
             guarded = self._inside(value, domain)
             if guarded is not None:
                 return guarded
@@ -235,6 +248,10 @@ class Scope:
     def broadcastable(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
         """An operand that broadcasts with ``value``: alike, or with axes of size 1, fewer axes, or more."""
         shape = value.type.shape
+        if self.coin(_JOINED):
+            joined = self._joined(value, variable, domain)
+            if joined is not None:
+                return joined
         style = self.integer(0, 9)
         if style < 5:
             return self.shaped(shape, variable, domain=domain)
@@ -243,6 +260,15 @@ class Scope:
             if self.store.value(wider[0]) * value.array.size <= _LARGEST:
                 return self.shaped(wider, variable, domain=domain)
         return self.unidirectional(value, variable, domain=domain)
+
+    def _joined(self, value: Value, variable: str, domain: Domain) -> Value | None:
+        """A value that exists and happens to broadcast with this one; None where luck says no."""
+        pool = self.builder.by_dtype.get(self.dtype(variable).name)
+        for _ in range(_TRIES // 2 if pool else 0):
+            other = self._recent(pool or ())
+            if other is not value and _fit(value.array.shape, other.array.shape):
+                return self._inside(other, domain)
+        return None
 
     def unidirectional(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
         """An operand that broadcasts to ``value``'s shape: some axes 1, leading ones left out."""
