@@ -354,9 +354,9 @@ def _prelu_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 _OFF_ZERO = Domain(away=0.0625)
 
 OPERATORS: tuple[Operator, ...] = (
-    binary("Add", lambda a, b, _: a + b, _sum_error, weight=2.0),
+    binary("Add", lambda a, b, _: a + b, _sum_error, weight=1.5),
     binary("Sub", lambda a, b, _: a - b, _sum_error),
-    binary("Mul", lambda a, b, _: a * b, _product_error, weight=2.0),
+    binary("Mul", lambda a, b, _: a * b, _product_error, weight=1.5),
     binary("Div", _divide, _quotient_error, right=_OFF_ZERO),
     Operator("Pow", propose_power, broadcast, lambda run: (_power(run[0], run[1], run),),
              widened(_power_error, extra("Pow") or (lambda _, __: 0.0)), accuracy=granted("Pow")),
@@ -366,7 +366,7 @@ OPERATORS: tuple[Operator, ...] = (
     variadic("Min", lambda xs, _: reduce(np.minimum, xs), maximum, kinds=NUMBER, exact=True),
     variadic("Sum", _total, _sum_error),
     variadic("Mean", lambda xs, run: _total(xs, run) / len(xs), _mean_error),
-    Operator("Where", propose_where, broadcast, _where, _where_error, exact=True),
+    Operator("Where", propose_where, broadcast, _where, _where_error, exact=True, weight=2.0),
     Operator("PRelu", propose_prelu, unidirectional,
              lambda run: (np.where(run[0] < 0, run[0] * run[1], run[0]),), _prelu_error),
 )  # fmt: skip

@@ -356,9 +356,9 @@ def body_dtypes(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("If", propose_if, if_shape, run_if, unknown, exact=True, opaque=True, output_dtypes=if_dtypes, weight=0.5),
+    Operator("If", propose_if, if_shape, run_if, unknown, exact=True, opaque=True, output_dtypes=if_dtypes),
     Operator("Loop", propose_loop, loop_shape, run_loop, unknown, exact=True, opaque=True, output_dtypes=loop_dtypes,
-             weight=0.5),
+             weight=0.25),
     Operator("Scan", propose_scan, scan_shape, run_scan, unknown, exact=True, opaque=True, output_dtypes=body_dtypes,
-             weight=0.5),
+             weight=0.25),
 )  # fmt: skip

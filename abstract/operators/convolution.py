@@ -292,7 +292,7 @@ def _transpose_terms(run: Run) -> int:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Conv", propose_conv, conv_shape, conv, _biased(conv_error, _conv_terms),
-             weight=2.0),
+             weight=1.5),
     Operator("ConvTranspose", propose_transpose, transpose_shape, transpose,
              _biased(contraction(_transposed, _transpose_terms), _transpose_terms)),
 )  # fmt: skip

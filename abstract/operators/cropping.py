@@ -315,9 +315,9 @@ def trilu_values(run: Run) -> tuple[Array, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Slice", propose_slice, slice_shape, slice_values, moved(slice_values),
-             parameters=("starts", "ends", "axes", "steps"), exact=True, weight=2.0),
+             parameters=("starts", "ends", "axes", "steps"), exact=True),
     Operator("Pad", propose_pad, pad_shape, pad_values, pad_error,
-             parameters=("pads", "constant_value", "axes"), exact=True),
+             parameters=("pads", "constant_value", "axes"), exact=True, weight=0.5),
     Operator("CenterCropPad", propose_center, center_shape, center_values, moved(center_values),
              parameters=("shape",), exact=True, since=18, weight=0.5),
     Operator("Trilu", propose_trilu, trilu_shape, trilu_values, moved(trilu_values),

@@ -183,5 +183,5 @@ def deform_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("DeformConv", propose_deform, deform_shape, deform_conv, deform_error, since=19, weight=0.7),
+    Operator("DeformConv", propose_deform, deform_shape, deform_conv, deform_error, since=19, weight=0.25),
 )

@@ -307,7 +307,7 @@ _ALPHA = optional(alpha=(0.25, 0.5, 1.0, 2.0))
 _SLOPE_GELU, _SLOPE_MISH, _SLOPE_SWISH = 1.13, 1.09, 1.1  # steepest slopes, rounded up
 
 OPERATORS: tuple[Operator, ...] = (
-    unary("Relu", lambda x, _: np.maximum(x, 0), kinds=SIGNED, exact=True, weight=2.0),
+    unary("Relu", lambda x, _: np.maximum(x, 0), kinds=SIGNED, exact=True, weight=1.5),
     unary("Abs", lambda x, _: np.abs(x), kinds=NUMBER, error=lipschitz(1.0), exact=True),
     unary("Neg", lambda x, _: -x, kinds=SIGNED, error=lipschitz(1.0), exact=True),
     unary("Sqrt", lambda x, _: np.sqrt(x), domain=Domain(low=0.0)),
@@ -353,13 +353,13 @@ OPERATORS: tuple[Operator, ...] = (
     unary("Floor", lambda x, _: np.floor(x), exact=True, steps=lambda x, _: x - np.rint(x)),
     unary("Round", lambda x, _: np.rint(x), exact=True, steps=lambda x, _: x - np.floor(x) - 0.5),
     unary("Sign", lambda x, _: np.sign(x), kinds=NUMBER, exact=True, steps=lambda x, _: x),
-    unary("Not", lambda x, _: ~x, kinds=None, error=lipschitz(1.0)),
+    unary("Not", lambda x, _: ~x, kinds=None, error=lipschitz(1.0), weight=2.0),
     unary("BitwiseNot", _bitwise_not, kinds=WHOLE, error=lipschitz(1.0)),
     unary("IsNaN", lambda x, _: np.isnan(x), variable="T1", error=_class_error, weight=0.5),
     unary("IsInf", _is_inf, variable="T1", error=_class_error, weight=0.5, attributes=lambda s: {
         name: s.integer(0, 1) for name in ("detect_negative", "detect_positive") if s.coin(0.5)}),
     Operator("Clip", propose_clip, same_shape, lambda run: (_clip(run[0], run),), _clip_error,
-             parameters=("min", "max"), exact=True),
+             parameters=("min", "max"), exact=True, weight=0.5),
     Operator("Dropout", propose_dropout, same_shape, _dropout, _dropout_error,
              parameters=("ratio", "training_mode"), exact=True, weight=0.5),
     Operator("Shrink", propose_shrink, same_shape, lambda run: (_shrink(run[0], run),), _shrink_error, weight=0.5,

@@ -197,5 +197,5 @@ def sample_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 OPERATORS: tuple[Operator, ...] = (
     Operator("AffineGrid", propose_affine, affine_shape, affine_grid, affine_error, parameters=("size",), since=20,
              weight=0.5),
-    Operator("GridSample", propose_sample, sample_shape, grid_sample, sample_error, since=16),
+    Operator("GridSample", propose_sample, sample_shape, grid_sample, sample_error, since=16, weight=0.5),
 )  # fmt: skip

@@ -51,7 +51,7 @@ def logic(name: str, function: Callable[[Array, Array], Array], decisive: bool |
         settled = [~u & (x == decisive) for u, x in zip(unsure, (run[0], run[1]), strict=True)]
         return (tainted(y[0], (unsure[0] & ~settled[1]) | (unsure[1] & ~settled[0])),)
 
-    return binary(name, lambda a, b, _: function(a, b), error, kinds=None, weight=0.5)
+    return binary(name, lambda a, b, _: function(a, b), error, kinds=None)
 
 
 def _bits_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:

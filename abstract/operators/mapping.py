@@ -71,5 +71,5 @@ def run_map(run: Run) -> tuple[Any, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("SequenceMap", propose_map, map_shape, run_map, unknown, exact=True, opaque=True,
-             output_dtypes=body_dtypes, since=17, weight=0.5),
+             output_dtypes=body_dtypes, since=17, weight=0.25),
 )  # fmt: skip

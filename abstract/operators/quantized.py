@@ -346,11 +346,11 @@ def _sum_type(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("ConvInteger", propose_conv, _conv_integer_shape, conv_integer, conv_integer_error,
-             output_dtypes=_sum_type, weight=0.75),
+             output_dtypes=_sum_type),
     Operator("MatMulInteger", propose_matmul, _matmul_integer_shape, matmul_integer, matmul_integer_error,
-             output_dtypes=_sum_type, weight=0.75),
+             output_dtypes=_sum_type),
     Operator("QLinearConv", propose_qlinear_conv, _qlinear_conv_shape, _CONV.evaluate, _CONV.error,
-             defined=_CONV.defined, tied=True, exact=True, weight=0.75),
+             defined=_CONV.defined, tied=True, exact=True, weight=1.5),
     Operator("QLinearMatMul", propose_qlinear_matmul, _qlinear_matmul_shape, _MATMUL.evaluate, _MATMUL.error,
-             defined=_MATMUL.defined, tied=True, exact=True, weight=0.75),
+             defined=_MATMUL.defined, tied=True, exact=True),
 )  # fmt: skip

@@ -309,10 +309,10 @@ def _row(name: str, kind: _Kind, weight: float) -> Operator:
     return Operator(name, _propose(kind), _shape(kind), _evaluate(kind), _error(kind), weight=weight)
 
 
-_LSTM = _row("LSTM", _Kind(4, 2, ("Sigmoid", "Tanh", "Tanh"), _lstm), 0.75)
+_LSTM = _row("LSTM", _Kind(4, 2, ("Sigmoid", "Tanh", "Tanh"), _lstm), 0.5)
 
 OPERATORS: tuple[Operator, ...] = (
-    _row("RNN", _Kind(1, 1, ("Tanh",), _rnn), 0.5),
-    _row("GRU", _Kind(3, 1, ("Sigmoid", "Tanh"), _gru), 0.75),
+    _row("RNN", _Kind(1, 1, ("Tanh",), _rnn), 0.25),
+    _row("GRU", _Kind(3, 1, ("Sigmoid", "Tanh"), _gru), 0.5),
     _LSTM,
 )

@@ -317,7 +317,7 @@ def _settled(run: Run) -> bool:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("MaxRoiPool", propose_pool, pool_shape, max_roi_pool, pool_error, exact=True, defined=_sharp, weight=0.5),
+    Operator("MaxRoiPool", propose_pool, pool_shape, max_roi_pool, pool_error, exact=True, defined=_sharp, weight=0.25),
     Operator("RoiAlign", propose_align, align_shape, roi_align, align_error, accuracy=_MEAN, defined=_settled,
-             weight=0.7),
+             weight=0.25),
 )  # fmt: skip

@@ -374,7 +374,7 @@ def _moving(name: str, propose: Callable[[Scope], Call], **given: Any) -> Operat
 
 
 OPERATORS: tuple[Operator, ...] = (
-    _moving("SequenceConstruct", propose_construct, shape=construct_shape, evaluate=construct, weight=0.75),
+    _moving("SequenceConstruct", propose_construct, shape=construct_shape, evaluate=construct, weight=0.25),
     _moving("SequenceEmpty", propose_empty, shape=empty_shape, evaluate=lambda _: ([],), output_dtypes=empty_dtype,
             weight=0.25),
     _moving("SequenceInsert", propose_insert, shape=insert_shape, evaluate=insert, parameters=("position",),
@@ -384,7 +384,7 @@ OPERATORS: tuple[Operator, ...] = (
     _moving("SequenceAt", propose_at, shape=at_shape, evaluate=at, parameters=("position",), weight=0.75),
     _moving("SequenceLength", propose_length, shape=scalar, evaluate=length, output_dtypes=number, weight=0.5),
     _moving("ConcatFromSequence", propose_concat, shape=concat_shape, evaluate=concat, weight=0.5),
-    _moving("Optional", propose_optional, shape=optional_shape, evaluate=same, since=15, weight=0.5),
-    _moving("OptionalHasElement", propose_has, shape=scalar, evaluate=has, output_dtypes=flag, since=15, weight=0.5),
-    _moving("OptionalGetElement", propose_get, shape=get_shape, evaluate=same, since=15, weight=0.5),
+    _moving("Optional", propose_optional, shape=optional_shape, evaluate=same, since=15, weight=0.25),
+    _moving("OptionalHasElement", propose_has, shape=scalar, evaluate=has, output_dtypes=flag, since=15, weight=0.25),
+    _moving("OptionalGetElement", propose_get, shape=get_shape, evaluate=same, since=15, weight=0.25),
 )  # fmt: skip

@@ -308,10 +308,11 @@ def vectorizer_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tu
 
 
 OPERATORS: tuple[Operator, ...] = (
-    binary("StringConcat", lambda a, b, _: np.add(a, b, dtype=object), _pair_error, kinds=_TEXT, exact=True),
+    binary("StringConcat", lambda a, b, _: np.add(a, b, dtype=object), _pair_error, kinds=_TEXT, exact=True,
+           weight=2.0),
     Operator("StringNormalizer", propose_normalizer, normalizer_shape, normalizer, normalizer_error, exact=True,
              weight=0.5),
-    Operator("StringSplit", propose_split, split_shape, split, split_error, exact=True, since=20, weight=0.5),
-    Operator("RegexFullMatch", propose_match, same_shape, match, match_error, exact=True, since=20, weight=0.5),
+    Operator("StringSplit", propose_split, split_shape, split, split_error, exact=True, since=20, weight=1.5),
+    Operator("RegexFullMatch", propose_match, same_shape, match, match_error, exact=True, since=20, weight=1.5),
     Operator("TfIdfVectorizer", propose_vectorizer, vectorizer_shape, vectorizer, vectorizer_error, weight=0.5),
 )  # fmt: skip

@@ -37,7 +37,7 @@ _TRIES = 6
 _LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
 _DEEPEST = 2  # bodies inside of bodies
 _REUSED = 0.9  # how often a value of the very shape is taken where one exists
-_JOINED = 0.6  # how often one is looked for that broadcasts
+_JOINED = 0.8  # how often one is looked for that broadcasts
 _SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
 
 
@@ -148,12 +148,16 @@ class Scope:
         return None
 
     def _recent(self, pool: Sequence[Value]) -> Value:
-        """A value of the pool: of two draws the one that a node computes, else the one that nothing reads yet."""
+        """A value of the pool: of three draws the first that a node computes and nothing reads, else either."""
         last = len(pool) - 1
-        first, second = pool[self.integer(0, last)], pool[self.integer(0, last)]
-        if (first.origin is Origin.NODE) != (second.origin is Origin.NODE):
-            return first if first.origin is Origin.NODE else second
-        return first if first.uses == 0 else second
+        best = pool[self.integer(0, last)]
+        for _ in range(2 if last else 0):
+            if best.uses == 0 and best.origin is Origin.NODE:
+                break
+            other = pool[self.integer(0, last)]
+            if (other.origin is Origin.NODE, other.uses == 0) > (best.origin is Origin.NODE, best.uses == 0):
+                best = other
+        return best
 
     def _converted(
         self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
@@ -220,16 +224,18 @@ class Scope:
     ) -> Value:
         """An operand of exactly this shape."""
         dtype = self.dtype(variable)
-        if not (weight and (self.coin(0.7) or not self.builder.plan.computed_weights)):
+        if not (weight and (self.coin(0.25) or not self.builder.plan.computed_weights)):
             sizes = tuple(map(self.store.value, shape))
-            value = self._existing(sizes, dtype, domain)
+            value = self._existing(sizes, dtype, domain, adapted=not weight)
             if value is not None:
                 for mine, theirs in zip(shape, value.type.shape, strict=True):
                     self.store.unify(mine, theirs)
                 return value
         return self._fresh(shape, dtype, domain, weight=weight)
 
-    def _existing(self, sizes: tuple[int, ...], dtype: DType, domain: Domain) -> Value | None:
+    def _existing(
+        self, sizes: tuple[int, ...], dtype: DType, domain: Domain, *, adapted: bool = True
+    ) -> Value | None:
         """A value that has these sizes, or one made to fit by adapters; None where luck or shapes say no."""
         alike = self.builder.by_shape.get((dtype.name, sizes))
         if alike and self.coin(_REUSED):
@@ -237,7 +243,7 @@ class Scope:
             guarded = self._inside(value, domain)
             if guarded is not None:
                 return guarded
-        if self.builder.plan.adapters and self.coin(0.5):
+        if adapted and self.builder.plan.adapters and self.coin(0.5):
             same_type = self.builder.by_dtype.get(dtype.name)
             if same_type:
                 value = self._recent(same_type)
