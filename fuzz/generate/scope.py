@@ -224,18 +224,16 @@ class Scope:
     ) -> Value:
         """An operand of exactly this shape."""
         dtype = self.dtype(variable)
-        if not (weight and (self.coin(0.25) or not self.builder.plan.computed_weights)):
+        if not (weight and (self.coin(0.6) or not self.builder.plan.computed_weights)):
             sizes = tuple(map(self.store.value, shape))
-            value = self._existing(sizes, dtype, domain, adapted=not weight)
+            value = self._existing(sizes, dtype, domain)
             if value is not None:
                 for mine, theirs in zip(shape, value.type.shape, strict=True):
                     self.store.unify(mine, theirs)
                 return value
         return self._fresh(shape, dtype, domain, weight=weight)
 
-    def _existing(
-        self, sizes: tuple[int, ...], dtype: DType, domain: Domain, *, adapted: bool = True
-    ) -> Value | None:
+    def _existing(self, sizes: tuple[int, ...], dtype: DType, domain: Domain) -> Value | None:
         """A value that has these sizes, or one made to fit by adapters; None where luck or shapes say no."""
         alike = self.builder.by_shape.get((dtype.name, sizes))
         if alike and self.coin(_REUSED):
@@ -243,7 +241,7 @@ class Scope:
             guarded = self._inside(value, domain)
             if guarded is not None:
                 return guarded
-        if adapted and self.builder.plan.adapters and self.coin(0.5):
+        if self.builder.plan.adapters and self.coin(0.5):
             same_type = self.builder.by_dtype.get(dtype.name)
             if same_type:
                 value = self._recent(same_type)
