@@ -32,7 +32,7 @@ def test_default_models_have_what_their_opset_has():
 @pytest.mark.parametrize("kind", [n for n in DEFAULT_DTYPES if dtype(n).extension])
 def test_each_is_drawn_where_it_is_asked_for(kind):
     settings = Settings(nodes=(3, 6), opset=newest_opset(), dtypes=(kind, "float", "int64"))
-    assert kind in types_of(range(12), settings)
+    assert kind in types_of(range(30), settings)
 
 
 def test_a_type_that_a_table_does_not_name_is_not_drawn_for_it():

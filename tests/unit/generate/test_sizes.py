@@ -93,7 +93,12 @@ def test_a_runtime_takes_every_size_after_compiling_once(cases, seed):
             raise
         pytest.skip("the runtime lacks a layout")
     for data_set in case.data_sets:
-        outputs = session.run(None, {n: to_numpy(t) for n, t in data_set.inputs.items()})
+        try:
+            outputs = session.run(None, {n: to_numpy(t) for n, t in data_set.inputs.items()})
+        except onnxruntime.capi.onnxruntime_pybind11_state.Fail as refusal:
+            if "NumDimensions() == 4" not in str(refusal):
+                raise
+            pytest.skip("the runtime has LRN of four axes alone")
         for output, value in zip(outputs, data_set.outputs.values(), strict=True):
             parts = value if isinstance(value, list) else [value]
             held = output if isinstance(value, list) else [output]

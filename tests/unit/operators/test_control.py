@@ -155,7 +155,7 @@ def test_branches_may_have_other_sizes():
 
 def test_scans_in_both_directions_and_along_every_axis():
     seen = Counter()
-    for seed in range(80):
+    for seed in range(200):
         graph, _ = generate_graph(Seeded(seed), Settings(nodes=(2, 5), operators=("Scan", *PLAIN), dtypes=COMMON))
         for node in graph.nodes:
             if node.operator == "Scan":
