@@ -10,7 +10,7 @@ import numpy as np
 from abstract.constraints import Infeasible, at_least
 from abstract.dims import product
 from abstract.dtypes import Kind
-from abstract.error import is_exact, moved, rounding_unit, tainted
+from abstract.error import is_exact, moved, rounding_unit, tainted, underflow
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators.axes import (
     drawn_indices,
@@ -299,7 +299,10 @@ def scatter_error(locate: Callable[[Run], tuple[Array, ...]]) -> Callable[..., t
         # Summed where they are stored, so in the type itself; what nothing meets stays as it is.
         factor = np.where(meeting > 0, meeting + 1, 0) * rounding_unit(run, run.dtypes[0])
         if reduction == b"mul":
-            return (size * (1 + np.expm1(factor) + 1e-15) - np.abs(y[0]),)
+            # What underflows on the way may be multiplied up again.
+            high = _placed(index, np.maximum(np.abs(data) + first, 1), np.maximum(np.abs(updates) + second, 1), b"mul")
+            lost = high * (meeting * underflow(run, run.dtypes[0]))
+            return (size * (1 + np.expm1(factor) + 1e-15) - np.abs(y[0]) + lost,)
         return (size * factor + _placed(index, first, second, reduction),)
 
     return rule

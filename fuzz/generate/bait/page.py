@@ -35,6 +35,7 @@ grammar:
 - `x[n, c, 4]` says the shape: `n` and `c` are sizes, equal wherever they stand; `...` is any number of axes. `x[n]` on
   its own declares an operand ahead of its use.
 - A number, or a list, is a constant of the type of what stands beside it, `uint8(128)` one of that type.
+  `int8(W[k, n])` is an operand of that type, `scale(S[n])` one of small positive numbers.
 - Keywords are attributes, and inputs that are attributes in all but name. `T` is the pattern's own element type, `b*s`
   a product of sizes, `y.shape[1]` a size of a value. `shuffled(x)` is a permutation of the axes of `x`, `inverse(p)`
   what undoes it, `where_in(a, p)` where axis `a` lies after it, `axis(x)` an axis, `pick(1, 2)` one of its arguments,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Argument", "Leaf", "Let", "Literal", "Program", "Ref", "Shape", "Step", "parse"]
 
+_TYPES = frozenset({*BY_NAME, "scale"})
+
 Shape: TypeAlias = "tuple[ast.expr | EllipsisType, ...]"
 """The sizes that a leaf's brackets say; an Ellipsis stands for any number of axes."""
 
@@ -29,6 +31,7 @@ class Leaf:
     """An operand from outside the pattern. Without a shape it gets that which the operator's own row proposes.
 
     ``like`` names a value whose shape and type it shares; ``wide`` gives it an axis more than the other operand.
+    ``dtype`` is the element type that ``int8(W[k, n])`` says; ``scale`` makes its numbers small and positive.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Leaf:
     constant: bool = False
     like: str | None = None
     wide: bool = False
+    dtype: str = ""
+    scale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +159,18 @@ class _Reader:
     def _refuse(node: ast.AST, why: str) -> NoReturn:
         raise SyntaxError(f"{ast.unparse(node)} {why}")
 
+    def typed(self, kind: str, node: ast.expr) -> Argument:
+        """An operand, or a constant, of the element type in front of it; ``scale`` stands for a kind of numbers."""
+        if not isinstance(node, ast.Name | ast.Subscript):
+            return Literal(ast.literal_eval(node), dtype=kind)
+        operand = self.operand(node)
+        if not isinstance(operand, Leaf):
+            self._refuse(node, "has its type from where it was first named")
+        return replace(operand, scale=True) if kind == "scale" else replace(operand, dtype=kind)
+
     def operand(self, node: ast.expr) -> Argument:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BY_NAME:
-            return Literal(ast.literal_eval(node.args[0]), dtype=node.func.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _TYPES:
+            return self.typed(node.func.id, node.args[0])
         if isinstance(node, ast.Call):
             return Ref(self.call(node, ()))
         shape: Shape | None = None

@@ -29,6 +29,7 @@ __all__ = ["Wired"]
 
 _LARGEST = 2048  # elements of a leaf
 _TRIES = 4
+_SCALES = Domain(2.0**-8, 0.25)  # of quantisation: no step is so coarse or so fine that nothing is left of a number
 _BESIDE = ("bool", "int64", "int32")  # what stands beside the pattern's own type, in this order
 
 
@@ -98,7 +99,7 @@ class Wired(Scope):
             return value
         if isinstance(argument, Literal):
             return self._literal(argument, BY_NAME[argument.dtype] if argument.dtype else self.dtype(variable))
-        value = self.leaf(argument, self.dtype(variable))
+        value = self.leaf(argument, BY_NAME[argument.dtype] if argument.dtype else self.dtype(variable))
         self.names.values[argument.name] = value
         return value
 
@@ -134,13 +135,13 @@ class Wired(Scope):
                              for _ in range(self.integer(0, 2)))  # fmt: skip
             else:
                 shape.append(self.names.evaluate(entry))
-        return self._leaf(tuple(shape), dtype, constant=leaf.constant)
+        return self._leaf(tuple(shape), dtype, constant=leaf.constant, domain=_SCALES if leaf.scale else EVERYWHERE)
 
-    def _leaf(self, shape: Shape, dtype: DType, *, constant: bool) -> Value:
+    def _leaf(self, shape: Shape, dtype: DType, *, constant: bool, domain: Domain = EVERYWHERE) -> Value:
         sizes = tuple(self.store.value(d) for d in shape)
         if prod(sizes) > _LARGEST or not self.builder.plan.rank[0] <= len(sizes) or min(sizes, default=1) < 1:
             raise Infeasible(f"an operand of shape {sizes}")
-        recipe = choose_recipe(dtype, EVERYWHERE, self.integer, self.builder.plan.palettes)
+        recipe = choose_recipe(dtype, domain, self.integer, self.builder.plan.palettes)
         origin = Origin.INITIALIZER if constant else Origin.INPUT
         return self.builder.placeholder(TensorType(dtype, shape), fill(recipe, sizes, dtype), origin, recipe)
 

@@ -95,7 +95,8 @@ class TestText:
         assert leaf.value.shape[0] is ...
         assert number.name == "p"
 
-    @pytest.mark.parametrize("text", ["x + 1", "Add(f(x), 1)", "Relu(x); Relu(x[n])", "for x in y: pass"])
+    @pytest.mark.parametrize("text", ["x + 1", "Add(f(x), 1)", "Relu(x); Relu(x[n])", "for x in y: pass",
+                                      "Add(W, int8(W))"])
     def test_what_is_no_pattern_is_refused(self, text):
         with pytest.raises(SyntaxError):
             parse(text)
@@ -110,6 +111,17 @@ class TestInstances:
         assert add.inputs[1].array.shape == (n,)
         assert add.outputs[0].array.shape == (m, n)
         assert [v.origin for v in matmul.inputs] == [Origin.INPUT, Origin.INITIALIZER]
+
+    def test_an_operand_may_say_its_type_and_a_scale_is_small_and_positive(self):
+        row = pattern("p", "DequantizeLinear(int8(W[k, n]), scale(S[n]), int8(z[n]), axis=1)", "c R", ("float",))
+        for seed in range(12):
+            builder, _ = planted(row, seed)
+            weight, scale, zero = builder.graph.nodes[-1].inputs
+            assert [v.type.dtype.name for v in (weight, scale, zero)] == ["int8", "float", "int8"]
+            assert [v.origin for v in (weight, scale)] == [Origin.INITIALIZER] * 2
+            assert weight.array.shape[1:] == scale.array.shape == zero.array.shape
+            assert scale.array.min() >= 2.0**-8
+            assert scale.array.max() <= 0.25
 
     def test_it_joins_what_the_model_has(self):
         row = pattern("p", "Relu(Abs(x[n, c]))", "c R", ("float",))

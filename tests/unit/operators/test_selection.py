@@ -163,3 +163,17 @@ def test_updates_that_meet_are_added_in_any_order():
     forwards = np.float32(1e4) + np.float32(1.0) - np.float32(1e4)
     assert abs(float(forwards) - 1.0) <= bound[0] < 0.01
     assert bound[1] == 0
+
+
+@pytest.mark.parametrize("name", ["ScatterElements", "ScatterND"])
+def test_a_product_that_is_subnormal_is_rounded_to_what_there_is(name):
+    """2**-149 * 2.9 is 3 * 2**-149 in float, a third of a per cent off."""
+    tiny = 2.0**-149
+    index = np.array([[0]]) if name == "ScatterND" else np.array([0])
+    inputs = (np.array([tiny]), index, np.array([2.9]))
+    kinds = (dtype("float"), dtype("int64"), dtype("float"))
+    run = Run({"reduction": b"mul", "axis": 0}, inputs, kinds, (dtype("float"),), Float64())
+    y = TABLE[name].evaluate(run)
+    (bound,) = TABLE[name].error(run, y, (0.0, 0.0, 0.0))
+    assert np.all(np.abs(y[0] - 3 * tiny) <= bound)
+    assert np.all(bound < 1e-30)
