@@ -96,7 +96,7 @@ class TestText:
         assert number.name == "p"
 
     @pytest.mark.parametrize("text", ["x + 1", "Add(f(x), 1)", "Relu(x); Relu(x[n])", "for x in y: pass",
-                                      "Add(W, int8(W))"])
+                                      "Add(Relu(x), int8(x))"])
     def test_what_is_no_pattern_is_refused(self, text):
         with pytest.raises(SyntaxError):
             parse(text)
