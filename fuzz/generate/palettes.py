@@ -7,6 +7,7 @@ next to the end of the type, one that outweighs all others. docs/notes/value-mix
 
 from __future__ import annotations
 
+from math import ceil, floor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -54,8 +55,8 @@ def _stepped(scale: float, offset: float = 0.0) -> Palette:
 
     def draw(raw: Array, recipe: Recipe, dtype: DType) -> Array:
         del dtype
-        low = int(np.ceil((recipe.low - offset) * scale))
-        high = int(np.floor((recipe.high - offset) * scale))
+        low = ceil((recipe.low - offset) * scale)
+        high = floor((recipe.high - offset) * scale)
         span = np.uint64(max(high - low, 0) + 1)
         return ((raw % span).astype(np.float64) + low) / scale + offset
 

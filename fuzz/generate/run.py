@@ -19,7 +19,7 @@ from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
 from fuzz.generate.sizes import Resized, other_sizes
 from fuzz.generate.support import joint_support
-from fuzz.pool import process_pool
+from fuzz.pool import process_pool, seldom_collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,6 +140,7 @@ def generate_cases(
 
 def _results(root: Path, settings: Settings, seeds: Sequence[int], jobs: int) -> Iterable[tuple[int, int]]:
     if jobs <= 1 or len(seeds) < 32:
+        seldom_collect()
         for chunk in _chunks(seeds, 8):
             yield _write(str(root), settings, chunk)
         return

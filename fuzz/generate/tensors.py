@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from math import prod
+from math import ceil, floor, prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from abstract.operator import Array, Domain
 
 __all__ = ["MIXES", "choose_recipe", "fill", "mix", "rounded"]
+
+_minimum, _maximum = np.minimum.reduce, np.maximum.reduce
 
 
 def _draws(recipe: Recipe, count: int) -> Array:
@@ -105,7 +107,7 @@ def _fitting(palette: str, low: float, high: float) -> str:
     """The palette, or even spread where the range has none of its numbers."""
     if palette in _STEPS:
         scale, offset = _STEPS[palette]
-        return palette if np.ceil((low - offset) * scale) <= np.floor((high - offset) * scale) else "spread"
+        return palette if ceil((low - offset) * scale) <= floor((high - offset) * scale) else "spread"
     return "spread" if palette in NEAR_ZERO and not low <= 0 <= high else palette
 
 
@@ -118,7 +120,7 @@ def _limits(dtype: DType, domain: Domain, reach: float) -> tuple[float, float]:
     if domain.away > 0:
         low, high = (max(low, domain.away), high) if high >= domain.away else (low, min(high, -domain.away))
     if not dtype.is_float:
-        low, high = np.ceil(low), np.floor(high)
+        low, high = float(ceil(low)), float(floor(high))
     narrow = dtype.is_float and dtype.bits <= 8
     if low > high or (narrow and _inward(low, 1, dtype) > _inward(high, -1, dtype)):
         raise Infeasible(f"no {dtype} lies in [{domain.low}, {domain.high}]")
@@ -140,7 +142,7 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     if not dtype.is_float:
         return numbers.astype(dtype.carrier)
     numbers = rounded(numbers, dtype)
-    if numbers.size and (numbers.min() < recipe.low or numbers.max() > recipe.high):
+    if numbers.size and not recipe.low <= _minimum(numbers, None) <= _maximum(numbers, None) <= recipe.high:
         # Rounding to a narrow type may step over an end of the range by one number.
         numbers = np.asarray(np.clip(numbers, _inward(recipe.low, 1, dtype), _inward(recipe.high, -1, dtype)))
     return numbers
