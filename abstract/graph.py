@@ -110,6 +110,7 @@ class Graph:
     """A whole model, or the body of a node: nodes in topological order over values, and the constraint store.
 
     ``omitted`` are optional outputs of nodes that nothing reads and that are left out;
+    ``defaults`` are those of the initializers of a model that a caller may override.
     ``captured`` is what the nodes of a body, or of bodies inside of it, read from the graphs around it, each as often.
     """
 
@@ -121,3 +122,4 @@ class Graph:
     outputs: list[Value] = field(default_factory=list)
     omitted: set[Value] = field(default_factory=set)
     captured: list[Value] = field(default_factory=list)
+    defaults: list[Value] = field(default_factory=list)

@@ -122,9 +122,10 @@ class _Emitter:
             self.node(node, graph, proto)
         for value in graph.initializers:
             _tensor(proto, value.name, value.array, value.type.dtype)
-        for values, into in ((graph.inputs, proto.input), (graph.outputs, proto.output)):
-            for value in values:
-                self.info(value, into.add(), given=values is graph.inputs)
+        for value in (*graph.inputs, *graph.defaults):
+            self.info(value, proto.input.add(), given=True)
+        for value in graph.outputs:
+            self.info(value, proto.output.add(), given=False)
 
     def info(self, value: Value, proto: onnx.ValueInfoProto, *, given: bool) -> None:
         """The type of an input (``given``) or output."""

@@ -13,6 +13,7 @@ from fuzz.generate.bait.place import plant
 from fuzz.generate.builder import Builder
 from fuzz.generate.opsets import draw_opset
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
+from fuzz.generate.ports import add_ports
 from fuzz.generate.scope import Scope
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     if not _complete(builder):
         raise NothingFits("no operator fits these settings: allow more operators (--ops), types (--dtypes) or ranks")
     _choose_outputs(builder)
+    if plan.structure:
+        with np.errstate(all="ignore"):
+            add_ports(builder)
     return builder.graph, plan
 
 

@@ -17,7 +17,9 @@ from fuzz.generate.emit import emit
 from fuzz.generate.functions import fold
 from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
+from fuzz.generate.ports import overridden
 from fuzz.generate.sizes import Resized, other_sizes
+from fuzz.generate.storage import restore
 from fuzz.generate.support import joint_support
 from fuzz.pool import process_pool, seldom_collect
 
@@ -73,12 +75,15 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
     """One case from choices: the same choices and settings give the same bytes."""
     graph, plan = generate_graph(choices, settings, supports)
     emitted = emit(graph, dynamic=plan.dynamic)
-    dtypes = {v.name: v.type.dtype for v in (*graph.inputs, *graph.outputs)}
+    dtypes = {v.name: v.type.dtype for v in (*graph.inputs, *graph.defaults, *graph.outputs)}
     sets: list[Resized] = [({v.name: v.array for v in graph.inputs}, {v.name: v.array for v in graph.outputs})]
     dropped = 0
     if emitted.open:
         more, dropped = other_sizes(graph, emitted, choices, 2)
         sets.extend(more)
+    if graph.defaults:
+        other = overridden(graph, emitted.model, choices)
+        sets.extend([] if other is None else [other])
     data_sets = tuple(
         DataSet(
             {n: to_tensor(a, dtypes[n]) for n, a in inputs.items()},
@@ -87,6 +92,8 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         for inputs, outputs in sets
     )
     model = emitted.model
+    if plan.structure & {"shared", "constants"}:
+        model = restore(model, plan.structure, choices)
     if "functions" in plan.structure:
         model = fold(model, choices, choices.integer(1, 3), constants=settings.constant_data)
     record = {

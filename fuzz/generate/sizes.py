@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from fuzz.generate.choices import Choices
     from fuzz.generate.emit import Emitted
 
-__all__ = ["Resized", "other_sizes"]
+__all__ = ["LARGEST", "Resized", "other_sizes", "sound"]
 
 _SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17)
 _SMALL = 4
 _TRIES = 6
-_LARGEST = 8192
+LARGEST = 8192  # elements of a tensor
 
 Resized = tuple[dict[str, Array], dict[str, Content]]
 """Inputs and reference outputs by name, in carrier types."""
@@ -53,11 +53,11 @@ def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) ->
         if inputs is None:
             continue
         try:
-            values = interpret(program, inputs, limit=_LARGEST, strict=True)
+            values = interpret(program, inputs, limit=LARGEST, strict=True)
         except (TooLarge, ValueError, IndexError):
             dropped += 1
             continue
-        if not all(_sound(v) for v in values.values()):
+        if not all(sound(v) for v in values.values()):
             dropped += 1
             continue
         found.append((inputs, {v.name: values[v.name].value for v in graph.outputs}))
@@ -99,13 +99,13 @@ def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | Non
             return None
         dims = (graph.store.resolve(d) for d in value.type.shape)
         shape = tuple(evaluate(d, lambda s: _value(graph, sizes, s)) for d in dims)
-        if prod(shape) > _LARGEST or any(n < 0 for n in shape):
+        if prod(shape) > LARGEST or any(n < 0 for n in shape):
             return None
         result[value.name] = fill(value.recipe, shape, value.type.dtype)
     return result
 
 
-def _sound(bounded: Bounded) -> bool:
+def sound(bounded: Bounded) -> bool:
     """Finite, within its type, and known."""
     value, dtype = bounded.value, bounded.dtype
     if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float or not value.size:

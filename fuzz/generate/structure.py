@@ -26,6 +26,13 @@ class Feature:
 
 FEATURES: Mapping[str, Feature] = MappingProxyType({
     "functions": Feature("parts of the graph in functions of the model, called once or more", 15),
+    "passing": Feature("an input, or an initializer, that is an output", 8),
+    "duplicates": Feature("a value that is given twice, by Identity", 8),
+    "unread": Feature("inputs and initializers that no node reads", 8),
+    "defaults": Feature("initializers that are inputs too, and data sets that override them", 8),
+    "shared": Feature("one initializer for all constants that are the same", 12),
+    "constants": Feature("Constant nodes in place of initializers", 10),
+    "large": Feature("a weight of 64 KiB to 2 MiB", 1),
 })  # fmt: skip
 
 
