@@ -138,6 +138,11 @@ class Builder:
         self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
         self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
 
+    def part(self) -> None:
+        """Let the nodes that follow read nothing of what there is: they are a graph beside."""
+        for seen in (self.values, self.containers, self.by_dtype, self.by_shape):
+            seen.clear()
+
     # -- nodes -----------------------------------------------------------------------------------------------------
 
     def attempt(self, name: str, propose: Callable[[Signature], Call]) -> bool:

@@ -15,6 +15,7 @@ from fuzz.generate.opsets import draw_opset
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.ports import add_ports
 from fuzz.generate.scope import Scope
+from fuzz.generate.topology import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +73,12 @@ def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _T
     """Call operators until the graph has so many nodes; so many attempts a node may fail."""
     failures, last = 0, len(operators) - 1
     bait = builder.plan.bait if builder.outer is None else None
+    size = max(nodes // 3, 2) if builder.outer is None and builder.plan.topology == PARTS else nodes
+    end = len(builder.graph.nodes) + size
     while len(builder.graph.nodes) < nodes and failures < tries * (nodes + 2):
+        if len(builder.graph.nodes) >= end:
+            builder.part()
+            end += size
         if bait is not None and builder.choices.integer(0, 999) < bait.chance * 1000:
             failures += not plant(builder, bait, nodes - len(builder.graph.nodes))
             continue

@@ -21,6 +21,7 @@ from fuzz.generate.bait.share import Bait
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.structure import draw_structure
 from fuzz.generate.tensors import MIXES, mix
+from fuzz.generate.topology import draw_topology
 from fuzz.generate.variables import second_type, second_variable
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Plan:
     """What one model draws from. ``fresh`` and ``initializer`` are chances: of a new operand, and of its being one.
 
     ``bait`` is what fusion patterns it gets; None for none. ``palettes`` are those of its tensors, each as often as it
-    is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``).
+    is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``),
+    ``topology`` how it is knit (``fuzz/generate/topology.py``).
     """
 
     nodes: int
@@ -70,6 +72,7 @@ class Plan:
     bait: Bait | None = None
     palettes: tuple[str, ...] = mix(0)
     structure: frozenset[str] = frozenset()
+    topology: str = ""
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -260,8 +263,12 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0) * settings.constant_data
     adapters = not dynamic and choices.integer(0, 3) > 0
     bait = _draw_bait(choices, settings, supports)
+    structure = draw_structure(choices, settings)
+    topology = draw_topology(choices, structure)
+    if topology == "chain":
+        fresh = 0.005
     return Plan(
         nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
-        mix(choices.integer(0, MIXES - 1)), draw_structure(choices, settings),
+        mix(choices.integer(0, MIXES - 1)), structure, topology,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from abstract.types import Container, ContainerType, Shape, TensorType
 from fuzz.generate.adapter import fit, to_rank
 from fuzz.generate.body import Body
 from fuzz.generate.tensors import choose_recipe, fill
+from fuzz.generate.topology import PICKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +52,11 @@ def _fit(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return count <= _LARGEST
 
 
+def _age(pool: Sequence[Value]) -> int:
+    """The number in the name of the newest value: names are counted."""
+    return int(pool[-1].name[1:])
+
+
 class Scope:
     """One attempt to call one operator; implements ``abstract.operator.Scope``."""
 
@@ -61,6 +67,7 @@ class Scope:
         self.operator = name
         self.integer = builder.choices.integer
         self._variables: dict[str, DType] = {}
+        self._pick = PICKS.get(builder.plan.topology)
 
     def pick(self, options: Sequence[Any]) -> Any:
         """One of the options."""
@@ -134,6 +141,8 @@ class Scope:
             return self._converted(allowed, rank, domain, where)
         for attempt in range(_TRIES):
             pool = pools[self.integer(0, len(pools) - 1)] if len(pools) > 1 else pools[0]
+            if self._pick is not None and not attempt:
+                pool = max(pools, key=_age)
             value = self._recent(pool)
             if not rank[0] <= len(value.array.shape) <= rank[1]:
                 adapted = to_rank(self.builder, value, rank) if attempt >= _TRIES // 2 else None
@@ -148,7 +157,12 @@ class Scope:
         return None
 
     def _recent(self, pool: Sequence[Value]) -> Value:
-        """A value of the pool: of three draws the first that a node computes and nothing reads, else either."""
+        """A value of the pool: of three draws the first that a node computes and nothing reads, else either.
+
+        Mostly as the model's topology has it, where it has one.
+        """
+        if self._pick is not None and self.integer(0, 7):
+            return self._pick(pool, self.integer)
         last = len(pool) - 1
         best = pool[self.integer(0, last)]
         for _ in range(2 if last else 0):

@@ -25,6 +25,7 @@ class Feature:
 
 
 FEATURES: Mapping[str, Feature] = MappingProxyType({
+    "topology": Feature("a chain, a wide fan, one that narrows, diamonds, or parts of which none reads another", 60),
     "functions": Feature("parts of the graph in functions of the model, called once or more", 15),
     "passing": Feature("an input, or an initializer, that is an output", 8),
     "duplicates": Feature("a value that is given twice, by Identity", 8),
