@@ -17,7 +17,8 @@ from abstract.dims import Dim, Expr, Symbol, evaluate, substitute, symbols
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Constraint", "Constraints", "Infeasible", "Mark", "Relation", "at_least", "divisible", "not_equal"]
+__all__ = ["Constraint", "Constraints", "Infeasible", "Mark", "Relation", "at_least", "divisible", "equal",
+           "not_equal"]  # fmt: skip
 
 
 class Infeasible(Exception):
@@ -68,6 +69,11 @@ class Constraint:
 def at_least(left: Dim, right: Dim) -> Constraint:
     """``left >= right``."""
     return Constraint(Relation.NOT_NEGATIVE, left - right)
+
+
+def equal(left: Dim, right: Dim) -> Constraint:
+    """``left == right``, as a fact; ``Constraints.unify`` is what resolves it."""
+    return Constraint(Relation.ZERO, left - right)
 
 
 def not_equal(left: Dim, right: Dim) -> Constraint:

@@ -21,6 +21,7 @@ FOUND_NOTHING, FINDINGS, MISUSE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 # The command NAME is `command` in fuzz/cli/NAME.py; this is what `fuzz --help` says of it.
 COMMANDS: dict[str, str] = {
     "gen": "Make random valid models with inputs.",
+    "diversify": "Make static models of the same graphs at other sizes.",
     "mutate": "Make new cases of cases: other inputs, types, sizes, nodes.",
     "exec": "Run the cases of a root on backends, isolated.",
     "diff": "Judge what was executed against the fp64 reference.",

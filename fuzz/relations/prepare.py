@@ -11,11 +11,13 @@ import onnx
 
 from abstract.bounded import Bounded
 from abstract.program import parse
+from fuzz.case import read_record
 from fuzz.judge.judge import reference_values
 from fuzz.judge.run import samples_of
 from fuzz.judge.verdict import Verdict, Word
 from fuzz.relations.batch import batch_variants
 from fuzz.relations.metamorphic import metamorphic
+from fuzz.relations.numbers import NUMBERS, number_variants
 from fuzz.relations.opset import converted
 from fuzz.relations.save import with_external_data
 from fuzz.relations.shapes import shape_variants
@@ -72,7 +74,7 @@ def prepare(case: Case, plan: Plan) -> Prepared:
     result = Prepared(case.id)
     try:
         data_sets = [sample.inputs for sample in samples_of(case)]
-        original = read_original(case.id, case.model_path.read_bytes(), case.folder, data_sets)
+        original = read_original(case.id, case.model_path.read_bytes(), case.folder, data_sets, read_record(case))
         for number in range(len(data_sets)):
             original.values(number)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a stranger's model, it has no relations
@@ -105,7 +107,9 @@ def _unoptimised(_original: Original, _plan: Plan) -> Iterator[Variant]:
 
 
 def _static(original: Original, plan: Plan) -> Iterator[Variant]:
-    return (variant for variant in shape_variants(original) if plan.asks(variant.relation))
+    if plan.asks(NUMBERS):
+        yield from number_variants(original)
+    yield from (variant for variant in shape_variants(original) if plan.asks(variant.relation))
 
 
 def _batch(original: Original, _plan: Plan) -> Iterator[Variant]:
@@ -147,6 +151,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
 """What each family of relations compares."""
 
 _MEMBERS: Mapping[str, str] = MappingProxyType({
+    NUMBERS: "a dynamic model that fuzz gen made against the same graph with every size in it a number",
     "static:specialised": "a dynamic model against the sizes of each data set declared",
     "static:symbolic": "a static model against sizes of its inputs as symbols",
     "save:external-data": "initializers in a file (ONNX Runtime, which reads it itself)",

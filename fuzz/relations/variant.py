@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -72,10 +73,18 @@ class Variant:
 
 
 class Original:
-    """A case's model with its data sets, its reference run at most once for each contract."""
+    """A case's model with its data sets, its reference run at most once for each contract.
 
-    def __init__(self, case: str, base: Base, data_sets: Sequence[Mapping[str, Value]]) -> None:
+    ``model`` is what its file holds, ``record`` what its ``case.json`` says.
+    """
+
+    def __init__(
+        self, case: str, base: Base, data_sets: Sequence[Mapping[str, Value]], model: bytes = b"",
+        record: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.case = case
+        self.model = model
+        self.record = record
         self.base = base
         self.data_sets = tuple(data_sets)
         self.program: Program = parse(base.model)
@@ -102,14 +111,17 @@ class Original:
         return tuple(range(len(self.outputs)))
 
 
-def read_original(case: str, model: bytes, folder: Path, data_sets: Sequence[Mapping[str, Value]]) -> Original:
+def read_original(
+    case: str, model: bytes, folder: Path, data_sets: Sequence[Mapping[str, Value]],
+    record: Mapping[str, Any] = MappingProxyType({}),
+) -> Original:  # fmt: skip
     """A case as relations need it. Raises whatever a model that is not valid brings about."""
     check_external_data(model, str(folder))
     parsed = read_model(model, str(folder))
     if not parsed.graph.node or not parsed.graph.output:
         raise ValueError("a graph without nodes or outputs computes nothing")
     check(parsed)
-    return Original(case, read_base(parsed, data_sets[0] if data_sets else {}), data_sets)
+    return Original(case, read_base(parsed, data_sets[0] if data_sets else {}), data_sets, model, record)
 
 
 def check(model: onnx.ModelProto) -> Any:
