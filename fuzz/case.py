@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fuzz.signature import Port, Signature, ValueType
 
 __all__ = [
+    "CASES",
     "Case",
     "DataSet",
     "clean_root",

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from abstract.dims import Symbol
     from abstract.graph import Graph
 
-__all__ = ["CONCRETE", "Origin", "Unreplayable", "replay"]
+__all__ = ["CONCRETE", "STRANGER", "Origin", "Unreplayable", "replay"]
 
 CONCRETE = "of"
 """The entry of a record that names the case of whose graph this one is a concrete model."""
+
+STRANGER = "fuzz gen did not make it"
+"""Why a case of another origin cannot be replayed."""
 
 
 class Unreplayable(Exception):
@@ -43,7 +46,7 @@ def replay(record: Mapping[str, Any], model: bytes) -> Origin:
     if CONCRETE in record:
         raise Unreplayable("it is itself a concrete model of another case")
     if "choices" not in record or "settings" not in record:
-        raise Unreplayable("fuzz gen did not make it")
+        raise Unreplayable(STRANGER)
     try:
         settings = Settings.from_json(record["settings"])
         graph, plan = generate_graph(Replayed(record["choices"]), settings, joint_support(settings.targets))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from abstract.constraints import at_least
 from abstract.dims import Expr
 from backends.tensor import Tensor
-from fuzz.case import DataSet, find_cases, open_root, read_inputs, read_outputs, read_record, write_case
+from fuzz.case import CASES, DataSet, find_cases, open_root, read_inputs, read_outputs, read_record, write_case
 from fuzz.diversify.aim import AIMS, DIVISIONS, Situation
 from fuzz.diversify.concrete import Concrete, Dropped, concrete
 from fuzz.diversify.freedom import freedom
-from fuzz.diversify.replay import CONCRETE, Unreplayable, replay
+from fuzz.diversify.replay import CONCRETE, STRANGER, Unreplayable, replay
 from fuzz.diversify.specialise import specialised
 from fuzz.errors import UsageError, did_you_mean
 from fuzz.generate.choices import Seeded
@@ -159,7 +159,6 @@ def diversify_case(root: Path, case: Case, request: Request) -> Summary:
     except Unreplayable as why:
         tally.skipped[str(why)] += 1
         return tally
-    tally.cases += 1
     kept = {**{key: record[key] for key in ("settings", "choices")}, CONCRETE: case.id}
     if request.specialise:
         _specialise(root, case, origin, kept, tally)
@@ -169,6 +168,7 @@ def diversify_case(root: Path, case: Case, request: Request) -> Summary:
             own = {**kept, "aim": model.aim, "sizes": model.sizes}
             write_case(root, f"{case.id}-{number}", model.made.model, [model.made.data_set], own)
             tally.models += 1
+    tally.cases += not tally.skipped
     return tally
 
 
@@ -201,8 +201,12 @@ def diversify(
     """
     start = time.perf_counter()
     cases = chosen(root, only)
-    open_root(root)
     total = Summary(str(root))
+    if (root / CASES).is_dir():
+        open_root(root)
+    else:  # a folder of test cases that is no root of ours gets none of ours either
+        total.skipped[STRANGER] += len(cases)
+        cases = []
     for part in _results(root, cases, request, jobs):
         total.add(part)
         progress(1)

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from abstract.constraints import Constraint, Constraints, Relation, at_least, divisible, not_equal
+from abstract.constraints import Constraint, Constraints, Relation, at_least, divisible, equal, not_equal
 from abstract.dims import evaluate, floor_div
-from abstract.solver import move_free, solve
+from abstract.solver import Search, move_free, solve
 
 
 def chain(length=40):
@@ -192,3 +192,33 @@ def test_in_another_process_too():
         [sys.executable, "-c", SCRIPT, __file__], capture_output=True, text=True, check=True, env=environment
     )
     assert [[tuple(pair) for pair in solution] for solution in json.loads(done.stdout)] == answers()
+
+
+def test_a_wish_gives_way_step_by_step():
+    store = Constraints()
+    a, b = store.fresh(4, high=20), store.fresh(4, high=20)
+    store.require(at_least(12, a + b))
+    search = Search(store, {})
+    wishes = [(equal(a, 9),), (equal(b, 8), equal(b, 5), equal(b, 3), equal(b, 1))]
+    assert search.answer((), wishes) == {a.symbol: 9, b.symbol: 3}
+    assert search.answer([equal(b, 12)], wishes) == {a.symbol: 0, b.symbol: 12}
+    assert search.answer([equal(b, 13)], wishes) is None
+    assert search.unanswered == 0
+
+
+def test_what_was_asked_for_once_does_not_bind_later_answers():
+    store = Constraints()
+    a = store.fresh(4, high=20)
+    search = Search(store, {})
+    for number in (3, 20, 0, 7):
+        assert search.answer([equal(a, number)], []) == {a.symbol: number}
+    search.add([not_equal(a, 7)])
+    assert search.answer([equal(a, 7)], []) is None
+
+
+def test_a_search_counts_what_it_gave_up():
+    store, constraint = hard()
+    search = Search(store, {}, resources=1000)
+    assert search.answer([constraint], []) is None
+    assert search.unanswered == 1
+    assert search.answer([], []) is not None
