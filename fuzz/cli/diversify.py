@@ -72,7 +72,7 @@ def _print(summary: Summary) -> None:
     for why, count in sorted(summary.skipped.items()):
         click.echo(f"{count:,} cases not used: {why}")
     for why, count in sorted(summary.dropped.items()):
-        click.echo(f"{count:,} choices of sizes dropped: {why}")
+        click.echo(f"sizes dropped {count:,} times: {why}")
     if summary.unanswered:
         click.echo(f"{summary.unanswered:,} questions given up by z3")
 

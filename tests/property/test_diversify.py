@@ -1,4 +1,4 @@
-"""Concrete models of any graph: the strict checker passes them, ONNX Runtime loads and runs them, their sizes differ."""
+"""Concrete models of any graph: the strict checker passes them, ONNX Runtime runs them, their sizes differ."""
 
 from __future__ import annotations
 
