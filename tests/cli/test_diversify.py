@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -24,15 +25,18 @@ def test_models_run_and_are_judged_as_cases_are(fuzz, made):
     done = fuzz("diversify", "--count", 2, "--jobs", 1)
     assert done.returncode == 0, done.stderr
     first, aims, *_ = done.stdout.splitlines()
-    assert first.startswith("8 models of 4 cases in fuzz-root (")
+    models = int(re.match(r"(\d+) models of \d cases in fuzz-root \(", first)[1])
     assert aims.startswith("aimed at: ")
-    assert sorted(path.name for path in made.glob("cases/00000002*")) == ["00000002", "00000002-1", "00000002-2"]
-    assert json.loads((made / "cases/00000002-1/case.json").read_text())["of"] == "00000002"
+    new = sorted(path.name for path in made.glob("cases/*-*"))
+    assert len(new) == models >= 2
+    assert json.loads((made / "cases" / new[0] / "case.json").read_text())["of"] == new[0].partition("-")[0]
     done = fuzz("exec", "--backend", "onnxruntime", "--jobs", 1)
     assert done.returncode == 0, done.stderr
-    done = fuzz("diff")
+    done = fuzz("diff", "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].split() == ["onnxruntime", "12", "·"]
+    judged = json.loads(done.stdout)
+    assert judged["cases"] == 4 + models
+    assert judged["findings"] == []
 
 
 def test_json(fuzz, made):
@@ -40,9 +44,9 @@ def test_json(fuzz, made):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found) == KEYS
-    assert found["cases"] == 2
+    assert found["cases"] + sum(found["skipped"].values()) == 2
     assert found["models"] == sum(found["aims"].values()) == len(list(made.glob("cases/*-*")))
-    assert found["aims"]["static"] >= 2
+    assert found["aims"]["static"] >= 1
 
 
 def test_cases_that_fuzz_gen_did_not_make(fuzz, add_case):
