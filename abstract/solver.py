@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ctypes import c_int64
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from z3 import Ast, z3core
@@ -168,11 +169,29 @@ class Search:
         They are of every symbol that occurs in the facts or in what was ever asked. None where there are none, or where
         none were found within the resources.
         """
-        held = [self._literal(must) for must in musts]
-        rungs = [0] * len(wishes)
+        self._meet(chain(musts, *wishes))
         hoped = {number: self._literal(wish[0]) for number, wish in enumerate(wishes)}
+        # A must leaves no trace: one that is too hard to decide would make all later questions hard.
+        known = set(self._literals)
+        z3core.Z3_solver_push(self._context, self._solver)
+        self.add(musts)
+        found = self._granted(wishes, hoped)
+        z3core.Z3_solver_pop(self._context, self._solver, 1)
+        for constraint in self._literals.keys() - known:
+            del self._literals[constraint]
+        return found
+
+    def _meet(self, constraints: Iterable[Constraint]) -> None:
+        """Know all symbols, with their ranges, before anything is asserted that is taken back."""
+        for symbol in dict.fromkeys(symbol for constraint in constraints for symbol in constraint.symbols()):
+            self._terms.dim(Expr.of(symbol))
+        self._settle()
+
+    def _granted(self, wishes: Sequence[Wish], hoped: dict[int, _Literal]) -> dict[Symbol, int] | None:
+        """Values for what is asserted, and as much of ``hoped`` as may be: the literal of each wish by its number."""
+        rungs = [0] * len(wishes)
         while True:
-            asked = _array([literal.term for literal in (*held, *hoped.values())])
+            asked = _array([literal.term for literal in hoped.values()])
             found = z3core.Z3_solver_check_assumptions(self._context, self._solver, len(asked), asked)
             if found == _TRUE:
                 return self._model()
@@ -224,8 +243,12 @@ class Search:
 
     def _assert(self, term: Any) -> None:
         """A fact, and what its terms brought along."""
-        for fact in (term, *self._terms.sides):
-            z3core.Z3_solver_assert(self._context, self._solver, fact)
+        z3core.Z3_solver_assert(self._context, self._solver, term)
+        self._settle()
+
+    def _settle(self) -> None:
+        for side in self._terms.sides:
+            z3core.Z3_solver_assert(self._context, self._solver, side)
         self._terms.sides.clear()
 
 
