@@ -38,6 +38,7 @@ class Declared:
 
 _EPSILON = 9.999999960041972e-13  # 1e-12 as float32 holds it
 _FLOATS = {"T": "float float16 double bfloat16"}
+_ATTENDED = {"T": "float float16 bfloat16", "M": "int32"}
 _BYTES = {"T": "int8 uint8"}
 _BINARY = ("A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?")
 _NORMALIZED = {"T": "float float16 bfloat16", "U": "float"}
@@ -100,6 +101,26 @@ _OPERATORS: Mapping[str, Declared] = {
         "A:T1 B:T2 scales:T1 zero_points:T3? g_idx:T4? bias:T1?", "Y:T1",
         {"T1": "float float16 bfloat16", "T2": "uint8", "T3": "float float16 bfloat16 uint8", "T4": "int32"},
         {"accuracy_level": 0, "bits": 4, "weight_prepacked": 0}, "K N block_size"),
+    "Attention": Declared(
+        "input:T weights:T bias:T? mask_index:M? past:T? attention_bias:T? past_sequence_length:M?",
+        "output:T present:T?", _ATTENDED, {"unidirectional": 0},
+        "do_rotary mask_filter_value num_heads past_present_share_buffer qkv_hidden_sizes rotary_embedding_dim scale"),
+    "MultiHeadAttention": Declared(
+        "query:T key:T? value:T? bias:T? key_padding_mask:M? attention_bias:T? past_key:T? past_value:T? "
+        "past_sequence_length:M? cache_indirection:M?", "output:T present_key:T? present_value:T? qk:QK?",
+        {**_ATTENDED, "QK": "float float16 bfloat16"}, {"unidirectional": 0}, "mask_filter_value num_heads scale"),
+    "GroupQueryAttention": Declared(
+        "query:T key:T? value:T? past_key:T_CACHE? past_value:T_CACHE? seqlens_k:M total_sequence_length:M "
+        "cos_cache:T? sin_cache:T? position_ids:int64? attention_bias:T? head_sink:T? k_scale:T_KV_SCALE? "
+        "v_scale:T_KV_SCALE? q_norm_weight:T? k_norm_weight:T?",
+        "output:T present_key:T_CACHE? present_value:T_CACHE? output_qk:T?",
+        {**_ATTENDED, "T_CACHE": "float float16 bfloat16 uint8 int8 float8e4m3fn", "T_KV_SCALE": "float"},
+        {"causal": 1, "k_quant_type": b"NONE", "local_window_size": -1, "qk_norm_epsilon": 9.999999974752427e-07,
+         "qk_output": 0, "sliding_window_cache": 0, "smooth_softmax": -1, "v_quant_type": b"NONE"},
+        "do_rotary kv_cache_bit_width kv_num_heads num_heads rotary_interleaved scale softcap"),
+    "RotaryEmbedding": Declared(
+        "input:T position_ids:M cos_cache:T sin_cache:T", "output:T", {"T": "float float16 bfloat16", "M": "int64"}, {},
+        "interleaved is_packed_batching num_heads rotary_embedding_dim scale"),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from abstract.operators import (
     constant,
     contraction,
     contrib_activation,
+    contrib_attention,
     contrib_linear,
     contrib_normalization,
     contrib_products,
@@ -71,6 +72,7 @@ _FAMILIES = (
     control, mapping, sequence,
     transformer, state,
     contrib_activation, contrib_linear, contrib_normalization, contrib_quantized, contrib_products,
+    contrib_attention,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

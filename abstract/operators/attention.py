@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "admitted", "unsettled_rows"]
+__all__ = ["OPERATORS", "admitted", "by_heads", "softcapped", "softmax_of", "unsettled_rows"]
 
 _MODERATE = Domain(-4.0, 4.0)
 _LONGEST = 8
@@ -36,7 +36,7 @@ _MASK, _PAST_KEY, _PAST_VALUE, _FILLED = 3, 4, 5, 6
 # -- what is computed ------------------------------------------------------------------------------------------
 
 
-def _heads(x: Quantity, count: int) -> Quantity:
+def by_heads(x: Quantity, count: int) -> Quantity:
     """(batch, length, heads * size) as (batch, heads, length, size)."""
     return x.reshape(x.shape[0], x.shape[1], count, -1).transpose(0, 2, 1, 3)
 
@@ -48,7 +48,7 @@ def _split(k: Algebra) -> tuple[Quantity, Quantity, Quantity]:
         query, other = params.get("q_num_heads"), params.get("kv_num_heads")
         if not query or not other:
             raise NotCovered("Attention on three axes without numbers of heads")
-        parts = [_heads(x, count) for x, count in zip(parts, (query, other, other), strict=True)]
+        parts = [by_heads(x, count) for x, count in zip(parts, (query, other, other), strict=True)]
     if parts[0].ndim != 4 or len({d for d in k.run.dtypes[:3] if d is not None}) > 1:
         raise NotCovered("Attention of other ranks, or on several types")
     for i, position in enumerate((_PAST_KEY, _PAST_VALUE), 1):
@@ -135,7 +135,7 @@ def _exponentials(x: Array, open_: Array | None) -> tuple[Array, Array]:
     return shifted, np.exp(shifted)
 
 
-def _softmax(k: Algebra, scores: Quantity, open_: Array | None) -> Quantity:
+def softmax_of(k: Algebra, scores: Quantity, open_: Array | None) -> Quantity:
     """The softmax of each row over the keys that are open.
 
     Relative: expm1 of the change in log, and (16 + 2 n + n-term sum)(1 + |x - max|) u, where 2 n is what it costs to
@@ -162,7 +162,8 @@ def _softmax(k: Algebra, scores: Quantity, open_: Array | None) -> Quantity:
     return Running(y, np.where(shut, 0.0, y * relative + 4 * k.steps.tiny), k.steps)
 
 
-def _capped(k: Algebra, scores: Quantity) -> Quantity:
+def softcapped(k: Algebra, scores: Quantity) -> Quantity:
+    """The scores brought between -softcap and softcap by tanh, where there is one."""
     cap = k.run.params.get("softcap") or 0.0
     if cap <= 0:
         return scores
@@ -180,10 +181,10 @@ def _attention(k: Algebra) -> tuple[Quantity, Quantity, Quantity, Quantity]:
     scale = run.params.get("scale") or 1 / sqrt(query.shape[-1])
     # By the text each factor is multiplied by the root of the scale, which is rounded; most scale once.
     raw = k.total(k.product(query, keys.swapaxes(2, 3), 0, 1)) * k.coefficient(scale, 8)
-    capped, open_ = _capped(k, raw), admitted(run)
+    capped, open_ = softcapped(k, raw), admitted(run)
     addend = _addend(k, key.shape[2])
     biased = capped if addend is None else capped + addend
-    chances = _softmax(k, biased, open_)
+    chances = softmax_of(k, biased, open_)
     shut = biased if open_ is None else k.where(open_, biased, k.constant(np.full((), -np.inf)))
     stage = (raw, capped, shut, chances)[int(run.params.get("qk_matmul_output_mode", 0))]
     y = k.total(k.product(chances, values, 0, 2))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "rotated"]
 
 _MODERATE = Domain(-64.0, 64.0)
 _INDEX = "tensor(int64)"
@@ -28,7 +28,7 @@ _INDEX = "tensor(int64)"
 # -- rotary positions ------------------------------------------------------------------------------------------
 
 
-def _rotated(k: Algebra) -> Quantity:
+def rotated(k: Algebra) -> Quantity:
     """Pairs of elements of each head turned by the angle of their position; what lies beyond them as it is."""
     run = k.run
     x, cos, sin, places = k.operand(0), k.operand(1), k.operand(2), run.optional(3)
@@ -60,8 +60,8 @@ def _rotated(k: Algebra) -> Quantity:
 
 
 def rotary(run: Run) -> tuple[Array, ...]:
-    """See ``_rotated``."""
-    return (_rotated(Exact(run)),)
+    """See ``rotated``."""
+    return (rotated(Exact(run)),)
 
 
 def rotary_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -69,7 +69,7 @@ def rotary_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
     del y
     if len(e) > 3 and not is_exact(e[3]):
         return (np.inf,)
-    return bounds_of(_rotated(Bounding(run, e)))
+    return bounds_of(rotated(Bounding(run, e)))
 
 
 def _width(t: Typing) -> tuple[Dim, Dim]:
