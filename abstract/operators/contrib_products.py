@@ -252,7 +252,7 @@ def propose_packed(s: Scope) -> Call:
     weights = s.shaped((n, blocks, block * bits // 8), "T2", weight=True)
     scales = s.shaped((n, blocks), "T1", domain=Domain(2.0**-6, 1.0), weight=True)
     zeros, style = None, s.integer(0, 3)
-    if style == 0:
+    if style == 0 and bits < 8:  # ONNX Runtime has no zero points as numbers for 8 bits
         zeros = s.of(a.type.dtype, (n, blocks))
     elif style == 1:
         zeros = s.of(BY_NAME["uint8"], (n, ceil_div(blocks * bits, 8)))
