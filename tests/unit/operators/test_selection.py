@@ -25,7 +25,9 @@ NEWEST = [(name, opsets[-1]) for name, opsets in OPERATORS.items()]
 @pytest.mark.parametrize(("name", "opset"), PAIRS)
 def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset):
     # ONNX's reference computes off + hot * (on - off), which rounds.
-    laboratory.generated(name, opset, 25, onnx_too=name != "OneHot")
+    # ONNX Runtime gathers rows of strings wrongly (docs/disputes.md); test_texts.py has the others.
+    dtypes = ("float", "int64", "bool", "uint8") if name == "Gather" else ()
+    laboratory.generated(name, opset, 25, dtypes, onnx_too=name != "OneHot")
 
 
 @pytest.mark.parametrize("name", ["ScatterElements", "ScatterND"])
