@@ -319,15 +319,16 @@ def dynamic(run: Run) -> tuple[Array, ...]:
 def dynamic_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The scale errs by a subtraction and a quotient, the zero point and each element besides by one of their own.
 
-    Of the last two quotients each may be off by the scale's error, so they step where they come near a tie.
+    Of the last two quotients each may be off by the scale's error, so they step where they come near a tie. Where the
+    range of the operand is no number of its type, or the scale no normal number, nothing is known.
     """
-    x, unit = run[0], rounding_unit(run, run.dtypes[0])
+    x, unit, own = run[0], rounding_unit(run, run.dtypes[0]), run.output_dtypes[1]
     low, high = _range(x)
     moved = float(np.max(e[0])) if not isinstance(e[0], float) else e[0]
     scale = float(high - low) / 255
     off = 2 * moved / 255 + 2 * scale * unit
-    if scale <= off:
-        return (np.full(x.shape, np.inf), off, np.inf)
+    if scale - off <= own.smallest_normal or 255 * (scale + off) > own.maximum:
+        return (np.full(x.shape, np.inf), np.inf, np.inf)
 
     def off_by(quotient: Any, bound: Bound) -> Bound:
         size = np.abs(quotient)

@@ -192,6 +192,12 @@ def test_a_dynamic_scale_and_the_tie_of_its_zero_point():
     assert TABLE["DynamicQuantizeLinear"].defined is not None
 
 
+@pytest.mark.parametrize("values", [(-3e38, 1e38), (0.0, 1e-42)])
+def test_a_dynamic_scale_that_float_does_not_hold_is_not_judged(values):
+    for _, bound in by_hand("DynamicQuantizeLinear", 13, (floats(*values),), 3):
+        assert np.all(np.isinf(bound))
+
+
 def test_padding_is_what_means_zero():
     x, w = np.uint8([[[1, 2]]]), np.int8([[[1, 1]]])
     (y,) = by_hand("ConvInteger", 13, (x, w, np.uint8(3), None), pads=[1, 1])
