@@ -35,7 +35,7 @@ ROWS = (
             Knob("opt", ("0", "1"), "optimisations of the C compiler above that level"),
             Knob("restrict", ("no",), "what the C compiler makes of arrays that do not overlap"),
         ),
-        lacks=("functions",),
+        lacks=("functions", "passing"),
     ),
     Entry(
         name="mnn",
@@ -78,6 +78,6 @@ ROWS = (
         bare=("pnnx==20261020",),
         ranks=(1, 4),
         constant_data=False,
-        lacks=("functions",),
+        lacks=("functions", "passing"),
     ),
 )

@@ -146,6 +146,7 @@ ROWS = (
             Knob("disable", RULES, "that rule"),
         ),
         tool=True,
+        lacks=("passing",),
     ),
     Entry(
         name="onnx-version-converter",

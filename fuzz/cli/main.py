@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "Is the harness sound? ONNX's own tests on each target.",
     "bait": "Show the patterns that compilers rewrite and gen places.",
     "ops": "Show the operators and types that models are made of.",
+    "structure": "Show what models have beside operators, and how many.",
     "hazards": "Show what the specification leaves open.",
     "corpus": "Write cases from elsewhere: ONNX's operator tests.",
     "selftest": "Test the judge: null runs, planted faults, ONNX's tests.",
