@@ -53,7 +53,12 @@ class Quotient:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        return f"({self.numerator})//({self.denominator})"
+        return f"{_operand(self.numerator)}//{_operand(self.denominator)}"
+
+
+def _operand(dim: Expr | int) -> str:
+    """A number or a symbol as it is, anything else in parentheses."""
+    return str(dim) if isinstance(dim, int) or dim.symbol is not None else f"({dim})"
 
 
 Factor: TypeAlias = Symbol | Quotient

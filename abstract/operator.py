@@ -213,6 +213,12 @@ class Scope(Protocol):
     def size(self, low: int, high: int, name: str = "p") -> Expr:
         """A new symbolic parameter in [low, high], its witness chosen at random."""
 
+    def told(self, low: int, high: int, near: Dim = 1) -> Expr | None:
+        """A size in [low, high] that follows from open ones (``near`` by preference), for a parameter that is an input.
+
+        Its constraints are in the store: it stays at least ``low``. None where a number is wanted.
+        """
+
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The element type of a type variable: chosen at the first request, the same ever after."""
 

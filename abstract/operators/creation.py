@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 
+from abstract.dims import Expr
 from abstract.dtypes import BY_CODE, DType, Kind, dtype
 from abstract.error import SHAPELESS, exact_zero, rounding_unit
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
@@ -71,7 +72,7 @@ def size_values(run: Run) -> tuple[Array, ...]:
 
 def propose_filled(s: Scope) -> Call:
     """A small shape, a scalar now and then; a value of any type, or the default: 0 in float32."""
-    sizes = tuple(s.size(1, 4, "f") for _ in range(s.integer(0, 3)))
+    sizes = tuple(s.told(1, 4) or s.size(1, 4, "f") for _ in range(s.integer(0, 3)))
     kind = s.dtype(s.signature.outputs[0].variable, _NUMERIC)
     if kind.name == "float" and s.coin(0.4):
         return Call((), {"input": sizes})
@@ -135,7 +136,10 @@ def _eye_dtype(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 
 def propose_range(s: Scope) -> Call:
-    """Whole numbers, upwards or downwards (hazard H4.15)."""
+    """Whole numbers, upwards or downwards (hazard H4.15); from 0 to an open size as well."""
+    whole = s.told(1, 12)
+    if whole is not None:
+        return Call((), {"start": 0, "limit": whole, "delta": 1})
     start, delta = s.integer(-5, 5), s.pick((1, 1, 2, 3, -1, -2))
     limit = start + delta * s.integer(1, 6) - (s.integer(0, abs(delta) - 1) if delta > 0 else 0)
     return Call((), {"start": start, "limit": limit, "delta": delta})
@@ -143,7 +147,8 @@ def propose_range(s: Scope) -> Call:
 
 def range_shape(t: Typing) -> tuple[Shape, ...]:
     """The ceiling of (limit - start) / delta, at least 0."""
-    return ((_steps(t.params),),)
+    limit = t.params["limit"]
+    return ((limit if isinstance(limit, Expr) else _steps(t.params),),)
 
 
 def _scalar(params: Params, name: str) -> int | float:

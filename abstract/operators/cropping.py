@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abstract.constraints import at_least
-from abstract.dims import Dim, ceil_div
+from abstract.dims import Dim, Expr, ceil_div
 from abstract.error import held_loss, moved
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
 from abstract.operators.axes import not_empty, operand, spelt, subset, whole_number
@@ -33,7 +33,7 @@ def propose_slice(s: Scope) -> Call:
     axes = subset(s, rank)
     if s.coin(0.15):
         axes.reverse()
-    columns = [_bounds(s, s.store.value(x.type.shape[axis])) for axis in axes]
+    columns = [_bounds(s, x.type.shape[axis]) for axis in axes]
     starts, ends, steps = zip(*columns, strict=True)
     params: dict[str, Any] = {"starts": starts, "ends": ends}
     if axes != list(range(len(axes))) or s.coin(0.8):
@@ -44,7 +44,8 @@ def propose_slice(s: Scope) -> Call:
     return Call((x,), params)
 
 
-def _bounds(s: Scope, size: int) -> tuple[int, int, int]:
+def _bounds(s: Scope, dim: Dim) -> tuple[Dim, Dim, int]:
+    size = s.store.value(dim)
     start = s.integer(0, max(size - 1, 0))
     style = s.integer(0, 9)
     if style < 2:
@@ -54,27 +55,34 @@ def _bounds(s: Scope, size: int) -> tuple[int, int, int]:
         return start - size, s.pick((_FAR, 2**63 - 1, size)), s.integer(1, 3)
     if style == 5 and start + 1 < size:
         return start, -1, 1
-    return start, s.integer(start + 1, max(size, start + 1)), 1
+    end = s.told(start + 1, max(size, start + 1), dim)
+    if end is not None and size > 1 and s.coin(0.4):
+        return s.told(0, size - 1, dim) or start, _FAR, 1
+    return start, end or s.integer(start + 1, max(size, start + 1)), 1
 
 
-def _columns(params: Params) -> tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]:
+def _columns(params: Params) -> tuple[Sequence[int], Sequence[Any], Sequence[Any], Sequence[int]]:
     starts, ends = params["starts"], params["ends"]
     axes, steps = params.get("axes"), params.get("steps")
     return (range(len(starts)) if axes is None else axes), starts, ends, steps or (1,) * len(starts)
 
 
-def _clamped(t: Typing, position: int, size: Dim, low: int, drop: int) -> Dim:
-    """A position from the front or the back, brought into [low, size - drop]; why it may is recorded."""
+def _clamped(t: Typing, position: Dim, size: Dim, low: int, drop: int) -> Dim:
+    """A position from the front or the back, brought into [low, size - drop]; why it may is recorded.
+
+    One that hangs on open sizes counts from the front.
+    """
     n = t.store.value(size)
     high = n - drop
-    at = position + n if position < 0 else position
-    found: Dim = size + position if position < 0 else position
+    given = t.store.value(position)
+    at = given + n if given < 0 else given
+    found: Dim = size + position if given < 0 else position
     if at <= low:
-        if position < 0 and position > -_FAR:
+        if isinstance(position, Expr) or -_FAR < position < 0:
             t.store.require(at_least(low, found))
         return low
     if at >= high:
-        if 0 <= position < _FAR:
+        if 0 <= given < _FAR:
             t.store.require(at_least(found, size - drop))
         return size - drop
     t.store.require(at_least(found, low))
@@ -82,7 +90,7 @@ def _clamped(t: Typing, position: int, size: Dim, low: int, drop: int) -> Dim:
     return found
 
 
-def sliced(t: Typing, size: Dim, start: int, end: int, step: int) -> Dim:
+def sliced(t: Typing, size: Dim, start: Dim, end: Dim, step: int) -> Dim:
     """The length of one sliced axis, following the clamping that the witness takes."""
     if step > 0:
         length = ceil_div(_clamped(t, end, size, 0, 0) - _clamped(t, start, size, 0, 0), step)
@@ -163,7 +171,10 @@ def _pads(s: Scope, dim: Dim, mode: bytes, taken: bool) -> tuple[Dim, Dim]:
         return 0, 0
     limits = {b"reflect": dim - 1, b"wrap": dim}
     room = min(3, s.store.value(limits.get(mode, 3)))
-    pads = tuple(s.size(0, room, "p") if room > 0 and s.coin(0.7) else 0 for _ in range(2))
+    free = mode == b"constant"
+    pads = tuple(
+        ((free and s.told(0, room, dim)) or s.size(0, room, "p")) if room > 0 and s.coin(0.7) else 0 for _ in range(2)
+    )
     if mode in limits:
         for p in pads:
             s.store.require(at_least(limits[mode], p))
@@ -261,7 +272,8 @@ def propose_center(s: Scope) -> Call:
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 512)
     rank = x.type.rank
     axes = list(range(rank)) if s.coin(0.3) else subset(s, rank)
-    sizes = tuple(s.size(1, s.store.value(x.type.shape[a]) + 3, "t") for a in axes)
+    dims = [x.type.shape[a] for a in axes]
+    sizes = tuple(s.told(1, s.store.value(d) + 3, d) or s.size(1, s.store.value(d) + 3, "t") for d in dims)
     params: dict[str, Any] = {"shape": sizes}
     if len(axes) < rank or s.coin(0.5):
         params["axes"] = spelt(s, axes, rank)

@@ -70,6 +70,10 @@ def propose_split(s: Scope) -> Call:
     if s.coin(0.4) and (even or (counted and -(-size // parts) * (parts - 1) < size)):
         s.store.require(at_least(whole - ceil_div(whole, parts) * (parts - 1), 1))
         return Call((x,), {**params, "num_outputs": parts} if counted else params, outputs=parts)
+    first = s.told(1, size - 1, whole) if size >= 2 else None
+    if first is not None:
+        s.store.require(at_least(whole - first, 1))
+        return Call((x,), {**params, "split": (first, whole - first)}, outputs=2)
     cuts = sorted({s.integer(1, size - 1) for _ in range(parts - 1)}) if size >= 2 else []
     edges = [0, *cuts, size]
     split: list[Dim] = [b - a for a, b in pairwise(edges)]

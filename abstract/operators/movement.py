@@ -216,11 +216,11 @@ def propose_expand(s: Scope) -> Call:
         if s.store.value(d) != 1:
             target.append(1 if s.coin(0.3) else d)
         elif s.coin(0.6):
-            target.append(s.size(1, 4, "e"))
+            target.append(s.told(1, 4) or s.size(1, 4, "e"))
         else:
             target.append(1)
     if x.type.rank < 7 and s.coin(0.5):
-        target[:0] = [s.size(1, 3, "e") for _ in range(s.integer(1, 2))]
+        target[:0] = [s.told(1, 3) or s.size(1, 3, "e") for _ in range(s.integer(1, 2))]
     elif s.coin(0.2):
         while target and isinstance(target[0], int):
             del target[0]
@@ -258,7 +258,8 @@ def propose_tile(s: Scope) -> Call:
     """One to three repetitions of each axis; none has 0 of them (hazard H4.5)."""
     x = operand(s, rank=(1, 8), where=lambda v: v.array.size <= 256)
     few = 3 if x.type.rank <= 2 else 2
-    return Call((x,), {"repeats": tuple(s.size(1, few, "r") if s.coin(0.5) else 1 for _ in x.type.shape)})
+    repeats = tuple((s.told(1, few) or s.size(1, few, "r")) if s.coin(0.5) else 1 for _ in x.type.shape)
+    return Call((x,), {"repeats": repeats})
 
 
 def tile_shape(t: Typing) -> tuple[Shape, ...]:

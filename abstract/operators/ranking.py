@@ -48,7 +48,8 @@ def propose_top_k(s: Scope) -> Call:
     """Some or all elements of one axis, the largest or the smallest; unsorted only where it is one (H3.8)."""
     x = operand(s, rank=(1, 8), kinds=NUMBER, where=not_empty)
     axis = s.integer(0, x.type.rank - 1)
-    k = s.size(1, min(s.store.value(x.type.shape[axis]), 8), "k")
+    most = min(s.store.value(x.type.shape[axis]), 8)
+    k = s.told(1, most, x.type.shape[axis]) or s.size(1, most, "k")
     params: dict[str, Any] = {"K": (k,)}
     if axis != x.type.rank - 1 or s.coin(0.5):
         params["axis"] = signed(s, axis, x.type.rank)

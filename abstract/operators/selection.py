@@ -316,7 +316,7 @@ def propose_one_hot(s: Scope) -> Call:
 
     ONNX's shape inference refuses scalar indices, though the text allows them.
     """
-    depth = s.size(1, 6, "h")
+    depth = s.told(1, 6) or s.size(1, 6, "h")
     indices = drawn_indices(s, 0, depth, rank=(1, 4), backwards=0.15)
     values = s.shaped((2,), s.signature.formal(2).variable)
     rank = indices.type.rank + 1

@@ -54,7 +54,10 @@ class _Gen(SeveralValues):
               help="Use operators of these domains beside ONNX's own: com.microsoft.  [default: none]")  # fmt: skip
 @click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: all]")
 @click.option("--rank", type=IntRange(0, 8),
-              help="Ranks of the tensors.  [default: 0-5; with --for those of them that the targets have]")  # fmt: skip
+              help="Ranks of the tensors.  [default: 0-5, and 0-8 in one model of 16; with --for those up to 5 that "
+              "the targets have]")  # fmt: skip
+@click.option("--empty", type=click.FloatRange(0, 1), default=0.025, show_default=True, metavar="SHARE",
+              help="The share of models in which some dims are 0, so that tensors are empty.")  # fmt: skip
 @click.option(
     "--dynamic",
     type=click.Choice(list(_DYNAMIC)),
@@ -95,6 +98,7 @@ def command(
     domains: tuple[str, ...] | None,
     dtypes: tuple[str, ...] | None,
     rank: tuple[int, int] | None,
+    empty: float,
     dynamic: str,
     targets: tuple[str, ...],
     bait: tuple[str, ...] | None,
@@ -126,6 +130,7 @@ def command(
     try:
         settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
         settings = replace(settings, bait=_asked(bait, ops), structure=_asked(structure, ops), domains=domains or ())
+        settings = replace(settings, empty=empty)
         settings = joint_demands(targets, settings)
         menu(settings)
         features(settings.structure)

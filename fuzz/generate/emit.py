@@ -18,9 +18,11 @@ from abstract.operators import TABLE
 from abstract.schema import Signature, signature
 from abstract.types import Container, ContainerType
 from backends.tensor import from_numpy
+from fuzz.generate.chain import Chain, Sources, draw_style
+from fuzz.generate.parameters import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from abstract.constraints import Constraints
     from abstract.graph import Node, Value
@@ -33,62 +35,43 @@ _INT64, _FLOAT = dtype("int64"), dtype("float")
 
 @dataclass(slots=True)
 class Emitted:
-    """A model as bytes, and the symbols of its input shapes that stay open (none in a static model)."""
+    """A model as bytes, the symbols of its inputs that stay open (none if it is static), and its count of nodes."""
 
     model: bytes
     open: list[Symbol] = field(default_factory=list)
+    nodes: int = 0
 
 
-def emit(graph: Graph, *, dynamic: bool) -> Emitted:
-    """The model of a graph; if ``dynamic``, symbols stay open unless initializers, attributes or constants pin them."""
-    opened = _open_symbols(graph) if dynamic else set()
-    return Emitted(_Emitter(graph, opened).model(), [s for s in graph.store.unbound() if s in opened])
+def emit(graph: Graph, *, dynamic: bool, computed: int = 0) -> Emitted:
+    """The model of a graph; if ``dynamic``, symbols stay open unless initializers, attributes or constants pin them.
+
+    ``computed`` is the seed of a style (``fuzz.generate.chain``) in which parameters that hold open symbols are
+    computed in the model; by 0 they are constants, which pins the symbols.
+    """
+    said = Parameters(graph, draw_style(computed) if dynamic and computed else None)
+    opened = _open_symbols(graph, said) if dynamic else set()
+    model = _Emitter(graph, opened, said).model()
+    own = [s for s in graph.store.unbound() if s in opened]
+    return Emitted(model.SerializeToString(deterministic=True), own, len(model.graph.node))
 
 
-def _open_symbols(graph: Graph) -> set[Symbol]:
+def _open_symbols(graph: Graph, said: Parameters) -> set[Symbol]:
     resolve = graph.store.resolve
     opened = {s for v in graph.inputs for d in v.type.shape for s in symbols(resolve(d))}
-    return opened - _pinned(graph) - graph.store.chained()
+    return opened - _pinned(graph, said) - graph.store.chained()
 
 
-def _pinned(graph: Graph) -> set[Symbol]:
+def _pinned(graph: Graph, said: Parameters) -> set[Symbol]:
     """The symbols whose value stands in the graph, or in a body in it."""
     resolve = graph.store.resolve
     pinned = {s for v in graph.initializers for d in v.type.shape for s in symbols(resolve(d))}
     for node in graph.nodes:
         for body in node.bodies:
-            pinned |= _pinned(body)
+            pinned |= _pinned(body, said)
         for name, given in node.params.items():
-            encoded = _relative(node, name, given, resolve)
-            for item in encoded if isinstance(encoded, tuple) else (encoded,):
-                if isinstance(item, Expr):
-                    pinned.update(symbols(resolve(item)))
+            for item in said.pinning(node, name, given):
+                pinned.update(symbols(resolve(item)))
     return pinned
-
-
-def _relative(node: Node, name: str, given: Any, resolve: Callable[[Dim], Dim]) -> Any:
-    """A target shape said without its symbols where the operator has a way to: 0 and -1 in Reshape, 1 in Expand."""
-    if name != "shape" or node.operator not in ("Reshape", "Expand") or not isinstance(given, tuple):
-        return given
-    operand = node.inputs[0]
-    if operand is None:
-        return given
-    have = operand.type.shape
-    result = list(given)
-    if node.operator == "Expand":
-        shift = len(have) - len(given)
-        for i, dim in enumerate(given):
-            if isinstance(dim, Expr) and i + shift >= 0 and resolve(dim) == resolve(have[i + shift]):
-                result[i] = 1
-        return tuple(result)
-    copies = min(len(have), len(given)) if not node.params.get("allowzero", 0) else 0
-    for i, dim in enumerate(given[:copies]):
-        if isinstance(dim, Expr) and resolve(dim) == resolve(have[i]):
-            result[i] = 0
-    left = [i for i, dim in enumerate(result) if isinstance(dim, Expr) and not isinstance(resolve(dim), int)]
-    if len(left) == 1 and -1 not in [d for d in given if isinstance(d, int)]:
-        result[left[0]] = -1
-    return tuple(result)
 
 
 @cache
@@ -98,14 +81,16 @@ def _ir_version(opset: int) -> int:
 
 
 class _Emitter:
-    def __init__(self, graph: Graph, opened: set[Symbol]) -> None:
+    def __init__(self, graph: Graph, opened: set[Symbol], said: Parameters) -> None:
         self.graph = graph
         self.store: Constraints = graph.store
         self.opened = opened
+        self.said = said
+        self.sources = Sources(graph.store, frozenset(opened))
         self.constants = self.nodes = 0
         self.domains: set[str] = set()
 
-    def model(self) -> bytes:
+    def model(self) -> onnx.ModelProto:
         proto = onnx.ModelProto()
         proto.ir_version = _ir_version(self.graph.opset)
         proto.producer_name = "dnnfuzz"
@@ -113,13 +98,21 @@ class _Emitter:
         self.whole(self.graph, proto.graph, "graph")
         for domain in sorted(self.domains):
             proto.opset_import.add(domain=domain, version=1)
-        return bytes(proto.SerializeToString(deterministic=True))
+        return proto
 
     def whole(self, graph: Graph, proto: onnx.GraphProto, name: str) -> None:
         """A graph, or a body: nodes, initializers, inputs and outputs."""
         proto.name = name
+        style = self.said.style if self.opened else None
+        chain = None if style is None else Chain(style, self.sources, _Into(self, proto), graph.opset)
+        # What a body has may differ from run to run of it: its chains read what is around it.
+        read = chain is not None and graph is self.graph
+        if read:
+            self.sources.add(graph.inputs)
         for node in graph.nodes:
-            self.node(node, graph, proto)
+            self.node(node, graph, proto, chain)
+            if read:
+                self.sources.add(v for v in node.outputs if v not in graph.omitted)
         for value in graph.initializers:
             _tensor(proto, value.name, value.array, value.type.dtype)
         for value in (*graph.inputs, *graph.defaults):
@@ -162,28 +155,18 @@ class _Emitter:
         if len(resolved) == 1:
             self.dims(parts.shapes[0], proto.tensor_type.shape, given=False)
 
-    def node(self, node: Node, graph: Graph, into: onnx.GraphProto) -> None:
+    def node(self, node: Node, graph: Graph, into: onnx.GraphProto, chain: Chain | None) -> None:
         sign = signature(node.operator, self.graph.opset)
-        row = TABLE[node.operator]
+        given = self.said.said(node, self.sources)
+        names = self.operands(node, sign, given, into, chain)
+        while len(names) > sign.least and not names[-1]:
+            names.pop()
         domain, operator = unqualified(node.operator)
         proto = into.node.add(op_type=operator, name=f"n{self.nodes}")
         if domain:
             proto.domain = domain
             self.domains.add(domain)
         self.nodes += 1
-        data = iter(node.inputs)
-        given = self.concrete(node)
-        names: list[str] = []
-        for formal in sign.inputs:
-            if formal.name in row.parameters:
-                names.append(self.parameter(node, sign, formal.variable, given.pop(formal.name, None), into))
-            elif formal.variadic:
-                names.extend(v.name if v is not None else "" for v in data)
-            else:
-                operand = next(data, None)
-                names.append(operand.name if operand is not None else "")
-        while len(names) > sign.least and not names[-1]:
-            names.pop()
         proto.input.extend(names)
         proto.output.extend("" if v in graph.omitted else v.name for v in node.outputs)
         while not proto.output[-1]:
@@ -195,27 +178,76 @@ class _Emitter:
             else:
                 _set(proto.attribute.add(name=name), value)
 
-    def concrete(self, node: Node) -> dict[str, Any]:
-        """Parameters as numbers: open symbols are said relatively, the rest by their witness."""
-        result: dict[str, Any] = {}
-        for name, given in node.params.items():
-            said = _relative(node, name, given, self.store.resolve) if self.opened else given
-            if isinstance(said, tuple):
-                said = tuple(self.store.value(v) if isinstance(v, Expr) else v for v in said)
-            elif isinstance(said, Expr):
-                said = self.store.value(said)
-            result[name] = said
-        return result
+    def operands(
+        self, node: Node, sign: Signature, given: dict[str, Any], into: onnx.GraphProto, chain: Chain | None
+    ) -> list[str]:
+        """The names of a node's inputs. What is given as an input is no attribute then: it is taken out."""
+        row, data = TABLE[node.operator], iter(node.inputs)
+        names: list[str] = []
+        for formal in sign.inputs:
+            if formal.name in row.parameters:
+                said = given.pop(formal.name, None)
+                if chain is not None and _symbolic(said):
+                    kind = _parameter_type(node, sign, formal.variable, said)
+                    names.append(chain.write(said, kind, node.inputs[0] if node.inputs else None))
+                    if _takes_zero(node, sign, said) and chain.style.coin(4):
+                        given["allowzero"] = 1
+                else:
+                    names.append(self.parameter(node, sign, formal.variable, said, into))
+            elif formal.variadic:
+                names.extend(v.name if v is not None else "" for v in data)
+            else:
+                operand = next(data, None)
+                names.append(operand.name if operand is not None else "")
+        return names
 
     def parameter(self, node: Node, sign: Signature, variable: str, given: Any, into: onnx.GraphProto) -> str:
         """A parameter that is an input at this opset: a constant of the type that the schema asks for."""
         if given is None:
             return ""
-        kind = _parameter_type(node, sign, variable, given)
+        return self.constant(np.asarray(given), _parameter_type(node, sign, variable, given), into)
+
+    def constant(self, array: Any, kind: DType, into: onnx.GraphProto) -> str:
+        """An initializer; its name."""
         self.constants += 1
         name = f"c{self.constants}"
-        _tensor(into, name, np.asarray(given), kind)
+        _tensor(into, name, array, kind)
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Into:
+    """One graph or body of a model, as the sink of chains."""
+
+    emitter: _Emitter
+    proto: onnx.GraphProto
+
+    def link(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        number = self.emitter.nodes
+        self.emitter.nodes += 1
+        node = self.proto.node.add(op_type=operator, name=f"n{number}", input=inputs, output=[f"s{number}"])
+        for name, value in attributes.items():
+            _set(node.attribute.add(name=name), value)
+        return str(node.output[0])
+
+    def fixed(self, array: Any, kind: DType, *, node: bool) -> str:
+        if not node:
+            return self.emitter.constant(array, kind, self.proto)
+        tensor = onnx.TensorProto(data_type=kind.code, dims=array.shape)
+        tensor.raw_data = array.astype(kind.numpy).tobytes()
+        return self.link("Constant", (), value=tensor)
+
+
+def _symbolic(said: Any) -> bool:
+    """Whether a parameter is to be computed: it still holds a symbol."""
+    return any(isinstance(item, Expr) for item in said) if isinstance(said, tuple) else isinstance(said, Expr)
+
+
+def _takes_zero(node: Node, sign: Signature, said: tuple[Dim, ...]) -> bool:
+    """Whether a computed target of Reshape may say that 0 means 0, as it does to exporters of open sizes."""
+    if node.operator != "Reshape" or "allowzero" not in sign.attributes or "allowzero" in node.params:
+        return False
+    return all(not isinstance(dim, int) or dim > 0 for dim in said)
 
 
 def _tensor(into: onnx.GraphProto, name: str, array: Any, kind: DType) -> None:

@@ -19,6 +19,7 @@ from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
 from fuzz.generate.bait.share import Bait
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
+from fuzz.generate.shaping import Shaping, draw_shaping
 from fuzz.generate.structure import draw_structure
 from fuzz.generate.tensors import MIXES, mix
 from fuzz.generate.topology import draw_topology
@@ -53,7 +54,8 @@ class Plan:
 
     ``bait`` is what fusion patterns it gets; None for none. ``palettes`` are those of its tensors, each as often as it
     is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``),
-    ``topology`` how it is knit (``fuzz/generate/topology.py``).
+    ``topology`` how it is knit (``fuzz/generate/topology.py``),
+    ``shaping`` how its sizes are drawn.
     """
 
     nodes: int
@@ -73,6 +75,7 @@ class Plan:
     palettes: tuple[str, ...] = mix(0)
     structure: frozenset[str] = frozenset()
     topology: str = ""
+    shaping: Shaping = field(default_factory=Shaping)
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -267,8 +270,10 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     topology = draw_topology(choices, structure)
     if topology == "chain":
         fresh = 0.005
+    shaping = draw_shaping(choices, settings, names, supports, dynamic=dynamic)
+    operators = shaping.tickets(operators, names)
     return Plan(
-        nodes, operators, dtypes, settings.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
+        nodes, operators, dtypes, shaping.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
-        mix(choices.integer(0, MIXES - 1)), structure, topology,
+        mix(choices.integer(0, MIXES - 1)), structure, topology, shaping,
     )  # fmt: skip

@@ -74,12 +74,12 @@ def to_value(content: Any, dtype: DType) -> StoredValue:
 def generate_case(choices: Choices, settings: Settings, supports: Supports | None = None) -> Generated:
     """One case from choices: the same choices and settings give the same bytes."""
     graph, plan = generate_graph(choices, settings, supports)
-    emitted = emit(graph, dynamic=plan.dynamic)
+    emitted = emit(graph, dynamic=plan.dynamic, computed=plan.shaping.computed)
     dtypes = {v.name: v.type.dtype for v in (*graph.inputs, *graph.defaults, *graph.outputs)}
     sets: list[Resized] = [({v.name: v.array for v in graph.inputs}, {v.name: v.array for v in graph.outputs})]
     dropped = 0
     if emitted.open:
-        more, dropped = other_sizes(graph, emitted, choices, 2)
+        more, dropped = other_sizes(graph, emitted, choices, 3)
         sets.extend(more)
     if graph.defaults:
         other = overridden(graph, emitted.model, choices)
@@ -102,7 +102,7 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
     }  # fmt: skip
     if plan.bait is not None:
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
-    return Generated(model, data_sets, record, len(graph.nodes))
+    return Generated(model, data_sets, record, emitted.nodes)
 
 
 def case_id(seed: int) -> str:

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import Constraints, Infeasible
+from abstract.constraints import Constraints, Infeasible, at_least
+from abstract.dims import Expr
 from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Array, Call, Domain
 from abstract.schema import signature
 from abstract.types import Container, ContainerType, Shape, TensorType
 from fuzz.generate.adapter import fit, to_rank
 from fuzz.generate.body import Body
+from fuzz.generate.lengths import derived
 from fuzz.generate.tensors import choose_recipe, fill
 from fuzz.generate.topology import PICKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from abstract.dims import Dim, Expr
+    from abstract.dims import Dim
     from abstract.dtypes import DType, Kind
     from abstract.graph import Graph
     from abstract.schema import Signature
@@ -83,6 +85,19 @@ class Scope:
             raise Infeasible(f"no {name} in [{low}, {high}]")
         return self.store.fresh(self.integer(low, high), low=low, high=high, name=name)
 
+    def told(self, low: int, high: int, near: Dim = 1) -> Expr | None:
+        """A size in [low, high] that follows from open ones, for a parameter that is an input; None for a number."""
+        known = self.builder.dims
+        if not self.builder.plan.shaping.computed or not known or not self.coin(0.6):
+            return None
+        for _ in range(_TRIES):
+            base = near if isinstance(near, Expr) and self.coin(0.6) else self.pick(known)
+            dim = derived(self, base)
+            if isinstance(dim, Expr) and low <= self.store.value(dim) <= high:
+                self.store.require(at_least(dim, low))
+                return dim
+        return None
+
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The element type that a type variable stands for in this call."""
         known = self._variables.get(variable)
@@ -126,7 +141,10 @@ class Scope:
         if low > high:
             raise Infeasible(f"rank {rank}")
         length = self.integer(low, high)
-        return self._fresh(self._dimensions(length), dtype, domain, weight=False)
+        value = self._fresh(self._dimensions(length), dtype, domain, weight=False)
+        if where is not None and not value.array.size and not where(value):
+            raise Infeasible(f"{self.operator} of an empty tensor")
+        return value
 
     def _lacks_input(self) -> bool:
         """Whether the model must have an input and has none yet."""
@@ -205,18 +223,25 @@ class Scope:
         shape: list[Dim] = []
         count = 1
         known = self.builder.dims
+        shaping = self.builder.plan.shaping
+        least = 0 if self.builder.plan.dynamic or shaping.empty else 1
         for _ in range(rank):
+            dim: Dim | None = None
             if known and self.coin(0.5):
                 dim = known[self.integer(0, len(known) - 1)]
-                size = self.store.value(dim)
+                if shaping.related and self.coin(shaping.related):
+                    dim = derived(self, dim)
+            if dim is None:
+                size = 0 if shaping.empty and self.coin(shaping.empty) else self.pick(_SIZES)
             else:
-                size = self.pick(_SIZES)
-                dim = None
-            if count * size > _LARGEST:
+                size = self.store.value(dim)
+            if count * size > _LARGEST or size < 0:
                 dim, size = None, 1
             if dim is None:
-                dim = self.store.fresh(size, low=1, name="d", fixed=True)  # proposals read the tensor at once
+                dim = self.store.fresh(size, low=least, name="d", fixed=True)  # proposals read the tensor at once
                 known.append(dim)
+            elif isinstance(dim, Expr) and dim.symbol is None:
+                self.store.require(at_least(dim, least))
             count *= size
             shape.append(dim)
         return tuple(shape)

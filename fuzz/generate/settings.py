@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_DTYPES", "DEFAULT_OPSET", "Settings"]
+__all__ = ["DEFAULT_DTYPES", "DEFAULT_OPSET", "DEFAULT_RANK", "USUAL_RANK", "Settings"]
 
 DEFAULT_OPSET = 21
+
+DEFAULT_RANK = (0, 8)
+"""The ranks that settings have by default: of those models keep to the usual ones, and one in sixteen has all."""
+
+USUAL_RANK = (0, 5)
 
 DEFAULT_DTYPES = (
     "float", "double", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
@@ -30,15 +35,15 @@ class Settings:
     without ``constant_data`` no operands but weights are drawn as initializers; without
     ``computed_weights`` all weights are. ``bait`` names fusion patterns (or their themes, or "all") to place.
     ``structure`` names what models may have beside operators (``fuzz/generate/structure.py``), or "all".
-    With ``mixed_opsets`` each model draws its version, ``opset`` at most. ``domains`` are those whose operators are
-    drawn beside ONNX's own.
+    ``empty`` is the share of models that have sizes of 0. With ``mixed_opsets`` each model draws its version,
+    ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own.
     """
 
     nodes: tuple[int, int] = (1, 20)
     opset: int = DEFAULT_OPSET
     operators: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DEFAULT_DTYPES
-    rank: tuple[int, int] = (0, 5)
+    rank: tuple[int, int] = DEFAULT_RANK
     dynamic: bool | None = False
     targets: tuple[str, ...] = ()
     needs_input: bool = False
@@ -47,6 +52,7 @@ class Settings:
     bait: tuple[str, ...] = ()
     structure: tuple[str, ...] = ()
     mixed_opsets: bool = False
+    empty: float = 0.025
     domains: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fuzz.generate.variables import second_type, second_variable
 __all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cases", "types_beside"]
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
-_SETTINGS = Settings(rank=(0, 4))
+_SETTINGS = Settings(rank=(0, 4), empty=0.0)
 _BUILDERS = frozenset({"Optional", "SequenceConstruct"})  # without which there is no operand of others
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 
 from abstract.bounded import Content
-from abstract.operator import Array
+from abstract.fallback import Unrunnable
+from abstract.operator import Array, NotCovered
 from abstract.program import parse
 from abstract.reference import Bounded, TooLarge, interpret
 from fuzz.generate.tensors import fill
@@ -24,44 +25,80 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST", "Resized", "other_sizes", "sound"]
 
-_SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17)
+_BOUNDARIES = (0, 1)
+_SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 0)
 _SMALL = 4
 _TRIES = 6
 LARGEST = 8192  # elements of a tensor
+_BROKEN = (TooLarge, Unrunnable, NotCovered, ArithmeticError, IndexError, ValueError)
+"""What becomes of a data set that the specification does not define, or that is too large."""
 
 Resized = tuple[dict[str, Array], dict[str, Content]]
 """Inputs and reference outputs by name, in carrier types."""
 
 
 def other_sizes(graph: Graph, emitted: Emitted, choices: Choices, count: int) -> tuple[list[Resized], int]:
-    """Up to ``count`` other data sets, and how many candidates were dropped: undefined or out of range there."""
-    program = parse(onnx.ModelProto.FromString(emitted.model))
-    found: list[Resized] = []
-    seen = {tuple(graph.store.witness(s) for s in emitted.open)}
-    dropped = 0
-    for turn in range(_TRIES * count):
-        if len(found) == count:
-            break
-        # Tensors of many open axes get too large in most draws: the later ones are small.
-        last = len(_SIZES) - 1 if turn < _TRIES else _SMALL - 1
-        wished = {s: _SIZES[choices.integer(0, last)] for s in emitted.open}
-        sizes = wished if _satisfies(graph, wished) else _nearest(graph, wished, seen)
-        if sizes is None or (key := tuple(sizes.values())) in seen:
-            continue
-        seen.add(key)
-        inputs = _inputs(graph, sizes)
+    """Up to ``count`` other data sets, and how many candidates were dropped: undefined or out of range there.
+
+    First one open size is 0 and the others are as they were, then one is 1: there compilers that specialise break.
+    The others are any mix of sizes.
+    """
+    search = _Search(graph, emitted)
+    for size in _BOUNDARIES[: count - 1]:
+        search.boundary(size, choices)
+    search.mixed(count, choices)
+    return search.found, search.dropped
+
+
+class _Search:
+    """The data sets of a model so far. ``seen`` are the sizes that were tried."""
+
+    def __init__(self, graph: Graph, emitted: Emitted) -> None:
+        self.graph, self.open = graph, emitted.open
+        self.program = parse(onnx.ModelProto.FromString(emitted.model))
+        self.witness = {s: graph.store.witness(s) for s in emitted.open}
+        self.seen = {tuple(self.witness.values())}
+        self.found: list[Resized] = []
+        self.dropped = 0
+
+    def boundary(self, size: int, choices: Choices) -> None:
+        """One data set in which a single symbol has this size."""
+        first = choices.integer(0, len(self.open) - 1)
+        for symbol in (self.open[first:] + self.open[:first])[:_TRIES]:
+            sizes = {**self.witness, symbol: size}
+            if _satisfies(self.graph, sizes) and self.keep(sizes):
+                return
+
+    def mixed(self, count: int, choices: Choices) -> None:
+        """Any sizes, until there are so many data sets."""
+        for turn in range(_TRIES * count):
+            if len(self.found) >= count:
+                return
+            # Tensors of many open axes get too large in most draws: the later ones are small.
+            last = len(_SIZES) - 1 if turn < _TRIES else _SMALL - 1
+            wished = {s: _SIZES[choices.integer(0, last)] for s in self.open}
+            sizes = wished if _satisfies(self.graph, wished) else _nearest(self.graph, wished, self.seen)
+            if sizes is not None:
+                self.keep(sizes)
+
+    def keep(self, sizes: dict[Symbol, int]) -> bool:
+        """Whether these sizes make a new data set."""
+        key = tuple(sizes.values())
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        inputs = _inputs(self.graph, sizes)
         if inputs is None:
-            continue
+            return False
         try:
-            values = interpret(program, inputs, limit=LARGEST, strict=True)
-        except (TooLarge, ValueError, IndexError):
-            dropped += 1
-            continue
-        if not all(sound(v) for v in values.values()):
-            dropped += 1
-            continue
-        found.append((inputs, {v.name: values[v.name].value for v in graph.outputs}))
-    return found, dropped
+            values = interpret(self.program, inputs, limit=LARGEST, strict=True)
+        except _BROKEN:
+            values = {}
+        if not values or not all(sound(v) for v in values.values()):
+            self.dropped += 1
+            return False
+        self.found.append((inputs, {v.name: values[v.name].value for v in self.graph.outputs}))
+        return True
 
 
 def _value(graph: Graph, sizes: Mapping[Symbol, int], symbol: Symbol) -> int:
@@ -81,7 +118,7 @@ def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ..
     from abstract.dims import Expr
     from abstract.solver import solve
 
-    small = [at_least(4 * _SIZES[-1], Expr.of(symbol)) for symbol in wished]  # else any number would do
+    small = [at_least(4 * max(_SIZES), Expr.of(symbol)) for symbol in wished]  # else any number would do
     fixed = {s: graph.store.witness(s) for s in graph.store.unbound() if s not in wished}
     found = solve(graph.store, fixed, list(wished.items()), small)
     if found is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.registry import BACKENDS
 from backends.support import load_support
-from fuzz.generate.settings import Settings
+from fuzz.generate.settings import DEFAULT_RANK, USUAL_RANK, Settings
 
 if TYPE_CHECKING:
     from backends.support import Support
@@ -43,7 +43,7 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
 
     Raises ValueError where no rank is left.
     """
-    low, high = Settings().rank
+    low, high = USUAL_RANK if targets else DEFAULT_RANK
     for target in targets:
         first, last = BACKENDS[_backend(target)].ranks
         low, high = max(low, first), min(high, last)

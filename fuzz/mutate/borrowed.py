@@ -17,7 +17,7 @@ from abstract.types import TensorType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from abstract.dims import Expr
+    from abstract.dims import Dim, Expr
     from abstract.dtypes import DType, Kind
     from abstract.graph import Graph
     from abstract.operator import Body
@@ -59,6 +59,9 @@ class Borrowed:
         if low > high:
             raise Infeasible(f"no {name} in [{low}, {high}]")
         return self.store.fresh(self.integer(low, high), low=low, high=high, name=name)
+
+    def told(self, low: int, high: int, near: Dim = 1) -> Expr | None:
+        """None: all sizes are numbers here."""
 
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The type of the first operand of that variable; of what is made, any."""

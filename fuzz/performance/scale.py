@@ -103,7 +103,7 @@ def _replayed(case: Case, model: bytes) -> Graph | None:
         graph, plan = generate_graph(Replayed(record["choices"]), settings, joint_support(settings.targets))
     except (KeyError, TypeError, ValueError, NothingFits):
         return None
-    return graph if emit(graph, dynamic=plan.dynamic).model == model else None
+    return graph if emit(graph, dynamic=plan.dynamic, computed=plan.shaping.computed).model == model else None
 
 
 def _climb(graph: Graph, model: bytes, *, dynamic: bool) -> Iterator[Rung]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fuzz.generate.plan import menu
-from fuzz.generate.settings import Settings
 from fuzz.generate.single import first_type, primary_types, types_beside
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
@@ -16,6 +15,8 @@ from fuzz.selftest.run import NULL_SETTINGS, Tally, null_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from fuzz.generate.settings import Settings
 
 __all__ = ["UNDRAWN", "Stratum", "pairs", "stratified_run"]
 
@@ -79,7 +80,10 @@ class Stratum:
 def _settings(operator: str, dtype: str) -> Settings:
     """A model of one node; parameters and second operands are often of other types than the first."""
     dtypes = types_beside(operator, NULL_SETTINGS.opset, dtype)
-    return Settings(nodes=(1, 1), opset=NULL_SETTINGS.opset, operators=(operator,), dtypes=dtypes, rank=(0, 4))
+    return replace(
+        NULL_SETTINGS, nodes=(1, 1), dynamic=False, mixed_opsets=False, operators=(operator,), dtypes=dtypes,
+        rank=(0, 4), empty=0.0,
+    )  # fmt: skip
 
 
 def pairs() -> list[tuple[str, str]]:

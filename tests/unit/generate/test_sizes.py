@@ -52,6 +52,9 @@ def test_most_dynamic_models_have_several_sizes(cases):
     assert all(case.record["open"] for case in several)
 
 
+LIMITS = ("NumDimensions() == 4", "Unexpected mode of 3")  # docs/disputes.md
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_data_set_satisfies_the_model(cases, seed):
     case = cases[seed]
@@ -93,12 +96,14 @@ def test_a_runtime_takes_every_size_after_compiling_once(cases, seed):
             raise
         pytest.skip("the runtime lacks a layout")
     for data_set in case.data_sets:
+        if any(0 in t.shape for t in data_set.inputs.values()):
+            continue  # some kernels of the runtime end the process there: docs/disputes.md
         try:
             outputs = session.run(None, {n: to_numpy(t) for n, t in data_set.inputs.items()})
         except onnxruntime.capi.onnxruntime_pybind11_state.Fail as refusal:
-            if "NumDimensions() == 4" not in str(refusal):
+            if not any(limit in str(refusal) for limit in LIMITS):
                 raise
-            pytest.skip("the runtime has LRN of four axes alone")
+            pytest.skip("the runtime lacks a rank, or a size of 0")
         for output, value in zip(outputs, data_set.outputs.values(), strict=True):
             parts = value if isinstance(value, list) else [value]
             held = output if isinstance(value, list) else [output]
@@ -115,6 +120,24 @@ def test_every_value_is_finite_and_known_at_every_size(cases, seed):
         for value in values.values():
             for array in value.value if isinstance(value.value, list) else [value.value]:
                 assert array is None or array.dtype.kind != "f" or np.isfinite(array).all()
+
+
+def test_one_size_at_a_time_is_0_and_1_first():
+    """What is 1 or 0 in one data set is as it was made in the others, where the constraints allow it."""
+    graph = Graph(21)
+    a, b = graph.store.fresh(4), graph.store.fresh(3)
+    x = Value("x", TensorType(dtype("float"), (a, b)), np.zeros((4, 3)), Origin.INPUT, exact=True,
+              recipe=Recipe("spread", 1, -1.0, 1.0))  # fmt: skip
+    graph.inputs.append(x)
+    y = Value("y", x.type, np.zeros((4, 3)), Origin.NODE, exact=True)
+    graph.nodes.append(Node("Relu", (x,), (y,), {}))
+    graph.outputs = [y]
+    graph.store.freeze()
+    for first in (0, 1):
+        found, _ = other_sizes(graph, emit(graph, dynamic=True), Replayed([first, 1 - first]), 3)
+        shapes = [inputs["x"].shape for inputs, _ in found]
+        assert shapes[:2] == ([(0, 3), (4, 1)] if first == 0 else [(4, 0), (1, 3)])
+        assert len(set(shapes)) == 3
 
 
 class TestByHand:
@@ -140,7 +163,7 @@ class TestByHand:
     def test_sizes_are_drawn(self):
         graph, d, x = self.graph(Recipe("spread", 1, -1.0, 1.0))
         self.node(graph, "Relu", [x], (d,), np.zeros(4))
-        found, dropped = self.others(graph, [0, 7])
+        found, dropped = self.others(graph, [0, 0, 7])
         assert [(i["x"].shape, o["y0"].shape) for i, o in found] == [((1,), (1,)), ((9,), (9,))]
         assert dropped == 0
         assert np.array_equal(found[1][1]["y0"], np.maximum(found[1][0]["x"], 0))
@@ -148,7 +171,7 @@ class TestByHand:
     def test_the_same_size_is_not_taken_twice(self):
         graph, d, x = self.graph(Recipe("spread", 1, -1.0, 1.0))
         self.node(graph, "Relu", [x], (d,), np.zeros(4))
-        found, _ = self.others(graph, [3, 3, 1, 1, 2])
+        found, _ = self.others(graph, [0, 3, 3, 1, 1, 2])
         assert [i["x"].shape for i, _ in found] == [(2,), (3,)]
 
     def test_the_solver_finds_a_size_where_wishes_break_a_constraint(self):
@@ -169,7 +192,7 @@ class TestByHand:
         graph, d, x = self.graph(Recipe("whole", 1, 0.0, 3.0))
         x.array = np.ones(4, np.int64)
         self.node(graph, "Div", [x, x], (d,), x.array)
-        found, dropped = self.others(graph, [11, 10, 9, 8] * 3)
+        found, dropped = self.others(graph, [0] + [11, 10, 9, 8] * 3)
         assert found == []
         assert dropped == 4
 
