@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import commands
+import diversify
 import generation
 import identity
 import judge
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "help": (commands.help_latency,),
     "generation": (generation.cost, generation.growth),
+    "diversify": (diversify.cost, diversify.vectors, diversify.questions),
     "reference": (reference.cost, reference.growth),
     "validity": (generation.validity, commands.refusals),
     "identity": (identity.identity,),

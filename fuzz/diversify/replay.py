@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fuzz.generate.choices import Replayed
-from fuzz.generate.emit import emit
-from fuzz.generate.graph import NothingFits, generate_graph
+from fuzz.generate.graph import NothingFits
+from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
 from fuzz.generate.support import joint_support
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from abstract.dims import Symbol
-    from abstract.graph import Graph
+    from fuzz.generate.run import Generated
 
-__all__ = ["CONCRETE", "STRANGER", "Origin", "Unreplayable", "replay"]
+__all__ = ["CONCRETE", "STRANGER", "Unreplayable", "replay"]
 
 CONCRETE = "of"
 """The entry of a record that names the case of whose graph this one is a concrete model."""
@@ -25,21 +23,15 @@ CONCRETE = "of"
 STRANGER = "fuzz gen did not make it"
 """Why a case of another origin cannot be replayed."""
 
+_OLDER = "another version of fuzz made it"
+
 
 class Unreplayable(Exception):
     """Why a case does not tell which graph it was made of, in a few words that are the same for like cases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A graph that was made again, at its witness, and the symbols that its model leaves open."""
-
-    graph: Graph
-    open: tuple[Symbol, ...]
-
-
-def replay(record: Mapping[str, Any], model: bytes) -> Origin:
-    """The graph of a case; the same generator must still make the same model of it.
+def replay(record: Mapping[str, Any], model: bytes) -> Generated:
+    """A case made again, its graph with it; the same generator must still make the same model of it.
 
     Raises Unreplayable.
     """
@@ -49,10 +41,9 @@ def replay(record: Mapping[str, Any], model: bytes) -> Origin:
         raise Unreplayable(STRANGER)
     try:
         settings = Settings.from_json(record["settings"])
-        graph, plan = generate_graph(Replayed(record["choices"]), settings, joint_support(settings.targets))
+        made = generate_case(Replayed(record["choices"]), settings, joint_support(settings.targets))
     except (TypeError, ValueError, NothingFits):
-        raise Unreplayable("another version of fuzz made it") from None
-    emitted = emit(graph, dynamic=plan.dynamic)
-    if emitted.model != model:
-        raise Unreplayable("another version of fuzz made it")
-    return Origin(graph, tuple(emitted.open))
+        raise Unreplayable(_OLDER) from None
+    if made.model != model:
+        raise Unreplayable(_OLDER)
+    return made

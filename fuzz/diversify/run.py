@@ -10,14 +10,13 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from abstract.constraints import at_least
-from abstract.dims import Expr
 from backends.tensor import Tensor
 from fuzz.case import CASES, DataSet, find_cases, open_root, read_inputs, read_outputs, read_record, write_case
 from fuzz.diversify.aim import AIMS, DIVISIONS, Situation
 from fuzz.diversify.concrete import Concrete, Dropped, concrete
 from fuzz.diversify.freedom import freedom
 from fuzz.diversify.replay import CONCRETE, STRANGER, Unreplayable, replay
+from fuzz.diversify.solution import Solutions
 from fuzz.diversify.specialise import specialised
 from fuzz.errors import UsageError, did_you_mean
 from fuzz.generate.choices import Seeded
@@ -30,16 +29,13 @@ if TYPE_CHECKING:
 
     from abstract.graph import Graph
     from fuzz.case import Case
-    from fuzz.diversify.replay import Origin
     from fuzz.generate.choices import Choices
+    from fuzz.generate.run import Generated
 
 __all__ = ["ELEMENTS", "Model", "Request", "Summary", "chosen", "concretes", "diversify", "diversify_case"]
 
 ELEMENTS = 8192
 """The most elements of a tensor, as for those that the generator computes."""
-
-_RESOURCES = 100_000
-"""z3's resource units a question: some ten milliseconds at the most."""
 
 _FEW = 16  # cases for which no processes are started
 _TURNS = 3  # questions for each model that is asked for
@@ -109,15 +105,10 @@ def concretes(
     if not free.dims:
         tally.skipped["no size of it is free"] += 1
         return
-    from abstract.solver import Search  # z3 is imported where there is something to ask
-
-    store = graph.store
-    fixed = {s: store.witness(s) for s in store.unbound() if s not in free.symbols}
-    search = Search(store, fixed, _RESOURCES)
-    search.add(at_least(most, Expr.of(symbol)) for symbol in free.symbols)
+    solutions = Solutions(graph.store, free.symbols, most)
     now = Situation(graph, free, choices, most)
     names = [name for name in AIMS if free.quotients or name not in DIVISIONS]
-    seen = {tuple(store.witness(symbol) for symbol in free.symbols)}
+    seen = {tuple(graph.store.witness(symbol) for symbol in free.symbols)}
     first = choices.integer(0, len(names) - 1)
     found = 0
     for turn in range(_TURNS * count):
@@ -125,12 +116,8 @@ def concretes(
             break
         name = names[(first + turn) % len(names)]
         aim = AIMS[name](now)
-        answer = search.answer(aim.musts, aim.wishes)
-        if answer is None:
-            continue
-        sizes = {symbol: answer[symbol] for symbol in free.symbols}
-        key = tuple(sizes.values())
-        if key in seen:
+        sizes = solutions.answer(aim)
+        if sizes is None or (key := tuple(sizes.values())) in seen:
             continue
         seen.add(key)
         try:
@@ -141,7 +128,7 @@ def concretes(
         found += 1
         tally.aims[name] += 1
         yield Model(made, name, {symbol.name: size for symbol, size in sizes.items()})
-    tally.unanswered += search.unanswered
+    tally.unanswered += solutions.unanswered
 
 
 def _decisions(record: Mapping[str, Any], seed: int) -> Choices:
@@ -172,11 +159,12 @@ def diversify_case(root: Path, case: Case, request: Request) -> Summary:
     return tally
 
 
-def _specialise(root: Path, case: Case, origin: Origin, kept: Mapping[str, Any], tally: Summary) -> None:
+def _specialise(root: Path, case: Case, origin: Generated, kept: Mapping[str, Any], tally: Summary) -> None:
     """Write the static forms of a dynamic case, each with the data that it is of, outputs and all."""
     ports = read_signature(case.model_path)
     for number, folder in enumerate(case.data_sets if origin.open else ()):
-        inputs = dict(zip((p.name for p in ports.inputs), read_inputs(case, folder, ports), strict=True))
+        names = [port.name for port in (*ports.inputs, *ports.defaults)]
+        inputs = dict(zip(names, read_inputs(case, folder, ports), strict=False))
         outputs = dict(zip((p.name for p in ports.outputs), read_outputs(case, folder), strict=False))
         shapes = {name: value.shape for name, value in inputs.items() if isinstance(value, Tensor)}
         try:

@@ -26,7 +26,9 @@ from fuzz.pool import process_pool, seldom_collect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from abstract.dims import Symbol
     from abstract.dtypes import DType
+    from abstract.graph import Graph
     from abstract.operator import Array
     from backends.tensor import Value as StoredValue
     from fuzz.generate.settings import Settings
@@ -36,12 +38,17 @@ __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases",
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A case before it is written: the model's bytes, its data sets, what ``case.json`` says, its number of nodes."""
+    """A case before it is written: the model's bytes, its data sets, what ``case.json`` says, its number of nodes.
+
+    ``graph`` is what it was made of, at its witness, and ``open`` the symbols that the model leaves open.
+    """
 
     model: bytes
     data_sets: tuple[DataSet, ...]
     record: dict[str, Any]
     nodes: int
+    graph: Graph
+    open: tuple[Symbol, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
     }  # fmt: skip
     if plan.bait is not None:
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
-    return Generated(model, data_sets, record, emitted.nodes)
+    return Generated(model, data_sets, record, emitted.nodes, graph, tuple(emitted.open))
 
 
 def case_id(seed: int) -> str:
