@@ -139,9 +139,8 @@ def test_what_the_solver_gives_up_is_counted(monkeypatch):
     monkeypatch.setattr(run, "Solutions", lambda *given: Solutions(*given, resources=1))
     graph, _ = generate_graph(Seeded(1), Settings(nodes=(1, 1), operators=("MatMul",), rank=(3, 3), dtypes=("float",)))
     tally = Summary("root")
-    found = list(concretes(graph, Seeded(0), 4, tally))
-    assert {model.aim for model in found}.isdisjoint({"same", "different"})  # those need the solver
-    assert tally.unanswered >= 1
+    assert list(concretes(graph, Seeded(0), 30, tally))  # some need no solver
+    assert tally.unanswered >= 10
 
 
 def test_replay_gives_the_very_graph(root):
