@@ -45,6 +45,11 @@ def read_inputs(model: bytes) -> list[int]:
     return [position for position, port in enumerate(required_inputs(graph)) if port.name in read]
 
 
+def required_number(model: bytes) -> int:
+    """How many inputs have no default."""
+    return len(required_inputs(_parse(model).graph))
+
+
 def _parse(model: bytes) -> Any:
     import onnx
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from backends.protocol import InvalidCase
+from backends.protocol import InvalidCase, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from backends.tensor import Value
 
-__all__ = ["graphs", "numbered", "required_inputs", "small_model", "taken"]
+__all__ = ["OVERRIDES", "graphs", "numbered", "required_inputs", "small_model", "taken"]
+
+
+OVERRIDES = "it takes no values for inputs that have a default"
 
 
 def graphs(graph: Any) -> Iterator[Any]:
@@ -34,11 +37,14 @@ def required_inputs(graph: Any) -> list[Any]:
 def taken(values: Sequence[Value], required: int, most: int | None = None) -> Sequence[Value]:
     """Of a data set those values that a model takes: for inputs without a default, or (up to `most`) with one as well.
 
-    Raises `InvalidCase` where the data set is not of this model.
+    Raises `InvalidCase` where the data set is not of this model, and `Unsupported` where it has values for inputs with
+    a default of a model that takes none (`most` is None): a runtime MAY allow that (IR.md, Names Within a Graph).
     """
     if len(values) < required or (most is not None and len(values) > most):
         raise InvalidCase(f"the model has {required} inputs, the data set {len(values)}")
-    return values[:required] if most is None else values
+    if most is None and len(values) > required:
+        raise Unsupported(OVERRIDES)
+    return values
 
 
 def numbered(text: str, pattern: str, prefix: str = "") -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 
-from backends.external import read_inputs, read_model
-from backends.graph import numbered, taken
+from backends.external import read_inputs, read_model, required_number
+from backends.graph import OVERRIDES, numbered, taken
 from backends.layout import Layout, arranged, placed
 from backends.protocol import Stage, Unsupported, Words, heard
 from backends.tensor import EXTENDED, Tensor, Value, byte_size, from_numpy, to_numpy
@@ -109,6 +109,8 @@ class _Request:
         # The front end drops inputs that no node reads.
         if self._kept is None:
             self._kept = read_inputs(self._model)
+        if len(inputs) > required_number(self._model):
+            raise Unsupported(OVERRIDES)
         if len(self._kept) != self._inputs:
             raise Unsupported(f"OpenVINO sees {self._inputs} of {len(inputs)} inputs, and not which ones")
         return [inputs[position] for position in self._kept]

@@ -53,7 +53,7 @@ ROWS = (
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
-        lacks=("functions",),
+        lacks=("functions", "defaults"),
     ),
     Entry(
         name="torch-export",
@@ -95,6 +95,6 @@ ROWS = (
             Knob("opt", ("0",), "optimisations of kernels"),
             Knob("disable", (), "the switches named"),
         ),
-        lacks=("functions",),
+        lacks=("functions", "defaults"),
     ),
 )

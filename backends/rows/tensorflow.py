@@ -40,7 +40,7 @@ ROWS = (
         ),
         # Its own requirements name TensorFlow Addons, which is gone; backends/onnx_tf_shim.py has what it uses of it.
         bare=("onnx-tf==1.10.0",),
-        lacks=("functions",),
+        lacks=("functions", "defaults"),
     ),
     Entry(
         name="litert",

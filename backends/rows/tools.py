@@ -116,6 +116,7 @@ ROWS = (
             Knob("inference", ("no",), "shape inference"),
         ),
         tool=True,
+        lacks=("defaults",),
     ),
     Entry(
         name="onnxscript",

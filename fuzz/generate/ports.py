@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,13 +80,17 @@ def _unread(builder: Builder) -> None:
     which = builder.choices.integer(0, 2)
     for origin, values in ((Origin.INPUT, builder.graph.inputs), (Origin.INITIALIZER, builder.graph.initializers)):
         if (which, origin) not in ((0, Origin.INITIALIZER), (1, Origin.INPUT)):
-            values.insert(builder.choices.integer(0, len(values)), _drawn(builder, origin))
+            with suppress(Infeasible):
+                values.insert(builder.choices.integer(0, len(values)), _drawn(builder, origin))
 
 
 def _drawn(builder: Builder, origin: Origin) -> Value:
     """A tensor of any type of the model, of sizes that it has already or of new ones."""
     integer = builder.choices.integer
-    kinds = sorted(builder.plan.dtypes, key=lambda d: d.code)
+    sign = signature("Identity", builder.plan.opset)  # which takes all types that targets have
+    kinds = builder.plan.allowed("Identity", sign, sign.inputs[0].variable)
+    if not kinds:
+        raise Infeasible("no type of the model may be given for nothing")
     dtype = kinds[integer(0, len(kinds) - 1)]
     dims = [*builder.dims[:8], 0, 1, 3]
     low, high = builder.plan.rank

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from backends.graph import numbered, required_inputs, taken
-from backends.protocol import InvalidCase
+from backends.protocol import InvalidCase, Unsupported
 from backends.tensor import from_numpy
 
 VALUES = [from_numpy(np.float32([number])) for number in range(3)]
@@ -23,9 +23,13 @@ def test_inputs_with_a_default_dense_or_sparse_need_no_value():
 
 
 def test_a_data_set_may_go_on_with_values_for_inputs_that_have_a_default():
-    assert taken(VALUES, 2) == VALUES[:2]
+    assert taken(VALUES, 3) == VALUES
     assert taken(VALUES, 2, 3) == VALUES
-    assert taken(VALUES, 0) == []
+
+
+def test_values_for_inputs_with_a_default_are_told_where_a_backend_takes_none():
+    with pytest.raises(Unsupported, match="takes no values for inputs that have a default"):
+        taken(VALUES, 2)
 
 
 @pytest.mark.parametrize(("required", "most"), [(4, None), (4, 5), (1, 2)])
