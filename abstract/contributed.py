@@ -121,6 +121,17 @@ _OPERATORS: Mapping[str, Declared] = {
     "RotaryEmbedding": Declared(
         "input:T position_ids:M cos_cache:T sin_cache:T", "output:T", {"T": "float float16 bfloat16", "M": "int64"}, {},
         "interleaved is_packed_batching num_heads rotary_embedding_dim scale"),
+    "QuantizeLinear": Declared("x:T1 y_scale:T1 y_zero_point:T2?", "y:T2",
+                               {"T1": "float float16", "T2": "int8 uint8 int16 uint16 int4 uint4"}, {}, "axis"),
+    "DequantizeLinear": Declared("x:T1 x_scale:T2 x_zero_point:T1?", "y:T2",
+                                 {"T1": "int8 uint8 int16 uint16 int32 int4 uint4", "T2": "float float16"}, {}, "axis"),
+    "Trilu": Declared("X:T k:int64?", "Y:T",
+                      {"T": "float float16 double bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool"},
+                      {"upper": 1}),
+    "ExpandDims": Declared(
+        "X:T axis:int32", "Y:T", {"T": "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
+                                       "string complex64 complex128"}),
+    "Pad": Declared("data:T pads:int64 value:T?", "output:T", {"T": "float float16 double"}, {"mode": b"constant"}),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 

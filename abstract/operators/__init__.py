@@ -14,6 +14,7 @@ from abstract.operators import (
     contrib_activation,
     contrib_attention,
     contrib_linear,
+    contrib_movement,
     contrib_normalization,
     contrib_products,
     contrib_quantized,
@@ -72,7 +73,7 @@ _FAMILIES = (
     control, mapping, sequence,
     transformer, state,
     contrib_activation, contrib_linear, contrib_normalization, contrib_quantized, contrib_products,
-    contrib_attention,
+    contrib_attention, contrib_movement,
 )  # fmt: skip
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

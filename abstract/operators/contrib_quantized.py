@@ -17,7 +17,7 @@ from abstract.dtypes import BY_NAME, DType
 from abstract.error import is_exact, spread, step_unit
 from abstract.narrow import between
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
-from abstract.operators import convolution, movement, pooling, softmax
+from abstract.operators import pooling, quantization, softmax
 from abstract.operators.axes import signed
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import MARGIN, same_shape, sigmoid
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["OPERATORS", "Requantised", "by_one", "by_row", "meant", "restored"]
 
 _FLOAT = BY_NAME["float"]
-_ROWS = {row.name: row for family in (pooling, softmax, convolution, movement) for row in family.OPERATORS}
+_ROWS = {row.name: row for family in (pooling, softmax) for row in family.OPERATORS}
 
 _TIE = 2.0**-30
 """Less than exact quotients are apart: by the formulas of QLinearAdd and QLinearMul a zero point is added before the
@@ -397,6 +397,22 @@ def _like_zero(t: Typing, sign: Signature) -> tuple[DType, ...]:
     return (t.dtypes[1] or _FLOAT,)
 
 
+def _by_axis(row: Operator) -> Callable[[Scope], Call]:
+    """A call of an operator of ONNX as this domain has it: an axis is said where each has its scale, and only there."""
+
+    def propose(s: Scope) -> Call:
+        call = row.propose(s)
+        scale = call.inputs[1]
+        params = dict(call.params)
+        if scale is not None and scale.type.rank:
+            params.setdefault("axis", 1)
+        else:
+            params.pop("axis", None)
+        return Call(call.inputs, params)
+
+    return propose
+
+
 def _row(name: str, propose: Any, shape: Any, rule: Requantised, **more: Any) -> Operator:
     given: dict[str, Any] = {"error": rule.error, **more}
     return Operator(f"com.microsoft.{name}", propose, shape, rule.evaluate, defined=rule.defined, tied=True,
@@ -413,5 +429,7 @@ OPERATORS: tuple[Operator, ...] = (
     _row("QLinearConcat", propose_concat, concat_shape, _CONCAT),
     _row("QLinearAveragePool", propose_average, _pooled_shape("AveragePool"), _AVERAGE),
     _row("QLinearGlobalAveragePool", propose_global, _pooled_shape("GlobalAveragePool"), _GLOBAL),
+    *(replace(row, name=f"com.microsoft.{row.name}", propose=_by_axis(row), weight=0.75)
+      for row in quantization.OPERATORS if row.name in ("QuantizeLinear", "DequantizeLinear")),
     Operator("com.microsoft.NhwcMaxPool", propose_max, _max_shape, max_pool, max_pool_error, exact=True, weight=0.5),
 )  # fmt: skip
