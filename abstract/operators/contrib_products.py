@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATORS"]
 
-_FLOAT, _INT16, _INT32 = BY_NAME["float"], BY_NAME["int16"], BY_NAME["int32"]
+_FLOAT, _INT16, _INT32, _UINT8 = BY_NAME["float"], BY_NAME["int16"], BY_NAME["int32"], BY_NAME["uint8"]
 _MODERATE = Domain(-64.0, 64.0)
 _BIAS = Domain(-(2.0**16), 2.0**16)
 
@@ -128,9 +128,14 @@ def propose_dynamic(s: Scope) -> Call:
     return Call((a, b, *columns, _bias(s, b, "T1")))
 
 
+def _quantising(run: Run) -> Run:
+    """The execution of DynamicQuantizeLinear on A."""
+    return replace(run, inputs=run.inputs[:1], dtypes=(_FLOAT,), output_dtypes=(_UINT8, _FLOAT, _UINT8))
+
+
 def _requantised(k: Algebra) -> Quantity:
     """A as it comes back from DynamicQuantizeLinear."""
-    run = replace(k.run, inputs=k.run.inputs[:1], dtypes=(_FLOAT,))
+    run = _quantising(k.run)
     if not np.any(run[0]):
         return k.operand(0)
     numbers, scale, zero = dynamic(run)
@@ -160,7 +165,7 @@ def dynamic_matmul_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -
 
 def _dynamic_defined(run: Run) -> bool:
     """No number of A so near a tie that rounding decides."""
-    a = replace(run, inputs=run.inputs[:1], dtypes=(_FLOAT,))
+    a = _quantising(run)
     if not np.any(run[0]):
         return False
     bounds = dynamic_error(a, dynamic(a), (MARGIN * float(np.max(np.abs(run[0]))),))

@@ -41,8 +41,10 @@ def single_operator_cases(
     ``settings`` says what else is asked of the cases. Fewer where the generator finds no more within a fixed number of
     seeds.
     """
-    dtypes = (element_type, second) if second else types_beside(operator, opset, element_type)
-    dtypes = tuple(dict.fromkeys(dtypes))
+    if second:
+        dtypes = _for_all(operator, opset, list(dict.fromkeys((element_type, second))))
+    else:
+        dtypes = types_beside(operator, opset, element_type)
     chosen = replace(settings, nodes=(1, 1), opset=opset, operators=(operator,), dtypes=dtypes)
     menu(chosen)
     found: list[Generated] = []
@@ -57,7 +59,11 @@ def single_operator_cases(
 
 def types_beside(operator: str, opset: int, element_type: str) -> tuple[str, ...]:
     """An element type and those that the other operands may be of: common ones, or the first that there is."""
-    found = [element_type, *(name for name in ("int64", "bool", "float") if name != element_type)]
+    return _for_all(operator, opset, [element_type, *(n for n in ("int64", "bool", "float") if n != element_type)])
+
+
+def _for_all(operator: str, opset: int, found: list[str]) -> tuple[str, ...]:
+    """Types, and one more for each type variable that may be none of them: the scales of quantised operands, say."""
     for allowed in signature(operator, opset).types.values():
         names = [d.name for d in allowed if d.name in DEFAULT_DTYPES]
         if names and not set(names) & set(found):
