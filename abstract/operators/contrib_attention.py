@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import Infeasible, divisible
+from abstract.constraints import Infeasible, at_least, divisible
 from abstract.dims import floor_div
 from abstract.dtypes import BY_NAME
 from abstract.error import is_exact
@@ -487,8 +487,17 @@ def _rotary(k: Algebra) -> tuple[Quantity, ...]:
 
 
 def rotary_shape(t: Typing) -> tuple[Shape, ...]:
-    """The shape of the input."""
-    x = t[0]
+    """The shape of the input; the caches have an angle for each pair of a head, or of its first part."""
+    x, turned = t[0], 2 * t[2][1]
+    part = t.params.get("rotary_embedding_dim") or 0
+    size: Dim = x[-1]
+    if len(x) == 3:
+        heads = int(t.params.get("num_heads") or t.store.value(size) // t.store.value(turned))
+        t.store.require(divisible(size, heads))
+        size = floor_div(size, heads)
+    t.store.unify(turned, part or size)
+    if part:
+        t.store.require(at_least(size, part))
     batch, length = x[0], x[-2] if len(x) == 4 else x[1]
     if len(t[1]) == 2:
         for mine, theirs in zip(t[1], (batch, length), strict=True):
