@@ -268,6 +268,10 @@ def _concerns(variant: Variant, target: Target) -> bool:
 
 
 def _name(case: str, variant: Variant) -> str:
-    """A folder's name: the case, the relation, and what tells apart several variants of one relation."""
-    own = hashlib.sha256(variant.model).hexdigest()[:8]
+    """A folder's name: the case, the relation, and what tells apart several variants of one relation.
+
+    Two may have one model and differ in the data that they are run on.
+    """
+    views = repr([(view.data_set, view.rows) for view in variant.views])
+    own = hashlib.sha256(variant.model + views.encode()).hexdigest()[:8]
     return f"{case.replace('/', '_')[-120:]}-{variant.relation.replace(':', '-')}-{own}"

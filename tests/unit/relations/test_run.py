@@ -148,3 +148,10 @@ def test_ctrl_c_keeps_what_was_finished(tmp_path, write, start, monkeypatch):
     assert related.verdicts == []
     with Store.open(root / "relations") as store:
         assert store.cases() == ["case"]
+
+
+def test_one_model_on_two_data_sets_is_two_cases(tmp_path, write, start):
+    body = "g (float[n, 3] x) => (float[n, 3] y) { y = Relu (x) }"
+    write(tmp_path, "twins", body, (X,), (-X,))
+    result = start(tmp_path, "static:specialised")
+    assert [v.verdict for v in result.verdicts] == ["ok", "ok"]
