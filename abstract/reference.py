@@ -25,6 +25,7 @@ from abstract.error import is_exact, own_unit
 from abstract.extended import AVAILABLE, admits, narrowed, outward, widened
 from abstract.fallback import Unrunnable, run_node
 from abstract.hazards.detection import Trace, Watch, site
+from abstract.nonfinite import certain as certain_specials
 from abstract.operator import Arithmetic, Array, Bound, NotCovered, Operator, Run, Typing, as_array
 from abstract.program import Program, Step, late_types, parameter, typed
 from abstract.types import Parts
@@ -126,6 +127,14 @@ def _flushed(x: Array, dtype: DType, contract: Contract) -> Bound:
     size = np.abs(x)
     tiny = (size > 0) & (size < dtype.smallest_normal)
     return np.where(tiny, size, 0.0) if tiny.any() else 0.0
+
+
+def _sure(results: list[Bounded], certain: Iterable[Array | None]) -> list[Bounded]:
+    """Results without doubt where every legal computation gives NaN, or the same infinity."""
+    return [
+        made if sure is None or not made.shaped else replace(made, bound=np.where(sure, 0.0, made.bound))
+        for made, sure in zip(results, certain, strict=True)
+    ]
 
 
 def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
@@ -271,6 +280,7 @@ class _Machine:
             )
         bounds = row.error(run, y, errors)
         results = [self._bounded(row, run, a, d, b, certain) for a, d, b in zip(y, outputs, bounds, strict=False)]
+        results = _sure(results, certain_specials(row.name, run, y, errors, bounds))
         if self.trace is not None:
             self.trace.overflow(step.outputs, bounds, results)
         return results

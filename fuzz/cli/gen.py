@@ -86,6 +86,9 @@ class _Gen(SeveralValues):
     help=f"What models may have beside operators: {', '.join(FEATURES)}, all (without one: all,-functions), or none.  "
     "[default: all that the targets take; with --ops none]",
 )
+@click.option("--nonfinite", is_flag=True,
+              help="Put NaN and infinities into tensors of floats. They go to operators alone of which IEEE 754 says "
+              "what comes of them, and are judged there.")  # fmt: skip
 @jobs_option
 @json_option
 def command(
@@ -103,13 +106,15 @@ def command(
     targets: tuple[str, ...],
     bait: tuple[str, ...] | None,
     structure: tuple[str, ...] | None,
+    nonfinite: bool,
     jobs: int | None,
     as_json: bool,
 ) -> None:
     """Make random valid ONNX models with inputs.
 
     Each is a standard ONNX test case, DIR/cases/SEED/ with model.onnx and test_data_set_0/. The models are
-    valid by construction and their values are free of NaN and infinity. Making a case again replaces it.
+    valid by construction and their values are free of NaN and infinity, unless --nonfinite asks for them.
+    Making a case again replaces it.
 
     \b
     fuzz gen --count 1000
@@ -130,7 +135,7 @@ def command(
     try:
         settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
         settings = replace(settings, bait=_asked(bait, ops), structure=_asked(structure, ops), domains=domains or ())
-        settings = replace(settings, empty=empty)
+        settings = replace(settings, empty=empty, nonfinite=nonfinite)
         settings = joint_demands(targets, settings)
         menu(settings)
         features(settings.structure)

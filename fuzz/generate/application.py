@@ -9,16 +9,17 @@ import numpy as np
 from abstract.constraints import Infeasible
 from abstract.dims import Dim, Expr
 from abstract.hazards.detection import avoided
+from abstract.nonfinite import carries
 from abstract.operator import as_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from abstract.dtypes import DType
     from abstract.operator import Operator, Run
     from abstract.schema import Signature
 
-__all__ = ["concrete", "evaluated", "settle"]
+__all__ = ["concrete", "evaluated", "refuse_specials", "settle"]
 
 
 def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
@@ -62,3 +63,13 @@ def evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
     if open_:
         raise Infeasible(f"{row.name}: {open_}")
     return arrays
+
+
+def refuse_specials(name: str, arrays: Sequence[Any]) -> None:
+    """Infeasible where an operator gets NaN or an infinity, and what it makes of them is open."""
+    if carries(name):
+        return
+    for array in arrays:
+        for part in array if isinstance(array, list) else (array,):
+            if part is not None and part.dtype.kind == "f" and not np.isfinite(part).all():
+                raise Infeasible(f"{name} of what is not finite")

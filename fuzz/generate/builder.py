@@ -7,6 +7,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from abstract.constraints import Constraint, Constraints, Infeasible
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.narrow import is_narrow
@@ -15,7 +17,7 @@ from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
 from abstract.types import ContainerType, Parts, TensorType
-from fuzz.generate.application import concrete, evaluated, settle
+from fuzz.generate.application import concrete, evaluated, refuse_specials, settle
 from fuzz.generate.emit import stored_type
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class Builder:
     def __init__(self, choices: Choices, plan: Plan, outer: Builder | None = None, grow: Grow | None = None) -> None:
         self.choices = choices
         self.plan = plan
+        self._specials = "nonfinite" in plan.palettes
         self.outer: Builder | None = outer
         self.grow: Grow | None = outer.grow if outer else grow
         self.depth: int = outer.depth + 1 if outer else 0
@@ -276,6 +279,8 @@ class Builder:
         self, node: Node, params: Mapping[str, Any], arrays: tuple[Any, ...], dtypes: tuple[DType | None, ...],
         outputs: tuple[DType, ...], changed: Mapping[Value, Array] = _UNCHANGED,
     ) -> Run:  # fmt: skip
+        if self._specials:
+            refuse_specials(node.operator, arrays)
         inside: Inside | None = None
         if node.bodies:
             inside = lambda graph, values: self.inside(graph, {**changed, **values})  # noqa: E731
@@ -375,6 +380,10 @@ class Builder:
             raise Infeasible(f"{row.name} makes {array.size} elements")
         if not (dtype.is_ordered and array.size):
             return 0.0, 0.0, 0.0
+        if self._specials and dtype.is_float:
+            array, limits = array[np.isfinite(array)], None  # what is not finite is what the operands had
+            if not array.size:
+                return 0.0, 0.0, 0.0
         low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
         if not dtype.is_float:
             # Sums and products may have wrapped around where 64 bits end; what is moved has not.

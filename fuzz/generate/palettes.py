@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from abstract.graph import Recipe
     from abstract.operator import Array
 
-__all__ = ["NEAR_ZERO", "PALETTES", "Palette"]
+__all__ = ["NEAR_ZERO", "PALETTES", "Palette", "with_specials"]
 
 Palette: TypeAlias = "Callable[[Array, Recipe, DType], Array]"
 """As many numbers as there are words (64 bits each); rounding to the type and cutting to the range come after it."""
@@ -163,5 +163,14 @@ PALETTES: Mapping[str, Palette] = MappingProxyType({
     "spread": _spread, "whole": _stepped(1), "quarters": _stepped(4), "halves": _stepped(1, 0.5),
     "wide": _exponents(12), "vast": _exponents(16), "bits": _bits, "constant": _constant, "zeros": _zeros,
     "subnormal": _subnormal, "few": _few, "alike": _alike, "powers": _powers, "outlier": _outlier, "large": _large,
-    "edges": _edges,
+    "edges": _edges, "nonfinite": _spread,
 })  # fmt: skip
+
+
+_SPECIALS = np.array([np.nan, np.inf, -np.inf])
+
+
+def with_specials(raw: Array, numbers: Array) -> Array:
+    """One number of six replaced by NaN or an infinity: what "nonfinite" adds once numbers are in their range."""
+    chosen = ((raw >> np.uint64(40)) % np.uint64(18)).astype(np.int64).reshape(numbers.shape)
+    return np.asarray(np.where(chosen < len(_SPECIALS), _SPECIALS[np.minimum(chosen, len(_SPECIALS) - 1)], numbers))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from abstract.contributed import CONTRIBUTED, DOMAINS, domain_of, qualified, unqualified
 from abstract.dtypes import BY_NAME, DTYPES, DType
+from abstract.nonfinite import carries
 from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
@@ -257,6 +258,8 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     """One model's plan. ``names`` is what ``menu`` gave for these settings."""
     nodes = choices.integer(*settings.nodes)
     own = list(names) if settings.operators else _subset(names, choices)
+    if settings.nonfinite and not settings.operators:
+        own = [name for name in own if carries(name)]
     if len(own) < 3:
         own = list(names)
     operators = list(chain.from_iterable(map(_TICKETS.__getitem__, own)))
@@ -275,5 +278,5 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     return Plan(
         nodes, operators, dtypes, shaping.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
-        mix(choices.integer(0, MIXES - 1)), structure, topology, shaping,
+        mix(choices.integer(0, MIXES - 1), nonfinite=settings.nonfinite), structure, topology, shaping,
     )  # fmt: skip

@@ -36,7 +36,8 @@ class Settings:
     ``computed_weights`` all weights are. ``bait`` names fusion patterns (or their themes, or "all") to place.
     ``structure`` names what models may have beside operators (``fuzz/generate/structure.py``), or "all".
     ``empty`` is the share of models that have sizes of 0. With ``mixed_opsets`` each model draws its version,
-    ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own.
+    ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own. ``nonfinite`` puts NaN and
+    infinities into tensors of floats.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -54,6 +55,7 @@ class Settings:
     mixed_opsets: bool = False
     empty: float = 0.025
     domains: tuple[str, ...] = ()
+    nonfinite: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

@@ -17,7 +17,8 @@ import numpy as np
 from abstract.constraints import Infeasible
 from abstract.dtypes import BY_NAME, DType, Kind
 from abstract.graph import Recipe
-from fuzz.generate.palettes import NEAR_ZERO, PALETTES
+from abstract.operator import EVERYWHERE
+from fuzz.generate.palettes import NEAR_ZERO, PALETTES, with_specials
 from fuzz.generate.texts import TEXTS, words
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ def rounded(array: Array, dtype: DType) -> Array:
     return array.astype(dtype.numpy).astype(dtype.carrier)
 
 
-_NOT_COMPLEX = frozenset({"large", "subnormal"})  # complex results are not examined for their range
+_IEEE = frozenset({"float", "double", "float16", "bfloat16"})  # the types that all have NaN and both infinities
+_NOT_COMPLEX = frozenset({"large", "subnormal", "nonfinite"})  # complex results are not examined for their range
 
 _BASE = ("spread",) * 6 + ("quarters", "whole", "wide", "constant")
 _EXTRAS = ("zeros", "subnormal", "halves", "few", "alike", "powers", "outlier", "large")
+_NOT_FINITE = 8  # beside the ten or more of a mix
 _SHARE = 2  # of each of the extras beside the ten of the base
 
 MIXES = 2 ** (len(_EXTRAS) + 1)
@@ -60,11 +63,14 @@ _INTEGERS: Mapping[str, tuple[str, float]] = MappingProxyType({
 
 
 @cache
-def mix(number: int) -> tuple[str, ...]:
+def mix(number: int, *, nonfinite: bool = False) -> tuple[str, ...]:
     """The palettes from which the tensors of one model are drawn, each as often as it is to be taken.
 
     ``number`` is one of ``MIXES``: below one half of them the base alone, else with a subset of the extras.
+    ``nonfinite``: besides NaN and infinities among ordinary numbers, one tensor in two or three.
     """
+    if nonfinite:
+        return mix(number) + ("nonfinite",) * _NOT_FINITE
     extras = 2 ** len(_EXTRAS)
     if number < extras:
         return _BASE
@@ -88,6 +94,8 @@ def choose_recipe(
     if dtype.kind is Kind.COMPLEX:
         dtype = BY_NAME["float"]  # both parts, whatever their width
         palette = "spread" if palette in _NOT_COMPLEX else palette
+    if palette == "nonfinite" and (domain is not EVERYWHERE or dtype.name not in _IEEE):
+        palette = "spread"
     if palette == "wide" and dtype.is_float:
         palette, reach = _WIDE[size]
     elif dtype.is_float:
@@ -145,7 +153,7 @@ def fill(recipe: Recipe, shape: tuple[int, ...], dtype: DType) -> Array:
     if numbers.size and not recipe.low <= _minimum(numbers, None) <= _maximum(numbers, None) <= recipe.high:
         # Rounding to a narrow type may step over an end of the range by one number.
         numbers = np.asarray(np.clip(numbers, _inward(recipe.low, 1, dtype), _inward(recipe.high, -1, dtype)))
-    return numbers
+    return with_specials(raw, numbers) if recipe.palette == "nonfinite" else numbers
 
 
 def _inward(end: float, direction: int, dtype: DType) -> float:

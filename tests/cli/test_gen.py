@@ -199,3 +199,16 @@ def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
     misused = fuzz(*own, "--root", "r", "--domain", "ai.onnx.ml")
     assert (misused.returncode, misused.stdout) == (2, "")
     assert "unknown domain 'ai.onnx.ml'" in misused.stderr
+
+
+def test_nan_and_infinities_are_there_where_they_are_asked_for(fuzz):
+    import numpy as np
+
+    assert fuzz("gen", "--root", "r", "--count", 24, "--nodes", 3, "--nonfinite").returncode == 0
+    cases = find_cases(fuzz.home / "r")
+    assert all(read_record(case)["settings"]["nonfinite"] for case in cases)
+    arrays = [
+        onnx.numpy_helper.to_array(tensor)
+        for case in cases for tensor in onnx.load(case.model_path).graph.initializer
+    ]  # fmt: skip
+    assert any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays)
