@@ -63,7 +63,7 @@ def test_drawn_numbers_lie_in_the_domain_and_the_type(kind, domain):
             assert np.abs(array).min() >= domain.away
 
 
-@pytest.mark.parametrize("palette", sorted(PALETTES.keys() - {"edges"}))
+@pytest.mark.parametrize("palette", sorted(PALETTES.keys() - {"edges", "nonfinite"}))
 @pytest.mark.parametrize("kind", ["float", "float16", "bfloat16", "float8e4m3fn"])
 def test_rounding_never_steps_over_an_end(palette, kind):
     # No end of these ranges is a number of the narrow types.
@@ -197,7 +197,7 @@ def test_half_of_the_mixes_are_plain_and_the_others_are_subsets():
     plain = mix(0)
     assert all(mix(number) == plain for number in range(0, MIXES // 2, 7))
     assert mix(MIXES // 2) == plain
-    assert set(mix(MIXES - 1)) == set(PALETTES) - {"vast", "bits", "edges"}
+    assert set(mix(MIXES - 1)) == set(PALETTES) - {"vast", "bits", "edges", "nonfinite"}
     assert len({mix(number) for number in range(MIXES)}) == MIXES // 2
     assert all(mix(number)[: len(plain)] == plain for number in range(MIXES))
 
@@ -217,6 +217,31 @@ def test_every_mix_keeps_to_the_domain(kind, domain):
             assert max(domain.low, float(kind.minimum)) <= array.min()
             assert array.max() <= min(domain.high, float(kind.maximum))
             assert np.abs(array.astype(np.float64)).min() >= domain.away
+
+
+@pytest.mark.parametrize("kind", ["float", "double", "float16", "bfloat16"])
+def test_nan_and_infinities_are_among_numbers_where_no_range_is_asked_for(kind):
+    palettes = mix(3, nonfinite=True)
+    assert set(palettes) == set(mix(3)) | {"nonfinite"}
+    tensors = [fill(choose_recipe(dtype(kind), EVERYWHERE, Seeded(seed).integer, palettes), (60,), dtype(kind))
+               for seed in range(60)]  # fmt: skip
+    special = [array for array in tensors if not np.isfinite(array).all()]
+    assert 15 <= len(special) <= 45
+    for array in special:
+        assert 2 <= np.count_nonzero(~np.isfinite(array)) <= 30
+        assert representable(array[np.isfinite(array)], dtype(kind))
+    every = np.concatenate(special)
+    assert np.isnan(every).any()
+    assert {np.inf, -np.inf} <= set(every.tolist())
+
+
+@pytest.mark.parametrize(
+    ("kind", "domain"), [("float", Domain(-1.0, 1.0)), ("float8e4m3fn", EVERYWHERE), ("int8", EVERYWHERE)]
+)
+def test_nor_where_a_range_or_the_type_has_no_place_for_them(kind, domain):
+    for seed in range(60):
+        recipe = choose_recipe(dtype(kind), domain, Seeded(seed).integer, mix(0, nonfinite=True))
+        assert np.isfinite(fill(recipe, (60,), dtype(kind)).astype(np.float64)).all()
 
 
 def test_complex_parts_stay_small():
