@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "help": (commands.help_latency,),
-    "generation": (generation.cost, generation.growth),
+    "generation": (generation.cost, generation.growth, generation.diversity),
     "diversify": (diversify.cost, diversify.vectors, diversify.questions),
     "reference": (reference.cost, reference.growth),
     "validity": (generation.validity, commands.refusals),
