@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from abstract.graph import Graph, Value
     from fuzz.generate.run import Generated
 
-__all__ = ["cost", "diversity", "growth", "validity"]
+__all__ = ["cost", "diversity", "growth", "problem", "validity"]
 
-_MIXED = mixed(Settings(nodes=(1, 40), dynamic=None))
+_MIXED = mixed(Settings(nodes=(1, 40), dynamic=None, bait=("all",), structure=("all",)))
 
 
 def validity(scale: Scale) -> Iterator[Figure]:
@@ -44,9 +44,9 @@ def validity(scale: Scale) -> Iterator[Figure]:
             made = generate_case(Seeded(seed), _MIXED)
             nodes += made.nodes
             dynamic += bool(made.record["open"])
-            problem = _problem(made)
-            if problem:
-                invalid.append(f"seed {seed}: {problem}")
+            refused = problem(made)
+            if refused:
+                invalid.append(f"seed {seed}: {refused}")
             if not _finite(made):
                 infinite.append(seed)
             operators.update(node.op_type for node in onnx.ModelProto.FromString(made.model).graph.node)
@@ -57,7 +57,7 @@ def validity(scale: Scale) -> Iterator[Figure]:
                  detail=f"seeds {infinite[:5]}" if infinite else "")  # fmt: skip
 
 
-def _problem(made: Generated) -> str:
+def problem(made: Generated) -> str:
     """What ONNX's checker and its shape inference (strict, with data propagation) have against a model."""
     model = onnx.ModelProto.FromString(made.model)
     try:
@@ -79,7 +79,8 @@ def _finite(made: Generated) -> bool:
 
 
 def _ten(dynamic: bool) -> Settings:
-    return mixed(Settings(nodes=(10, 10), dynamic=dynamic))
+    """What `fuzz gen --nodes 10` makes."""
+    return mixed(Settings(nodes=(10, 10), dynamic=dynamic, bait=("all",), structure=("all",)))
 
 
 def cost(scale: Scale) -> Iterator[Figure]:
