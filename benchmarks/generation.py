@@ -60,8 +60,12 @@ def validity(scale: Scale) -> Iterator[Figure]:
 def problem(made: Generated) -> str:
     """What ONNX's checker and its shape inference (strict, with data propagation) have against a model."""
     model = onnx.ModelProto.FromString(made.model)
+    foreign = any(used.domain == "com.microsoft" for used in model.opset_import)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        # Inference knows nothing of other domains, and EyeLike after them ends the process (docs/disputes.md).
+        onnx.checker.check_model(model, full_check=not foreign)
+        if foreign:
+            return ""
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         return str(error).strip().splitlines()[0]

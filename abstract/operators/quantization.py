@@ -322,7 +322,7 @@ def dynamic_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
     Of the last two quotients each may be off by the scale's error, so they step where they come near a tie. Where the
     range of the operand is no number of its type, or the scale no normal number, nothing is known.
     """
-    x, unit, own = run[0], rounding_unit(run, run.dtypes[0]), run.output_dtypes[1]
+    x, unit, own = run[0], rounding_unit(run, run.dtypes[0]), BY_NAME["float"]  # the scale's type
     low, high = _range(x)
     moved = float(np.max(e[0])) if not isinstance(e[0], float) else e[0]
     scale = float(high - low) / 255
