@@ -95,6 +95,14 @@ def test_inputs_and_initializers_are_read_by_nobody():
     assert any(constants)
 
 
+def test_what_nobody_reads_has_a_type_of_the_model_s_version():
+    settings = Settings(nodes=(1, 3), opset=13, structure=("unread",))
+    for seed in range(150):
+        graph = onnx.ModelProto.FromString(generate_case(Seeded(seed), settings).model).graph
+        types = {i.type.tensor_type.elem_type for i in graph.input} | {t.data_type for t in graph.initializer}
+        assert max(types) <= onnx.TensorProto.BFLOAT16
+
+
 def test_a_default_is_an_initializer_and_an_input_behind_the_others():
     found = 0
     for graph in graphs("defaults"):
