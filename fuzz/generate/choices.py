@@ -10,11 +10,14 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Choices", "Replayed", "Seeded"]
+__all__ = ["STOP", "Choices", "Replayed", "Seeded"]
 
 T = TypeVar("T")
+
+STOP = -(2**63)
+"""In a record: here whoever decided left off repeating. As an integer it is the least of any range."""
 
 
 class Choices(Protocol):
@@ -24,6 +27,15 @@ class Choices(Protocol):
 
     def integer(self, low: int, high: int) -> int:
         """An integer in [low, high], both included."""
+
+    def repeat(self, step: Callable[[], int | None]) -> None:
+        """Call ``step``, which says how much there is now, until it says None: no more is wanted.
+
+        Whoever decides may leave off before that.
+        """
+
+    def together(self, decide: Callable[[], T]) -> T:
+        """What a function makes of decisions that may be replaced by simpler ones as a whole."""
 
 
 class Seeded:
@@ -40,16 +52,40 @@ class Seeded:
         self.record.append(number)
         return number
 
+    def repeat(self, step: Callable[[], int | None]) -> None:
+        """Call ``step`` until it says None."""
+        while step() is not None:
+            pass
+
+    def together(self, decide: Callable[[], T]) -> T:
+        """What a function makes of decisions."""
+        return decide()
+
 
 class Replayed:
     """Decisions from a recorded list; what is out of range is brought inside, and past the end the least is taken."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        self._numbers = iter(numbers)
+        self._numbers = numbers
+        self._next = 0
         self.record: list[int] = []
 
     def integer(self, low: int, high: int) -> int:
         """The next recorded integer, clamped to [low, high]."""
-        number = min(max(next(self._numbers, low), low), high)
+        number = self._numbers[self._next] if self._next < len(self._numbers) else low
+        self._next += 1
+        number = min(max(number, low), high)
         self.record.append(number)
         return number
+
+    def repeat(self, step: Callable[[], int | None]) -> None:
+        """Call ``step`` until it says None, or the record says that it was left off."""
+        while step() is not None:
+            if self._next < len(self._numbers) and self._numbers[self._next] == STOP:
+                self._next += 1
+                self.record.append(STOP)
+                return
+
+    def together(self, decide: Callable[[], T]) -> T:
+        """What a function makes of decisions."""
+        return decide()

@@ -44,7 +44,7 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     if settings.mixed_opsets:
         settings = draw_opset(choices, settings)
     names = menu(settings)
-    plan = draw_plan(choices, settings, names, supports)
+    plan = choices.together(lambda: draw_plan(choices, settings, names, supports))
     builder = Builder(choices, plan, grow=grow)
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
@@ -73,18 +73,25 @@ def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _T
     """Call operators until the graph has so many nodes; so many attempts a node may fail."""
     failures, last = 0, len(operators) - 1
     bait = builder.plan.bait if builder.outer is None else None
+    choices, made = builder.choices, builder.graph.nodes
     size = max(nodes // 3, 2) if builder.outer is None and builder.plan.topology == PARTS else nodes
-    end = len(builder.graph.nodes) + size
-    while len(builder.graph.nodes) < nodes and failures < tries * (nodes + 2):
-        if len(builder.graph.nodes) >= end:
+    end = len(made) + size
+
+    def step() -> int | None:
+        nonlocal failures, end
+        if len(made) >= nodes or failures >= tries * (nodes + 2):
+            return None
+        if len(made) >= end:
             builder.part()
             end += size
-        if bait is not None and builder.choices.integer(0, 999) < bait.chance * 1000:
-            failures += not plant(builder, bait, nodes - len(builder.graph.nodes))
-            continue
-        name = operators[builder.choices.integer(0, last)]
-        if not builder.attempt(name, _proposal(builder, name)):
-            failures += 1
+        if bait is not None and choices.integer(0, 999) < bait.chance * 1000:
+            failures += not plant(builder, bait, nodes - len(made))
+        else:
+            name = operators[choices.integer(0, last)]
+            failures += not choices.together(lambda: builder.attempt(name, _proposal(builder, name)))
+        return len(made)
+
+    choices.repeat(step)
 
 
 def _proposal(builder: Builder, name: str) -> Callable[[Signature], Call]:
