@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fuzz.generate.choices import Choices
     from fuzz.mutate.mutant import Mutant
 
-__all__ = ["Made", "Mutated", "mutant_of", "mutate"]
+__all__ = ["Made", "Mutated", "Nursery", "mutant_of", "mutate"]
 
 _TRIES = 8  # for one mutant
 _PARTNERS = 16  # looked at for one try
@@ -78,7 +78,7 @@ class Mutated:
             self.unmade.append(done.seed)
 
 
-class _Nursery:
+class Nursery:
     """The parents of a root, each read once in this process."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
@@ -99,7 +99,7 @@ class _Nursery:
         return known
 
 
-def mutant_of(nursery: _Nursery, seed: int, kinds: Sequence[str]) -> tuple[Made, Mutant | None, dict[str, object]]:
+def mutant_of(nursery: Nursery, seed: int, kinds: Sequence[str]) -> tuple[Made, Mutant | None, dict[str, object]]:
     """What a seed gives: a parent in turn, a kind of those asked for, and so many tries."""
     count = len(nursery.cases)
     choices = Seeded(seed)
@@ -125,7 +125,7 @@ def mutant_of(nursery: _Nursery, seed: int, kinds: Sequence[str]) -> tuple[Made,
     return Made(seed, kind, tuple(refused), made=False), None, {}
 
 
-def _partner(nursery: _Nursery, kind: Kind, parent: Parent, choices: Choices) -> int | None:
+def _partner(nursery: Nursery, kind: Kind, parent: Parent, choices: Choices) -> int | None:
     """A second parent for a kind that needs one, the first of a few drawn with which it may work."""
     if kind.joins is None:
         return None
@@ -139,7 +139,7 @@ def _partner(nursery: _Nursery, kind: Kind, parent: Parent, choices: Choices) ->
     raise Unfit("no partner: none of those looked at has an opset in common and an input")
 
 
-def _try(nursery: _Nursery, kind: str, parent: Parent, other: int | None, choices: Choices) -> Mutant:
+def _try(nursery: Nursery, kind: str, parent: Parent, other: int | None, choices: Choices) -> Mutant:
     row = KINDS[kind]
     if row.join is not None and other is not None:
         return row.join(parent, nursery.parent(other), choices)
@@ -153,7 +153,7 @@ def _reason(error: Unfit) -> str:
 
 
 def _write(cases: Sequence[Case], kinds: Sequence[str], root: str, seeds: Sequence[int]) -> list[Made]:
-    nursery = _Nursery(cases)
+    nursery = Nursery(cases)
     result = []
     for seed in seeds:
         made, mutant, record = mutant_of(nursery, seed, kinds)
