@@ -58,5 +58,5 @@ def draw_shaping(
         speaks = all(link in known and (supports is None or supports(link, "int64")) for link in LINKS)
         computed = choices.integer(1, 2**31 - 1) if speaks and choices.integer(0, 3) else 0
         related = _RELATED[choices.integer(0, len(_RELATED) - 1)]
-    empty = _EMPTY if choices.integer(0, 999) < settings.empty * 1000 else 0.0
+    empty = _EMPTY if choices.integer(0, 999) >= 1000 - settings.empty * 1000 else 0.0  # the least: none
     return Shaping(USUAL_RANK if usual else settings.rank, computed, related, empty)
