@@ -281,11 +281,11 @@ def variadic(
     kinds: Sequence[Kind] = FLOAT,
     exact: bool = False,
 ) -> Operator:
-    """A row for a function of one to four operands that broadcast."""
+    """A row for a function of one to four operands that broadcast, now and then of up to 16."""
 
     def propose(s: Scope) -> Call:
         a = s.tensor(kinds=kinds)
-        count = s.pick((1, 2, 2, 3, 4))
+        count = s.pick((1, 1, 2, 2, 2, 2, 3, 3, 4, 4, 0)) or s.integer(5, 16)
         operands = [a]
         if count > 1:
             operands.append(s.broadcastable(a))

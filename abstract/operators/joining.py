@@ -20,12 +20,12 @@ __all__ = ["OPERATORS"]
 
 
 def propose_concat(s: Scope) -> Call:
-    """One to four operands, among them now and then the same one twice."""
+    """One to four operands, now and then up to 16, among them the same one twice."""
     x = operand(s, rank=(1, 8))
     axis = s.integer(0, x.type.rank - 1)
     shape = x.type.shape
     parts = [x]
-    for _ in range(s.pick((0, 1, 1, 1, 2, 3))):
+    for _ in range(s.pick((0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3)) if s.integer(0, 11) < 11 else s.integer(4, 15)):
         if s.coin(0.15):
             parts.append(x)
         else:
