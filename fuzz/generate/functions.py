@@ -268,7 +268,7 @@ class _Function:
         """What a value is called inside that is called this in the first place, and that in the second."""
         if one in self.made:
             return one
-        if not one and not other and self.choices.integer(0, 7):
+        if not one and not other and self.choices.integer(0, 1):
             return ""  # left out everywhere; else it is an input that all calls leave out
         key = (one, other)
         if key in self.constants:

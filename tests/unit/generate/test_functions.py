@@ -34,7 +34,7 @@ def folded(seed, settings):
     return made, fold(made.model, Seeded(seed + 1000), 1 + seed % 3)
 
 
-def models(settings=FEW, seeds=range(40)):
+def models(settings=FEW, seeds=range(80)):
     return [onnx.ModelProto.FromString(folded(seed, settings)[1]) for seed in seeds]
 
 
