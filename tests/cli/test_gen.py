@@ -177,6 +177,21 @@ def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
     assert len(versions("--for", "onnxruntime")) == 1
 
 
+def test_a_share_of_models_has_empty_tensors(fuzz):
+    def empties(share):
+        done = fuzz("gen", "--root", f"r{share}", "--count", 15, "--empty", share, "--ops", "Relu,Add,Concat,Transpose")
+        assert done.returncode == 0, done.stderr
+        models = [onnx.load(case.model_path) for case in find_cases(fuzz.home / f"r{share}")]
+        dims = [[d for o in m.graph.output for d in o.type.tensor_type.shape.dim] for m in models]
+        return sum(any(d.HasField("dim_value") and d.dim_value == 0 for d in own) for own in dims)
+
+    assert empties(0) == 0
+    assert empties(1) > 3
+    misused = fuzz("gen", "--root", "r", "--empty", 2)
+    assert (misused.returncode, misused.stdout) == (2, "")
+    assert "--empty" in misused.stderr
+
+
 def nodes(graph):
     """The nodes of a graph and of the bodies in it."""
     for node in graph.node:
