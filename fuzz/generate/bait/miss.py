@@ -217,7 +217,11 @@ _SIBLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
 def _sibling(program: Program, site: Site, draw: Draw) -> Program:
     step = program.calls[site[0]]
     others = _SIBLINGS[step.operator]
-    return program.with_call(site[0], replace(step, operator=others[draw(len(others))]))
+    other = others[draw(len(others))]
+    schema = onnx.defs.get_schema(other)
+    known = {*schema.attributes, *(formal.name for formal in schema.inputs)}
+    kept = {name: value for name, value in step.attributes.items() if name in known}
+    return program.with_call(site[0], replace(step, operator=other, attributes=kept))
 
 
 def _one(program: Program, site: Site, draw: Draw) -> Program:

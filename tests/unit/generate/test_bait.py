@@ -175,6 +175,16 @@ class TestNearMisses:
                 break
         assert reached == 4
 
+    @pytest.mark.parametrize("name", ["pad-average-pool-padded", "softmax-upcast"])
+    def test_another_operator_has_none_of_the_attributes_that_it_lacks(self, name):
+        program = PATTERNS[name].program
+        miss = MISSES["operator"]
+        for site in miss.sites(program):
+            for which in range(3):
+                call = miss.apply(program, site, lambda n, which=which: which % n).calls[site[0]]
+                schema = onnx.defs.get_schema(call.operator)
+                assert set(call.attributes) <= {*schema.attributes, *(formal.name for formal in schema.inputs)}
+
     def test_a_second_consumer_and_an_exposed_value(self):
         row = PATTERNS["gelu-quick"]
         builder = _with_miss(row, "consumer", 0)
