@@ -23,7 +23,7 @@ from abstract.error import is_exact
 from abstract.program import Step, to_carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from abstract.operator import Array, Bound
 
@@ -37,10 +37,14 @@ RANDOM = frozenset({
 Dropout is here in its training mode; what it does in inference has a row.
 """
 
-_QUANTISING = frozenset({"QuantizeLinear"})
-"""Operators that round to integers: next to a tie, x / scale and x * (1 / scale) come out one apart.
+_ROUNDING: Mapping[str, Callable[[int], float]] = MappingProxyType({
+    "QuantizeLinear": lambda _rank: 1.0,
+    "Resize": lambda rank: float(max(rank, 1)),
+})
+"""Operators that round to integers, and by how much two ways to do it come out apart in a result of this rank.
 
-What comes here of it is scaled by integers; everything else has a row.
+QuantizeLinear (what comes here of it is scaled by integers): next to a tie, x / scale and x * (1 / scale) differ by
+one. Resize of integers that interpolates: the text does not say how to round, nor whether after each axis.
 """
 
 _MOVING: Mapping[str, int | None] = MappingProxyType({
@@ -99,8 +103,8 @@ def run_node(
             continue
         array = to_carrier(np.asarray(result), dtype)
         bound = np.inf if open_ else _bound(array, dtype, held.get(dtype, dtype), [m[name] for m in moved])
-        if dtype.is_integer and node.op_type in _QUANTISING and not node.domain:
-            bound = np.maximum(bound, 1.0)
+        if dtype.is_integer and node.op_type in _ROUNDING and not node.domain:
+            bound = np.maximum(bound, _ROUNDING[node.op_type](array.ndim))
         yield Bounded(array, bound, dtype, shaped and all(np.shape(m[name]) == array.shape for m in moved))
 
 

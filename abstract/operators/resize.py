@@ -104,6 +104,8 @@ def _axes(run: Run, *, second: bool = False) -> list[_Axis]:
     """The geometry of every axis that is resized, by the first or the ``second`` reading."""
     params, shape = run.params, run[0].shape
     transform = params.get("coordinate_transformation_mode", b"half_pixel")
+    if any(shape[a] == 0 < n for a, n in zip(_named(params, len(shape)), _given(params, "sizes"), strict=False)):
+        raise ValueError("an axis of no elements is resized to some")
     if transform not in _COORDINATES or params.get("antialias", 0) or 0 in shape:
         raise NotCovered("Resize with roi or antialiasing, or of nothing")
     named = _named(params, len(shape))

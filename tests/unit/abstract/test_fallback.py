@@ -122,3 +122,12 @@ def test_indices_into_an_output_of_another_size_are_open():
     feeds = {"x": [[[[5, 6], [7, 8]]]], "i": [[[[5, 7], [13, 15]]]]}
     assert np.isfinite(run(body, s=[1, 1, 4, 4], **feeds)["y"].bound).all()
     assert np.isinf(run(body, s=[1, 1, 5, 5], **feeds)["y"].bound).all()
+
+
+def test_interpolated_integers_may_be_rounded_as_one_likes():
+    body = """g (int32[1,1,2,2] x, int64[4] sizes) => (int32[1,1,4,4] y) {
+        y = Resize<mode = "linear">(x, "", "", sizes)
+    }"""
+    body = body.replace('"", "", ', ", , ")
+    values = run(body, x=[[[[0, 10], [5, 3]]]], sizes=[1, 1, 4, 4])
+    assert (np.asarray(values["y"].bound) >= 1).all()

@@ -154,3 +154,10 @@ def test_interpolated_integers_are_left_to_onnx():
     run = Run({"scales": (2.0,), "mode": b"linear"}, (np.array([1, 2]),), (kind,), (kind,), Float64())
     with pytest.raises(NotCovered):
         TABLE["Resize"].evaluate(run)
+
+
+def test_nothing_is_resized_to_nothing_alone():
+    kind = dtype("float")
+    run = Run({"sizes": (1, 4)}, (np.zeros((1, 0)),), (kind,), (kind,), Float64())
+    with pytest.raises(ValueError, match="no elements"):
+        TABLE["Resize"].evaluate(run)
