@@ -60,9 +60,25 @@ SETTINGS: Mapping[str, Settings] = {
     "one node": mixed(Settings(nodes=(1, 1), dynamic=None)),
 }
 
-# What ONNX Runtime says of valid models, and why; its other refusals are looked at one by one.
+# What is said of valid models, and why; docs/disputes.md has most. The rest is looked at one by one.
 _KNOWN: Mapping[str, str] = {
     "NumDimensions() == 4 was false": "LRN of other than four axes, which the schema has",
+    "size_ % 2 == 1 was false": "LRN of an even size, which the formula has",
+    "The only subscript labels allowed": "Einsum without a right-hand side: capitals are labels too",
+    "hidden_size": "RNN, GRU, LSTM without hidden_size, which is optional",
+    "NegativeLogLikelihoodLoss": "SoftmaxCrossEntropyLoss of bfloat16: the body of the function lacks the type",
+    "zero point must be a scalar": "zero points by row, which MatMulInteger and QLinearMatMul have",
+    "zero point must be a valid": "zero points by row, which MatMulInteger and QLinearMatMul have",
+    "InsertedPrecisionFreeCast": "a Cast of ONNX Runtime's own making has the wrong type",
+    "Only N can be zero": "pools of tensors without elements",
+    "The dimension with value zero exceeds": "GroupNormalization of nothing: Reshape in its body reads 0 as 'the same'",
+    "Single dimension value must be greater": "StringNormalizer of no strings",
+    "IsPrimitiveDataType<T>(dtype_) was false": "QuantizeLinear with a scale of another float type",
+    "inconsistent q_sequence_length": "Attention with a mask that broadcasts",
+    "inconsistent total_sequence_length": "Attention with a mask shorter than the keys",
+    "has no data attributes": "a model's own function that is called Constant",
+    "differ in rank: (0) vs (4)": "ONNX's inference of Attention behind a value of which it knows nothing",
+    "the worker died": "no refusal but a crash: a finding",
 }
 
 
