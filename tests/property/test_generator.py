@@ -57,6 +57,13 @@ class Drawn:
         self.record.append(self.data.draw(st.integers(low, high)))
         return self.record[-1]
 
+    def repeat(self, step):
+        while step() is not None:
+            pass
+
+    def together(self, decide):
+        return decide()
+
 
 def parts(content):
     """The tensors in a value: itself, the parts of a sequence, or none."""

@@ -47,7 +47,7 @@ def answers(exposed, inputs, altered=()):
     for name in altered:
         wrong = to_numpy(result[name])
         flat = wrong.reshape(-1)
-        flat[0] = not flat[0] if wrong.dtype == bool else flat[0] + 1
+        flat[0] = not flat[0] if wrong.dtype == bool else flat[0] == 0
         result[name] = from_numpy(wrong)
     return [result[n] for n in exposed.names]
 
