@@ -3,6 +3,7 @@
 # make bench   the figures of docs/benchmarks.md
 # make campaign-oracle   50,000 cases on real compilers, every distinct wrong answer (hours; goes on where it was)
 # make campaign-null     legal recomputations of every operator on every type: nothing is wrong (two minutes)
+# make campaign-valid    100,000 models over all settings before checker and runtime (half an hour; goes on where it was)
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`
@@ -17,7 +18,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-faults campaign-doctor clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-doctor clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -41,6 +42,10 @@ campaign-oracle: .venv/installed-test
 
 campaign-null: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_null.py
+
+campaign-valid: .venv/installed-test
+	$(BIN)/python benchmarks/campaign_valid.py run
+	$(BIN)/python benchmarks/campaign_valid.py report
 
 campaign-faults: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_faults.py run
