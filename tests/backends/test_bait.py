@@ -59,9 +59,15 @@ def test_the_pattern_is_rewritten(name, tmp_path):
     assert all(taken(name, model, tmp_path) for _, model in made)
 
 
+def moves_nothing(model):
+    """Whether a Transpose leaves all axes where they are: it is taken out before the pattern is looked for."""
+    nodes = [node for node in onnx.load_from_string(model).graph.node if node.op_type == "Transpose"]
+    return any(list(a.ints) == sorted(a.ints) for node in nodes for a in node.attribute if a.name == "perm")
+
+
 @pytest.mark.parametrize("name", [name for name in REWRITTEN if name != "gathers-split"])
 def test_with_a_second_consumer_or_a_transpose_inside_it_is_not(name, tmp_path):
     made = [found for seed in range(60) if (found := instance(name, seed, near=1.0))]
-    blocked = [model for miss, model in made if miss in {"consumer", "transpose"}][:4]
+    blocked = [model for miss, model in made if miss in {"consumer", "transpose"} and not moves_nothing(model)][:4]
     assert len(blocked) >= 2
     assert not any(taken(name, model, tmp_path) for model in blocked)

@@ -28,7 +28,7 @@ def generated(feature, *, dynamic=None):
     settings = Settings(
         nodes=(3, 9), operators=PLAIN, dtypes=("float", "int64", "bool"), dynamic=dynamic, structure=(feature,),
     )  # fmt: skip
-    return [generate_case(Seeded(seed), settings) for seed in range(30)]
+    return [generate_case(Seeded(seed), settings) for seed in range(60)]
 
 
 def model_of(case):
