@@ -197,6 +197,8 @@ def _lengths(params: Any, length: int) -> tuple[int, ...]:
     if split is None:
         return (1,) * length
     if isinstance(split, tuple):
+        if sum(split) != length:
+            raise ValueError(f"pieces of {list(split)} where there are {length}")
         return split
     whole = (split,) * (length // split)
     return (*whole, length % split) if length % split else whole
