@@ -9,10 +9,12 @@ import numpy as np
 import onnx
 
 from abstract.bounded import Content
+from abstract.dims import evaluate, symbols
 from abstract.fallback import Unrunnable
 from abstract.operator import Array, NotCovered
 from abstract.program import parse
 from abstract.reference import Bounded, TooLarge, interpret
+from abstract.types import ContainerType
 from fuzz.generate.tensors import fill
 
 if TYPE_CHECKING:
@@ -94,10 +96,24 @@ class _Search:
             values = interpret(self.program, inputs, limit=LARGEST, strict=True)
         except _BROKEN:
             values = {}
-        if not values or not all(sound(v) for v in values.values()):
+        if not values or not (all(map(sound, values.values())) and self._as_said(sizes, values)):
             self.dropped += 1
             return False
         self.found.append((inputs, {v.name: values[v.name].value for v in self.graph.outputs}))
+        return True
+
+    def _as_said(self, sizes: dict[Symbol, int], values: Mapping[str, Bounded]) -> bool:
+        """Whether tensors have the shapes that the graph says: a size that values decide may have been one by luck."""
+        store = self.graph.store
+        for node in self.graph.nodes:
+            for value in node.outputs:
+                found = values.get(value.name)
+                if found is None or isinstance(value.type, ContainerType) or not isinstance(found.value, np.ndarray):
+                    continue
+                for dim, have in zip(map(store.resolve, value.type.shape), found.value.shape, strict=True):
+                    counted = any(map(store.counted, symbols(dim)))
+                    if not counted and evaluate(dim, lambda s: _value(self.graph, sizes, s)) != have:
+                        return False
         return True
 
 
@@ -128,8 +144,6 @@ def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ..
 
 
 def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | None:
-    from abstract.dims import evaluate
-
     result: dict[str, Array] = {}
     for value in graph.inputs:
         if value.recipe is None:
