@@ -151,6 +151,9 @@ def _points(run: Run, e: Bound = 0.0) -> list[Point]:
         error = error + (errors if isinstance(errors, float) else errors[..., -1 - axis] * scale)
         if padding == b"border" and _mode(run.params) == b"cubic":
             edge = 0.0 if corners else 0.5
+            if edge:  # what lies beyond is read at the last element: a step of the values there
+                on_it = np.minimum(np.abs(at + edge), np.abs(at - (size - 1 + edge))) <= error
+                error = np.where(on_it, np.maximum(error, 1.0), error)
             at = np.where((at < -edge) | (at > size - 1 + edge), np.clip(at, 0, size - 1), at)
         points.append(Point(at, error, size, padding, corners))
     return points

@@ -34,8 +34,10 @@ def _runs(node):
 )
 def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset):
     decided = 0
+    # ONNX Runtime refuses AffineGrid of one picture in float16 (docs/disputes.md).
+    dtypes = ("float", "double") if name == "AffineGrid" else ("float", "float16", "int8", "bool")
     with np.errstate(all="ignore"):
-        for trial in laboratory.trials(name, opset, 16, dtypes=("float", "float16", "int8", "bool")):
+        for trial in laboratory.trials(name, opset, 16, dtypes=dtypes):
             laboratory.check_valid(trial)
             # ONNX Runtime takes no tensors of rank 3, and of rank 5 no cubic ones (docs/disputes.md).
             node = trial.graph.nodes[-1]
@@ -150,3 +152,11 @@ def test_positions_of_a_picture(laboratory):
         np.testing.assert_allclose(value[0, 0, :, 0], line)
         assert np.max(bound) < 1e-5
     assert all(itertools.starmap(lambda y, x: y == x, zip((1, 2, 3, 2), value.shape, strict=True)))
+
+
+def test_a_position_on_the_border_may_be_read_on_either_side_of_it():
+    """Cubic, borders repeated: a position beyond half an element outside is read at the last element."""
+    x = np.array([[[[0.0, 1.0, 5.0, 2.0]]]])
+    for at, open_ in ((1.0, True), (-1.0, True), (0.9, False), (1.1, False)):
+        _, bound = sample(x, [[[[at, 0.0]]]], mode=b"cubic", padding_mode=b"border", align_corners=0)
+        assert (bound.max() > 1.0) == open_, at
