@@ -76,6 +76,8 @@ def _sure(name: str, run: Run, e: Iterable[Bound]) -> Array:
     Of arithmetic, one that is certainly NaN is enough.
     """
     pairs = [(x, bound) for x, bound in zip(run.inputs, e, strict=True) if x is not None]
+    if name == "CastLike":
+        pairs = pairs[:1]  # of the other operand only the type counts
     exact = [np.equal(bound, 0.0) | (np.isfinite(bound) & ~_finite(x)) for x, bound in pairs]
     sure = np.asarray(reduce(np.logical_and, exact))
     if name not in _ARITHMETIC:

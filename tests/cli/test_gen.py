@@ -219,7 +219,7 @@ def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
 def test_nan_and_infinities_are_there_where_they_are_asked_for(fuzz):
     import numpy as np
 
-    assert fuzz("gen", "--root", "r", "--count", 24, "--nodes", 3, "--nonfinite").returncode == 0
+    assert fuzz("gen", "--root", "r", "--count", 40, "--nodes", 5, "--nonfinite").returncode == 0
     cases = find_cases(fuzz.home / "r")
     assert all(read_record(case)["settings"]["nonfinite"] for case in cases)
     arrays = [

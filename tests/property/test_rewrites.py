@@ -56,7 +56,7 @@ def apart(due, value):
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     scale = np.abs(a, where=np.isfinite(a), out=np.zeros_like(a)).max(initial=0.0)
     with np.errstate(invalid="ignore"):
-        return float(np.max(np.abs(a - b), where=~same, initial=0.0)) / max(scale, 1e-300)
+        return float(np.max(np.abs(a - b), where=~same, initial=0.0)) / max(float(scale), 1e-300)
 
 
 @pytest.mark.parametrize("name", REWRITES)

@@ -97,6 +97,11 @@ def test_other_operators_are_not_judged_on_nan(name):
     assert not known(result).any()
 
 
+def test_of_what_a_cast_is_like_the_type_alone_counts():
+    y = run([helper.make_node("CastLike", ["x", "l"], ["y"])], {"x": f(NAN, INF, 1.0), "l": np.zeros(0)}, kinds={"x": 11})
+    assert known(y).all()
+
+
 def test_classes_and_comparisons():
     x = {"x": f(NAN, INF, -INF, 1)}
     for name, due in (("IsNaN", (1, 0, 0, 0)), ("IsInf", (0, 1, 1, 0))):
