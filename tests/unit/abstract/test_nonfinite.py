@@ -98,7 +98,8 @@ def test_other_operators_are_not_judged_on_nan(name):
 
 
 def test_of_what_a_cast_is_like_the_type_alone_counts():
-    y = run([helper.make_node("CastLike", ["x", "l"], ["y"])], {"x": f(NAN, INF, 1.0), "l": np.zeros(0)}, kinds={"x": 11})
+    cast = helper.make_node("CastLike", ["x", "l"], ["y"])
+    y = run([cast], {"x": f(NAN, INF, 1.0), "l": np.zeros(0)}, kinds={"x": 11})
     assert known(y).all()
 
 
