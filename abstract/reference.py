@@ -131,10 +131,14 @@ def _flushed(x: Array, dtype: DType, contract: Contract) -> Bound:
 
 def _sure(results: list[Bounded], certain: Iterable[Array | None]) -> list[Bounded]:
     """Results without doubt where every legal computation gives NaN, or the same infinity."""
-    return [
-        made if sure is None or not made.shaped else replace(made, bound=np.where(sure, 0.0, made.bound))
-        for made, sure in zip(results, certain, strict=True)
-    ]
+    settled = []
+    for made, sure in zip(results, certain, strict=True):
+        if sure is None or not made.shaped:
+            settled.append(made)
+            continue
+        bound = np.where(sure, 0.0, made.bound)
+        settled.append(replace(made, bound=bound if bound.any() else 0.0))
+    return settled
 
 
 def _unwrapped(y: Array, dtype: DType, bound: Bound) -> Bound:
