@@ -266,7 +266,7 @@ def _legible(run: Run) -> bool:
     """Whether text spells numbers that the type has, or is not converted at all."""
     try:
         text = _as_text(run)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     target = run.output_dtypes[0]
     if text is None or text.dtype.kind not in "fiu" or not text.size:

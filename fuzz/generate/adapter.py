@@ -37,7 +37,7 @@ def to_rank(builder: Builder, value: Value, rank: tuple[int, int]) -> Value | No
     have = len(value.array.shape)
     if have < rank[0]:
         return builder.adapter("Unsqueeze", (value,), {"axes": tuple(range(rank[0] - have))})
-    if rank[1] < 1 or not builder.plan.adapters:
+    if rank[1] < 1 or not builder.plan.adapters or 0 in value.array.shape:  # a 0 in a target shape says something else
         return None
     merged = have - rank[1] + 1
     shape = (product(value.type.shape[:merged]), *value.type.shape[merged:])

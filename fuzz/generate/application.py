@@ -37,7 +37,10 @@ def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str
 
 
 def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DType | None) -> dict[str, Any]:
-    """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs."""
+    """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs.
+
+    Raises Infeasible for a fraction where integers are due.
+    """
     result = dict(params)
     for name, given in params.items():
         if isinstance(given, float) or (isinstance(given, tuple) and given and isinstance(given[0], float)):
@@ -46,9 +49,18 @@ def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DTy
             storage = dtype.numpy if as_input and own and dtype is not None else np.dtype(np.float32)
             if isinstance(given, tuple):
                 result[name] = tuple(float(storage.type(v)) for v in given)
+            elif as_input and dtype is not None and dtype.is_integer and _shares(name, sign):
+                if given != int(given):
+                    raise Infeasible(f"{row.name} of integers has no {name} of {given}")
+                result[name] = int(given)
             else:
                 result[name] = float(storage.type(given))
     return result
+
+
+def _shares(name: str, sign: Signature) -> bool:
+    """Whether a parameter has the type of the first operand."""
+    return any(formal.name == name and formal.variable == sign.inputs[0].variable for formal in sign.inputs)
 
 
 def evaluated(row: Operator, sign: Signature, run: Run) -> tuple[Any, ...]:
