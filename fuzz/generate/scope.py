@@ -352,6 +352,7 @@ class Scope:
         found = [
             value for value in self.builder.containers
             if isinstance(value.type, ContainerType) and value.type.parts.container in kinds
+            and value.type.dtype in self._held
             and (where is None or where(value))
         ]  # fmt: skip
         if found and self.coin(0.9):
@@ -360,6 +361,11 @@ class Scope:
         if where is not None and not where(made):
             raise Infeasible("no container that will do")
         return made
+
+    @property
+    def _held(self) -> tuple[DType, ...]:
+        """The element types that the operator takes in its first operand, a container."""
+        return self.signature.types[self.signature.inputs[0].variable]
 
     def _built(self, kind: Container) -> Value:
         """A container around one tensor, or two alike."""

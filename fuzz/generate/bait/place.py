@@ -130,7 +130,8 @@ class _Instance:
         if name in ("alpha", "beta", "epsilon", "min", "max"):
             return type(value)((value + 1, 2 * value - 1, -value)[draw(0, 2)])
         if name == "to":
-            names = sorted(self.bait.dtypes - {"string"})
+            kinds = signature("Cast", self.builder.plan.opset).types["T2"]
+            names = sorted(d.name for d in kinds if d.name in self.bait.dtypes and d.name != "string")
             return dtype(names[draw(0, len(names) - 1)]).code
         if rank < 1:
             raise Infeasible("a scalar has no axis")
