@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from abstract.graph import Value
 
-__all__ = ["drawn_indices", "from_either_end", "index_constant", "is_one", "not_empty", "operand", "permutation",
-           "pinned", "reach", "signed", "spelt", "subset", "unique_indices", "whole_number"]  # fmt: skip
+__all__ = ["counted", "drawn_indices", "from_either_end", "index_constant", "is_one", "not_empty", "operand",
+           "permutation", "pinned", "reach", "signed", "spelt", "subset", "unique_indices", "whole_number"]  # fmt: skip
 
 
 def operand(
@@ -52,6 +52,15 @@ def spelt(s: Scope, axes: Iterable[int], rank: int) -> tuple[int, ...]:
     if backwards == 0:
         return tuple(a - rank for a in axes)
     return tuple(a - rank if backwards == 1 and a % 2 else a for a in axes)
+
+
+def counted(axes: Iterable[int], rank: int) -> tuple[int, ...]:
+    """Axes counted from the front. Raises ValueError for one that a tensor of this rank has not got."""
+    found = tuple(axes)
+    beyond = [a for a in found if not -rank <= a < rank]
+    if beyond:
+        raise ValueError(f"axis {beyond[0]} of a tensor of rank {rank}")
+    return tuple(a % rank for a in found)
 
 
 def subset(s: Scope, count: int) -> list[int]:

@@ -10,7 +10,7 @@ from abstract.constraints import divisible, not_equal
 from abstract.dims import Dim, Expr, floor_div, product
 from abstract.error import moved
 from abstract.operator import Array, Call, Operator, Params, Run, Scope, Typing
-from abstract.operators.axes import is_one, operand, permutation, spelt, subset
+from abstract.operators.axes import counted, is_one, operand, permutation, spelt, subset
 
 if TYPE_CHECKING:
     from abstract.types import Shape
@@ -141,7 +141,7 @@ def squeeze_shape(t: Typing) -> tuple[Shape, ...]:
                     t.store.require(not_equal(d, 1))
                 kept.append(d)
         return (tuple(kept),)
-    gone = {a % len(x) for a in axes}
+    gone = set(counted(axes, len(x)))
     for a in sorted(gone):
         t.store.unify(x[a], 1)
     return (tuple(d for a, d in enumerate(x) if a not in gone),)
@@ -164,7 +164,7 @@ def propose_unsqueeze(s: Scope) -> Call:
 def unsqueeze_shape(t: Typing) -> tuple[Shape, ...]:
     """A 1 at each axis named; the axes count in the output."""
     rank = len(t[0]) + len(t.params["axes"])
-    new = {a % rank for a in t.params["axes"]}
+    new = set(counted(t.params["axes"], rank))
     old = iter(t[0])
     return (tuple(1 if a in new else next(old) for a in range(rank)),)
 
@@ -174,7 +174,7 @@ def unsqueeze_values(run: Run) -> tuple[Array, ...]:
     x, axes = run[0], run.params["axes"]
     rank = x.ndim + len(axes)
     shape = list(x.shape)
-    for a in sorted(a % rank for a in axes):
+    for a in sorted(counted(axes, rank)):
         shape.insert(a, 1)
     return (x.reshape(shape),)
 

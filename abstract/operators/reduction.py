@@ -24,7 +24,7 @@ from abstract.operator import (
     Scope,
     Typing,
 )  # fmt: skip
-from abstract.operators.axes import not_empty, operand, spelt, subset
+from abstract.operators.axes import counted, not_empty, operand, spelt, subset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def reduced_axes(params: Params, rank: int) -> tuple[int, ...]:
         return () if params.get("noop_with_empty_axes", 0) else tuple(range(rank))
     if isinstance(axes, int):
         axes = (axes,)
-    return tuple(a % rank for a in axes)
+    return counted(axes, rank)
 
 
 def reduced_shape(t: Typing) -> tuple[Shape, ...]:

@@ -185,6 +185,15 @@ class TestNearMisses:
                 schema = onnx.defs.get_schema(call.operator)
                 assert set(call.attributes) <= {*schema.attributes, *(formal.name for formal in schema.inputs)}
 
+    def test_a_cast_goes_to_types_of_the_version(self):
+        settings = Settings(nodes=(4, 6), opset=13, bait=("cast-same",))
+        codes = set()
+        for seed in range(60):
+            for node in onnx.load_from_string(generate_case(Seeded(seed), settings).model).graph.node:
+                codes.update(a.i for a in node.attribute if node.op_type == "Cast" and a.name == "to")
+        assert len(codes) > 3
+        assert max(codes) <= onnx.TensorProto.BFLOAT16
+
     def test_a_second_consumer_and_an_exposed_value(self):
         row = PATTERNS["gelu-quick"]
         builder = _with_miss(row, "consumer", 0)
