@@ -266,6 +266,8 @@ def _modulo_defined(run: Run) -> bool:
     a, b = run[0], run[1]
     if a.dtype.kind != "f":
         return True
+    if not run.params.get("fmod", 0):
+        return False  # "If the input type is floating point, then fmod attribute must be set to 1"
     steps = a / b
     return apart(steps - np.rint(steps), np.maximum(np.abs(steps), 1))
 
