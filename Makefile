@@ -2,7 +2,7 @@
 # make test    all that the project checks: linters, types, the direction of imports, tests with coverage
 # make bench   the figures of docs/benchmarks.md
 # make campaign-oracle   50,000 cases on real compilers, every distinct wrong answer (hours; goes on where it was)
-# make campaign-null     legal recomputations of every operator on every type: nothing is wrong (two minutes)
+# make campaign-null     legal recomputations of every operator on every type: nothing is wrong (ten minutes on two idle cores)
 # make campaign-valid    100,000 models over all settings before checker and runtime (half an hour; goes on where it was)
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
@@ -17,6 +17,8 @@ BIN := .venv/bin
 # One thread a process: the processes are as many as the cores.
 export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes of the tests start with the same modules: they are compiled once (docs/notes/tests.md).
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-doctor clean
 
@@ -67,8 +69,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --constraint backends/constraints.txt --editable '.[all]'
 	@touch $@
 
-# Most of these 4 GB is never imported: what is gets compiled then, which saves a minute and a half.
-.venv/installed-test: .venv/installed
+# Most of these 4 GB is never imported: what is gets compiled then, which saves two minutes. What `make demo` needs is
+# among them; two calls of pip would resolve it twice.
+.venv/installed-test: .venv/bin/python pyproject.toml backends/constraints.txt
+	@echo "installing what the tests run on, some 4 GB; this takes a few minutes"
 	$(BIN)/python -m pip install --quiet --no-compile --constraint backends/constraints.txt --editable '.[everything,test]'
 	$(BIN)/python -m pip install --quiet --no-compile --constraint backends/constraints.txt --no-deps onnx-tf onnx2torch pnnx
-	@touch $@
+	@touch .venv/installed $@

@@ -6,11 +6,10 @@ carries its bound. Where a condition or a number of trips errs, not even the sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -19,15 +18,14 @@ from abstract.bounded import Bounded
 from abstract.capture import read
 from abstract.dtypes import BY_CODE, DType, dtype
 from abstract.gradient import gradient
-from abstract.program import Program, Step, parse_body, to_carrier
+from abstract.program import Inside, Program, Step, parse_body, to_carrier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from abstract.operator import Array
 
-__all__ = ["Inside", "TooLarge", "Work", "has_body", "run_body"]
-
-Inside: TypeAlias = Callable[[Program, dict[str, Bounded]], Mapping[str, Bounded]]
-"""Runs a body on the values that it may read, as the interpreter runs the model; all values by name."""
+__all__ = ["TooLarge", "Work", "has_body", "run_body"]
 
 _ABSENT = Bounded(None, 0.0, None)
 _INT64, _BOOL = dtype("int64"), dtype("bool")

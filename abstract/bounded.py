@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from abstract.dtypes import DType
     from abstract.operator import Array, Bound
 
-__all__ = ["Bounded", "Content"]
+__all__ = ["Bounded", "Content", "tensors"]
 
 Content: TypeAlias = "Array | list[Any] | None"
 
@@ -27,3 +27,8 @@ class Bounded:
     dtype: DType | None
     shaped: bool = True
     parts: tuple[Bound, ...] | None = None
+
+
+def tensors(content: Content) -> list[Array]:
+    """What a value holds: the parts of a sequence, a tensor itself, nothing where an optional is empty."""
+    return content if isinstance(content, list) else [] if content is None else [content]

@@ -43,6 +43,8 @@ _BYTES = {"T": "int8 uint8"}
 _BINARY = ("A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?")
 _NORMALIZED = {"T": "float float16 bfloat16", "U": "float"}
 
+_ANY = "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string"
+
 _OPERATORS: Mapping[str, Declared] = {
     "Gelu": Declared("X:T", "Y:T", _FLOATS),
     "BiasGelu": Declared("A:T B:T", "C:T", _FLOATS),
@@ -132,6 +134,15 @@ _OPERATORS: Mapping[str, Declared] = {
         "X:T axis:int32", "Y:T", {"T": "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
                                        "string complex64 complex128"}),
     "Pad": Declared("data:T pads:int64 value:T?", "output:T", {"T": "float float16 double"}, {"mode": b"constant"}),
+    "GatherND": Declared("data:T indices:Tind", "output:T",
+                         {"T": f"{_ANY} complex64 complex128", "Tind": "int32 int64"}),
+    "Range": Declared("start:T limit:T delta:T?", "Y:T", {"T": "float double int16 int32 int64"}),
+    "UnfoldTensor": Declared("input:T", "output:T", {"T": f"{_ANY} bfloat16 complex64 complex128"},
+                             {"dim": -1, "step": 1}, "size"),
+    "QLinearConv": Declared(
+        "x:T1 x_scale:float x_zero_point:T1 w:T2 w_scale:float w_zero_point:T2 y_scale:float y_zero_point:T3 B:T4?",
+        "y:T3", {"T1": "int8 uint8", "T2": "int8 uint8", "T3": "int8 uint8", "T4": "int32"},
+        {"auto_pad": b"NOTSET", "channels_last": 0, "group": 1}, "dilations kernel_shape pads strides"),
     "TransposeMatMul": Declared("A:T B:T", "Y:T", _FLOATS, {"alpha": 1.0, "transA": 0, "transB": 0}),
 }  # fmt: skip
 

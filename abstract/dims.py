@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Dim", "Expr", "Factor", "Quotient", "Symbol", "ceil_div", "evaluate", "floor_div", "product", "substitute",
-           "symbols"]  # fmt: skip
+__all__ = ["Dim", "Expr", "Factor", "Quotient", "Symbol", "ceil_div", "evaluate", "floor_div", "product", "quotients",
+           "substitute", "symbols"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +62,7 @@ def _operand(dim: Expr | int) -> str:
 
 
 Factor: TypeAlias = Symbol | Quotient
+F = TypeVar("F", Symbol, Quotient)
 Monomial: TypeAlias = tuple[Factor, ...]
 
 
@@ -267,15 +268,24 @@ def substitute(dim: Dim, replacement: Callable[[Symbol], Dim]) -> Dim:
 
 def symbols(dim: Dim) -> Iterator[Symbol]:
     """Every symbol in an expression, in the order of its normal form; one that occurs twice comes twice."""
+    return _factors(dim, Symbol)
+
+
+def quotients(dim: Dim) -> Iterator[Quotient]:
+    """Every floor division in an expression, the outer one before those inside of it."""
+    return _factors(dim, Quotient)
+
+
+def _factors(dim: Dim, kind: type[F]) -> Iterator[F]:
     if isinstance(dim, int):
         return
     for monomial, _ in dim.terms:
         for factor in monomial:
-            if isinstance(factor, Symbol):
+            if isinstance(factor, kind):
                 yield factor
-            else:
-                yield from symbols(factor.numerator)
-                yield from symbols(factor.denominator)
+            if isinstance(factor, Quotient):
+                yield from _factors(factor.numerator, kind)
+                yield from _factors(factor.denominator, kind)
 
 
 def content(dim: Expr) -> int:

@@ -18,9 +18,8 @@ from abstract.bounded import Bounded
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from abstract.body import Inside
     from abstract.operator import Array
-    from abstract.program import Program, Step
+    from abstract.program import Inside, Program, Step
 
 __all__ = ["gradient"]
 

@@ -14,6 +14,7 @@ from abstract.constraints import Constraints
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from abstract.dtypes import DType
     from abstract.types import TensorType
 
 __all__ = ["Graph", "Node", "Origin", "Recipe", "Value"]
@@ -85,7 +86,7 @@ class Node:
     """One application of an operator: data operands in formal order (None if absent), parameters by formal name.
 
     ``bodies`` are those parameters that are graphs, which may read values of the graphs around them.
-    ``absent`` is what its ``Call`` says of outputs that are left out.
+    ``absent`` is what its ``Call`` says of outputs that are left out, ``stored`` of the types of its parameters.
     """
 
     operator: str
@@ -95,6 +96,7 @@ class Node:
     absent: frozenset[int] | None = None
 
     bodies: tuple[Graph, ...] = ()
+    stored: Mapping[str, DType] = field(default_factory=dict)
 
     @property
     def reads(self) -> list[Value]:

@@ -104,6 +104,7 @@ class Run:
     ``contract`` says what a legal computation may do; ``constants`` are the positions of operands that are the same in
     every run, into which a compiler may fold others. ``extended`` says that operands of type double come in a carrier
     with a longer significand, so that what the reference itself rounds does not count. ``inside`` runs a body.
+    ``exact`` says that every legal computation gives these very operands: else equal ones may come out apart elsewhere.
     """
 
     params: Params
@@ -115,6 +116,7 @@ class Run:
     constants: frozenset[int] = frozenset()
     extended: bool = False
     inside: Inside | None = None
+    exact: bool = True
 
     def __getitem__(self, position: int) -> Array:
         """The data input at a position. Raises ValueError where it is absent."""
@@ -162,13 +164,15 @@ class Typing:
 class Call:
     """A proposed application: data operands in formal order, parameters by formal name, number of outputs used.
 
-    ``absent`` are the positions of outputs that the node leaves out; by None the generator decides.
+    ``absent`` are the positions of outputs that the node leaves out; by None the generator decides. ``stored`` says in
+    which types parameters that are inputs are written, by type variable; what it does not name is int64 or float.
     """
 
     inputs: tuple[Value | None, ...]
     params: Params = field(default_factory=dict)
     outputs: int = 1
     absent: frozenset[int] | None = None
+    stored: Mapping[str, DType] = field(default_factory=dict)
 
 
 class Body(Protocol):
@@ -218,6 +222,9 @@ class Scope(Protocol):
 
         Its constraints are in the store: it stays at least ``low``. None where a number is wanted.
         """
+
+    def stored(self, variable: str, kinds: Sequence[Kind] | None = None) -> Mapping[str, DType]:
+        """What ``Call.stored`` holds for parameters of a type variable: a type now and then, mostly nothing."""
 
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The element type of a type variable: chosen at the first request, the same ever after."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -27,7 +27,10 @@ from abstract.schema import Signature, signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Program", "Step", "attribute", "late_types", "parameter", "parse", "parse_body", "to_carrier", "typed"]
+    from abstract.bounded import Bounded
+
+__all__ = ["Inside", "Program", "Step", "attribute", "late_types", "parameter", "parse", "parse_body", "to_carrier",
+           "typed"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class Program:
     folder: str = ""
     arguments: Mapping[str, str] | None = None
     results: Mapping[str, str] = field(default_factory=dict)
+
+
+Inside: TypeAlias = "Callable[[Program, dict[str, Bounded]], Mapping[str, Bounded]]"
+"""Runs a body on the values that it may read, as the interpreter runs the model; all values by name."""
 
 
 def to_carrier(array: Array, dtype: DType) -> Array:

@@ -79,9 +79,10 @@ def wrapped(y: Array, dtype: DType) -> Array:
     return (y - dtype.minimum) % span + dtype.minimum
 
 
-def _overflows(y: Array, dtype: DType) -> bool:
-    """Whether an integer leaves its type, or what float64 counts."""
-    return dtype.is_integer and y.size > 0 and bool(y.min() < dtype.minimum or y.max() > min(dtype.maximum, 2**53))
+def _overflows(y: Array, dtype: DType, *, moved: bool) -> bool:
+    """Whether an integer leaves its type, or what float64 counts; what is only moved may have every number."""
+    most = dtype.maximum if moved else min(dtype.maximum, 2**53)
+    return dtype.is_integer and y.size > 0 and bool(y.min() < dtype.minimum or y.max() > most)
 
 
 def _least(row: Operator, dtype: DType, contract: Contract) -> float:
@@ -260,7 +261,9 @@ class _Machine:
         outputs: tuple[Any, ...] = step.output_dtypes
         extended = self.extended and any(d is _DOUBLE for d in dtypes)
         constants = self._constants(step)
-        run = watch.before(Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants, extended))
+        exact = not self.strict or all(map(is_exact, errors))
+        run = Run(params, arrays, dtypes, outputs, self.arithmetic, self.contract, constants, extended, exact=exact)
+        run = watch.before(run)
         elements = self._check_size(step, row, params, arrays, dtypes)
         if extended and not admits(row.name, elements):
             pairs = [(x, e) if x is None else narrowed(x, e) for x, e in zip(run.inputs, errors, strict=True)]
@@ -268,7 +271,9 @@ class _Machine:
         if self.strict and row.defined is not None and not row.defined(run):
             raise Undefined(f"{row.name} is not defined there")
         raw = row.evaluate(run)
-        if self.strict and any(_overflows(np.asarray(a), d) for a, d in zip(raw, outputs, strict=False)):
+        if self.strict and any(
+            _overflows(np.asarray(a), d, moved=row.exact) for a, d in zip(raw, outputs, strict=False)
+        ):
             raise Undefined(f"{row.name} overflows")
         y = tuple(wrapped(as_array(a), d) for a, d in zip(raw, outputs, strict=False))
         if row.name not in _WRAPPING:

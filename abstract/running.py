@@ -15,16 +15,18 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from abstract.accuracy import granted, in_type
-from abstract.error import accumulator, held_loss, products, rounding_unit, step_unit, underflow
+from abstract.error import accumulator, held_loss, is_exact, products, rounding_unit, step_unit, underflow
 from abstract.operator import Array, Bound, Run
 
-__all__ = ["Algebra", "Bounding", "Exact", "Quantity", "Running", "bounds_of"]
+__all__ = ["Algebra", "Bounding", "Exact", "Quantity", "Running", "bounds_of", "rules"]
 
 Quantity: TypeAlias = Any
 """What an algebra computes with: arrays, or ``Running`` values. Both know ``+ - *``, slices, ``shape``, ``reshape``,
 ``transpose``, ``swapaxes``, ``repeat``."""
 
 Function: TypeAlias = Callable[[Array], Array]
+_Evaluation: TypeAlias = Callable[[Run], tuple[Array, ...]]
+_ErrorRule: TypeAlias = Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]
 
 
 class Algebra(Protocol):
@@ -355,3 +357,23 @@ class Bounding:
         """Of both."""
         values, errors = [p.value for p in parts], [p.error for p in parts]
         return Running(np.concatenate(values, axis), np.concatenate(errors, axis), self.steps)
+
+
+def rules(
+    compute: Callable[[Algebra], tuple[Quantity, ...]], *sure: int, stage: Callable[[Run], Run] = lambda run: run
+) -> tuple[_Evaluation, _ErrorRule]:
+    """The evaluation and the error rule of an algorithm, which gives a quantity for each output.
+
+    Nothing is known of them where one of the operands ``sure``, by position, may be another (an index, a mask).
+    ``stage`` is the execution in whose types the steps round.
+    """
+
+    def evaluate(run: Run) -> tuple[Array, ...]:
+        return compute(Exact(run))
+
+    def error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        if any(len(e) > i and not is_exact(e[i]) for i in sure):
+            return tuple(np.inf for _ in y)
+        return bounds_of(*compute(Bounding(stage(run), e)))
+
+    return evaluate, error

@@ -34,6 +34,9 @@ def read_model(model: bytes, folder: str | None) -> Any:
         from onnx.external_data_helper import load_external_data_for_model
 
         load_external_data_for_model(parsed, folder)
+        for tensor in _tensors(parsed):  # as it was before the data lay elsewhere
+            if not tensor.external_data:
+                tensor.ClearField("data_location")
     return parsed
 
 

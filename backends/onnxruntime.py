@@ -66,6 +66,8 @@ class OnnxRuntime:
             return _Session(session(model, folder, options), _Source(model, folder, options))
         with tempfile.TemporaryDirectory() as place:
             saved = str(Path(place, "optimised.onnx"))
+            if folder is not None and b"location" in model:
+                model = _whole(model, folder)  # what is saved goes on to refer to files, which are not in that place
             session(model, folder, options, saved)
             # What has been optimised is loaded as it is: a second pass over it would hide what the file lacks.
             loaded = session(Path(saved).read_bytes(), place, {**options, "opt": "0"})
@@ -157,6 +159,11 @@ def _whole(model: bytes, folder: str) -> bytes:
     return serialized
 
 
+def _has_raw(arguments: Sequence[Any]) -> bool:
+    kinds = (argument.type for argument in arguments)
+    return any(kind.startswith("tensor(") and kind not in _DIRECT for kind in kinds)
+
+
 class _Session:
     # Session.run reads arrays where they lie and copies those that are not contiguous; so no `shifted`.
     layouts = (Layout.OFFSET, Layout.STRIDED, Layout.TRANSPOSED)
@@ -167,13 +174,18 @@ class _Session:
         arguments = session.get_inputs()
         self._required = len(arguments)
         # A data set may go on with values for inputs that have a default.
-        self._inputs = [argument.name for argument in (*arguments, *session.get_overridable_initializers())]
+        defaults = session.get_overridable_initializers()
+        self._inputs = [argument.name for argument in (*arguments, *defaults)]
         self._outputs = [argument.name for argument in session.get_outputs()]
-        types = [argument.type for argument in (*arguments, *session.get_outputs())]
-        self._raw = any(kind.startswith("tensor(") and kind not in _DIRECT for kind in types)
+        self._raw = _has_raw((*arguments, *session.get_outputs()))
+        self._raw_defaults = _has_raw(defaults)
+
+    def _is_raw(self, inputs: Sequence[Value]) -> bool:
+        """Whether what goes in or comes out has types that numpy lacks."""
+        return self._raw or (self._raw_defaults and len(inputs) > self._required)
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
-        if self._raw:
+        if self._is_raw(inputs):
             return self._run_raw(inputs)
         feed = {name: _argument(value) for name, value in self._named(inputs)}
         with heard(WORDS):
@@ -181,7 +193,7 @@ class _Session:
         return [_value(result) for result in results]
 
     def run_arranged(self, inputs: Sequence[Value], layout: Layout) -> list[Value]:
-        if self._raw:
+        if self._is_raw(inputs):
             raise Unsupported("values of types that numpy lacks are copied into memory of ONNX Runtime's own")
         feed = {name: _arranged(value, layout) for name, value in self._named(inputs)}
         with heard(WORDS):

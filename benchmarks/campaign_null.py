@@ -1,7 +1,7 @@
 """`make campaign-null`: legal recomputations of every operator on every element type, and of whole models.
 
-python benchmarks/campaign_null.py                docs/campaigns/null.{json,md}; two minutes
-python benchmarks/campaign_null.py --per-pair 11  fewer outputs for each operator and type
+python benchmarks/campaign_null.py                docs/campaigns/null.{json,md}; ten minutes on two idle cores
+python benchmarks/campaign_null.py --per-pair 11 --count 50   fewer outputs for each operator and type, fewer models
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,23 +25,59 @@ SUSPECT = 0.1
 """Percent of the outputs that may be called suspect."""
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Whole models: how the root of them is made, and what part of the count of models is asked for.
+
+    In the commands COUNT stands for that number, ROOT for the folder that is judged, PARENTS for one beside it.
+    """
+
+    label: str
+    share: float
+    commands: tuple[str, ...]
+
+
+SERIES = (
+    Series("default settings", 1, ("gen --root ROOT --count COUNT",)),
+    Series("com.microsoft too", 1, ("gen --root ROOT --count COUNT --seed 100000 --domain com.microsoft",)),
+    Series("NaN and infinities", 1, ("gen --root ROOT --count COUNT --seed 200000 --nonfinite --dynamic mixed",)),
+    Series("dynamic, at up to four sizes", 0.4, ("gen --root ROOT --count COUNT --seed 300000 --dynamic",)),
+    Series("dynamic and com.microsoft", 0.2,
+           ("gen --root ROOT --count COUNT --seed 400000 --dynamic --domain com.microsoft",)),
+    Series("mutants", 1, ("gen --root PARENTS --count COUNT --seed 500000 --dynamic mixed --domain com.microsoft",
+                          "mutate --root PARENTS --out ROOT --count COUNT")),
+    Series("other sizes and static forms", 0.1, ("gen --root ROOT --count COUNT --seed 600000 --dynamic mixed",
+                                                 "diversify --root ROOT --count 6 --specialise")),
+)  # fmt: skip
+
+
 def main() -> int:
     """Measure and write; exit status 1 where a legal output is called wrong, or too many are called suspect."""
     parser = argparse.ArgumentParser(description="What the judge says of legal recomputations.")
     parser.add_argument("--per-pair", type=int, default=110, metavar="N", help="outputs of each operator and type")
-    parser.add_argument("--count", type=int, default=2000, metavar="N", help="whole models (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=600, metavar="N",
+                        help="whole models of a series; of some a part of it (default: %(default)s)")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes")
     parser.add_argument("--docs", default=str(DOCS), metavar="DIR", help="where the report goes")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     jobs = ("--jobs", str(options.jobs))
-    return report(
-        fuzz("selftest", "--null", "--per-pair", str(options.per_pair), *jobs),
-        fuzz("selftest", "--null", "--count", str(options.count), *jobs), options.per_pair, Path(options.docs),
-    )  # fmt: skip
+    graphs = [{"label": one.label, **judged(one, options.count, jobs)} for one in SERIES]
+    strata = fuzz("selftest", "--null", "--per-pair", str(options.per_pair), *jobs)
+    return report(strata, graphs, options.per_pair, Path(options.docs))
 
 
-def report(strata: Counts, graphs: Counts, count: int, docs: Path) -> int:
+def judged(series: Series, count: int, jobs: Sequence[str]) -> Counts:
+    """What is said of the models of a series, made in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        models = str(max(1, round(count * series.share)))
+        names = {"ROOT": f"{folder}/root", "PARENTS": f"{folder}/parents", "COUNT": models}
+        for command in series.commands:
+            fuzz(*(names.get(word, word) for word in command.split()), *jobs)
+        return fuzz("selftest", "--null", "--root", names["ROOT"], *jobs)
+
+
+def report(strata: Counts, graphs: Sequence[Counts], count: int, docs: Path) -> int:
     """Write null.json and null.md. ``strata`` and ``graphs`` are what `fuzz selftest --null` printed."""
     result = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit(), "machine": machine(),
@@ -47,7 +85,7 @@ def report(strata: Counts, graphs: Counts, count: int, docs: Path) -> int:
     }  # fmt: skip
     write_json(docs / "null.json", result)
     (docs / "null.md").write_text(_page(result), encoding="utf-8")
-    parts = (strata, graphs)
+    parts = (strata, *graphs)
     print("\n".join(f"{decided(p):,} judged, {p['suspect']} suspect, {p['wrong']} wrong" for p in parts))
     sound = all(p["wrong"] == 0 and 100 * p["suspect"] <= SUSPECT * decided(p) for p in parts)
     return 0 if sound else 1
@@ -67,11 +105,11 @@ Models are recomputed by eleven legal means ([how](../notes/selftest.md)); each 
 |---|---:|---:|---:|---:|---:|---:|
 {totals}
 
-Of {pairs} pairs of an operator and an element type of its first operand, {enough} have at least {per_pair} judged
-outputs. The others, and why:
+An operator's types are those of its type variables, each by the first operand that is of it. Of {pairs} such pairs,
+{enough} have at least {per_pair} judged outputs. The others, and why:
 
-| operator | type | judged | reason |
-|---|---|---:|---|
+| operator | operand | types | judged | reason |
+|---|---|---|---:|---|
 {short}
 
 ## Operator by operator
@@ -79,6 +117,8 @@ outputs. The others, and why:
 | operator | types | judged | fewest of a type | suspect | wrong | undecidable |
 |---|---:|---:|---:|---:|---:|---:|
 {operators}
+
+An output counts for each type that its node has.
 """
 
 
@@ -86,13 +126,17 @@ def _page(result: Mapping[str, Any]) -> str:
     strata, graphs = result["strata"], result["graphs"]
     pairs = strata["pairs"]
     short = [pair for pair in pairs if decided(pair) < result["per_pair"]]
-    totals = (("operator by operator, type by type", strata), ("whole models of 1 to 20 nodes", graphs))
+    totals = [("operator by operator, type by type", strata), *((part["label"], part) for part in graphs)]
+    totals.append(("all", {word: sum(part[word] for _, part in totals) for word in ("cases", *_WORDS)}))
     return _HEAD.format(
         **{**result["machine"], **result}, pairs=len(pairs), enough=len(pairs) - len(short),
         totals="\n".join(f"| {label} | {part['cases']:,} | {_counts(part)} |" for label, part in totals),
-        short="\n".join(f"| {p['operator']} | {p['type']} | {decided(p)} | {p['reason']} |" for p in short),
+        short="\n".join(_short(short)),
         operators="\n".join(_operators(pairs)),
     )  # fmt: skip
+
+
+_WORDS = ("ok", "suspect", "wrong", "undecidable")
 
 
 def _counts(part: Counts) -> str:
@@ -100,12 +144,21 @@ def _counts(part: Counts) -> str:
     return " | ".join(f"{n:,}" for n in numbers)
 
 
+def _short(pairs: list[Counts]) -> Iterator[str]:
+    """A row for each operand and reason."""
+    rows: dict[tuple[str, str, int, str], list[str]] = {}
+    for pair in pairs:
+        rows.setdefault((pair["operator"], pair["operand"], decided(pair), pair["reason"]), []).append(pair["type"])
+    for (operator, operand, judged_, reason), types in rows.items():
+        yield f"| {operator} | {operand} | {', '.join(types)} | {judged_} | {reason} |"
+
+
 def _operators(pairs: list[Counts]) -> Iterator[str]:
     """A row for each operator, over the types that it was judged on."""
     names = dict.fromkeys(pair["operator"] for pair in pairs)
     for name in names:
         mine = [pair for pair in pairs if pair["operator"] == name and pair["cases"]]
-        sums = {word: sum(pair[word] for pair in mine) for word in ("ok", "suspect", "wrong", "undecidable")}
+        sums = {word: sum(pair[word] for pair in mine) for word in _WORDS}
         fewest = min(map(decided, mine), default=0)
         rest = f"{sums['suspect']} | {sums['wrong']} | {sums['undecidable']}"
         yield f"| {name} | {len(mine)} | {decided(sums):,} | {fewest} | {rest} |"

@@ -50,7 +50,7 @@ class Figure:
 
 @dataclass(slots=True)
 class Scale:
-    """How much to measure (``quick``: small counts), and where cases go.
+    """How much to measure (``quick``: small counts), where cases go, and which other Pythons to ask.
 
     No folder is removed before all is measured: when ext4 makes a file it looks through the inodes that were deleted
     in the last minutes, which costs ten times what the file does.
@@ -58,6 +58,7 @@ class Scale:
 
     place: Path
     quick: bool = False
+    pythons: Sequence[str] = ()
     _folders: int = 0
 
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""The same seed, the same bytes: in a new process, with other hashes, under load, with other CPU code paths."""
+"""The same seed, the same bytes: in a new process, with other hashes, under load, other CPU code paths and Pythons."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,22 +17,32 @@ if TYPE_CHECKING:
 
 __all__ = ["identity"]
 
+_ROOT = Path(__file__).resolve().parents[1]
+
 # Run in a process of its own: digests of models and inputs by seed, and which code paths numpy and OpenBLAS take.
 _CHILD = """
-import ctypes, glob, hashlib, json, os, sys
+import ctypes, glob, hashlib, json, os, platform, sys
+from importlib.metadata import version
 import numpy
+from abstract.schema import newest_opset
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
 count, step = int(sys.argv[1]), int(sys.argv[2])
-settings = Settings(nodes=(1, 40), dynamic=None)
+given = {"nodes": (1, 40), "bait": ("all",), "structure": ("all",), "opset": newest_opset(), "mixed_opsets": True}
+ways = [
+    given, {**given, "dynamic": True}, {**given, "domains": ("com.microsoft",)}, {**given, "nonfinite": True},
+    {**given, "dynamic": None, "structure": (
+        "topology", "functions", "passing", "unread", "defaults", "shared", "constants", "containers", "external")},
+]
 result = {}
 for seed in range(count)[::step]:
-    made = generate_case(Seeded(seed), settings)
-    total = hashlib.sha256(made.model)
+    made = generate_case(Seeded(seed), Settings(**ways[seed % len(ways)]))
+    total = hashlib.sha256(made.stored)
+    for name, content in (made.apart.files if made.apart else {}).items():
+        total.update(name.encode() + content)
     for data_set in made.data_sets:
-        for name, tensor in data_set.inputs.items():
-            total.update(f"{name} {tensor.element_type} {tensor.shape}".encode() + tensor.data)
+        total.update(repr(data_set.inputs).encode())
     result[seed] = total.hexdigest()
 core = ""
 folder = os.path.join(os.path.dirname(numpy.__file__), "..", "numpy.libs")
@@ -41,13 +52,19 @@ for path in glob.glob(os.path.join(folder, "*openblas*")):
         get.restype = ctypes.c_char_p
         core = get().decode()
 features = numpy._core._multiarray_umath.__cpu_features__
-print(json.dumps({"digests": result, "core": core, "features": sorted(k for k, on in features.items() if on)}))
+about = " ".join(f"{name} {version(name)}" for name in ("numpy", "onnx", "ml_dtypes", "protobuf", "z3-solver"))
+print(json.dumps({
+    "digests": result, "core": core, "features": sorted(k for k, on in features.items() if on),
+    "about": f"Python {platform.python_version()} {about}",
+}))
 """
 
 
-def _child(count: int, environment: Mapping[str, str], step: int = 1) -> subprocess.Popen[str]:
+def _child(
+    count: int, environment: Mapping[str, str], step: int = 1, python: str = sys.executable
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(count), str(step)], env={**os.environ, **environment},
+        [python, "-c", _CHILD, str(count), str(step)], env={**os.environ, **environment},
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -74,7 +91,7 @@ def _environments() -> Iterator[tuple[str, dict[str, str]]]:
 
 def identity(scale: Scale) -> Iterator[Figure]:
     """How many of the seeds give other bytes somewhere."""
-    count = 60 if scale.quick else 1000
+    count = 60 if scale.quick else 1500
     with clock() as spent:
         usual = _result(_child(count, {}))
         due = usual["digests"]
@@ -84,6 +101,9 @@ def identity(scale: Scale) -> Iterator[Figure]:
         runs.append(("seeds in reverse order", _result(_child(count, {}, step=-1))))
         loaded = [_child(count, {}) for _ in range(4)]
         runs.extend((f"under load, process {n}", _result(child)) for n, child in enumerate(loaded))
+        for python in scale.pythons:
+            found = _result(_child(count, {"PYTHONPATH": str(_ROOT)}, python=python))
+            runs.append((str(found["about"]), found))
         for name, found in runs:
             digests = found["digests"]
             changed[name] = sum(digests[seed] != digest for seed, digest in due.items())  # type: ignore[index]
@@ -91,6 +111,8 @@ def identity(scale: Scale) -> Iterator[Figure]:
                 effects.add(name)
     broken = {name: n for name, n in changed.items() if n}
     detail = f"{count:,} seeds in {len(runs)} other ways, {len(effects)} of them on other CPU code paths"
+    if scale.pythons:
+        detail += "; " + ", ".join(str(found["about"]) for _, found in (("", usual), *runs[-len(scale.pythons) :]))
     yield Figure(
         "seeds with other bytes in another process or environment", sum(broken.values()), "", 0, cpu=spent.cpu,
         detail="; ".join([detail, *(f"{n} with {name}" for name, n in broken.items())]),

@@ -3,6 +3,7 @@
 python benchmarks/run.py                     all of them, some minutes
 python benchmarks/run.py help generation     some of them
 python benchmarks/run.py --quick             small counts: does it work at all
+python benchmarks/run.py identity --python PATH     the same bytes on that Python as on this one?
 python benchmarks/run.py --json              one object {machine, figures: [{name, value, unit, target, ...}]}
 """
 
@@ -52,6 +53,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="small counts: figures are rough")
     parser.add_argument("--place", default="build/bench", metavar="DIR", help="where cases go (default: %(default)s)")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PATH",
+        help="for `identity`: another Python, with the project's dependencies installed; may be given again",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
@@ -60,7 +65,7 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     about = machine()
     place = Path(options.place) / str(os.getpid())
-    scale = Scale(place, options.quick)
+    scale = Scale(place, options.quick, options.python)
     figures: list[Figure] = []
     for name in options.names or BENCHMARKS:
         print(f"measuring {name}", file=sys.stderr, flush=True)

@@ -309,11 +309,13 @@ def _alive(part: str) -> bool:
 
 
 def write_case(
-    root: Path, name: str, model: bytes, data_sets: Sequence[DataSet], record: Mapping[str, Any]
-) -> Case:
+    root: Path, name: str, model: bytes, data_sets: Sequence[DataSet], record: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+) -> Case:  # fmt: skip
     """Write a case, whole or not at all; one of the same id is replaced.
 
-    The bytes depend on the arguments alone. ``record`` becomes case.json: compact, keys sorted.
+    The bytes depend on the arguments alone. ``record`` becomes case.json: compact, keys sorted. ``files`` lie beside
+    the model, which refers to them: external data by its place in the folder.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -324,6 +326,9 @@ def write_case(
     try:
         os.mkdir(part)
         _write(f"{part}/{MODEL}", model)
+        for location, content in (files or {}).items():
+            os.makedirs(os.path.dirname(f"{part}/{location}"), exist_ok=True)
+            _write(f"{part}/{location}", content)
         for index, data_set in enumerate(data_sets):
             place = f"{part}/test_data_set_{index}"
             os.mkdir(place)

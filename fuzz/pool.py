@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["process_pool", "seldom_collect"]
+__all__ = ["prepare_process", "process_pool", "seldom_collect"]
 
 
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +33,7 @@ def process_pool(jobs: int, *, memory: int | None = None) -> Iterator[ProcessPoo
     the lock of a queue would leave the others waiting for good. On any error what has not begun is dropped, and what
     has is finished.
     """
-    with ProcessPoolExecutor(max(jobs, 1), initializer=_prepare, initargs=(memory,)) as pool:
+    with ProcessPoolExecutor(max(jobs, 1), initializer=prepare_process, initargs=(memory,)) as pool:
         try:
             yield pool
         except BaseException:
@@ -41,7 +41,8 @@ def process_pool(jobs: int, *, memory: int | None = None) -> Iterator[ProcessPoo
             raise
 
 
-def _prepare(memory: int | None) -> None:
+def prepare_process(memory: int | None = None) -> None:
+    """Make a process one of the driver's: Ctrl-C is not its own to handle, and it dies with the driver."""
     seldom_collect()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

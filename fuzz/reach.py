@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["pairs", "reached"]
+__all__ = ["element", "pairs", "reached"]
 
 Pair = tuple[str, str]
 """An operator that we have or that is of ONNX's own domain, and an element type: of its first operand, else output."""
@@ -55,7 +55,7 @@ def pairs(model: onnx.ModelProto) -> Iterator[Pair]:
 def _of(graph: onnx.GraphProto, outer: Mapping[str, int], opset: int) -> Iterator[Pair]:
     codes = {**outer, **{t.name: t.data_type for t in graph.initializer}}
     for info in (*graph.input, *graph.value_info, *graph.output):
-        code = _element(info.type)
+        code = element(info.type)
         if code:
             codes[info.name] = code
     for node in graph.node:
@@ -78,11 +78,11 @@ def _data(node: onnx.NodeProto, opset: int) -> list[str]:
         return list(node.input)
 
 
-def _element(kind: onnx.TypeProto) -> int:
+def element(kind: onnx.TypeProto) -> int:
     """The element type of a tensor, or of the tensors in a container; 0 where none is said."""
     which = kind.WhichOneof("value")
     if which == "sequence_type":
-        return _element(kind.sequence_type.elem_type)
+        return element(kind.sequence_type.elem_type)
     if which == "optional_type":
-        return _element(kind.optional_type.elem_type)
+        return element(kind.optional_type.elem_type)
     return kind.tensor_type.elem_type if which == "tensor_type" else 0

@@ -6,27 +6,27 @@ of a case on a target at a version is replaced when the case is executed again.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import zlib
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 from backends.frame import build_values, describe_values
 from backends.protocol import ELSEWHERE, UNTRANSFORMED, Outcome, Stage
-from fuzz.errors import RootError, StorageError
+from fuzz.database import connect, row_id, storable, storage_errors, transaction
+from fuzz.errors import RootError
 from fuzz.execute.execution import Execution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from backends.tensor import Value
     from fuzz.judge.verdict import Verdict
 
-__all__ = ["STORE_NAME", "Store"]
+__all__ = ["STORE_NAME", "Store", "storable", "storage_errors"]
 
 STORE_NAME = "fuzz.sqlite"
 _VERSION = "2"
@@ -129,17 +129,7 @@ class Store:
         path = root / STORE_NAME
         if not create and not path.is_file():
             raise RootError(f"nothing has been executed in {root}: run `fuzz exec --root {root} --backend TARGET`")
-        with _storage_errors(path):
-            connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                _prepare(connection, path)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(connection, path)
+        return cls(connect(path, _TABLES, _VERSION), path)
 
     def __enter__(self) -> Self:
         return self
@@ -161,19 +151,19 @@ class Store:
         What was known of the same case on the same target and version goes, and so do the verdicts on it.
         Raises `StorageError`, for one on a full disk.
         """
-        with self._transaction():
+        with transaction(self._connection, self._path):
             for execution, digest in zip(executions, digests, strict=True):
                 self._record(execution, digest)
 
     def _record(self, execution: Execution, digest: str) -> None:
         case = self._case_id(execution.case)
-        target = self._target_id(execution.target, execution.version)
+        target = row_id(self._connection, "target", name=execution.target, version=execution.version)
         run = self._connection.execute
         run("DELETE FROM execution WHERE case_id = ? AND target_id = ?", (case, target))
         run("DELETE FROM verdict WHERE case_id = ? AND target = ?", (case, execution.target))
         row = (
             case, target, digest, execution.outcome.value, execution.stage and execution.stage.value,
-            _storable(execution.message), _storable(execution.stderr), execution.attempts,
+            storable(execution.message), storable(execution.stderr), execution.attempts,
             execution.wall_seconds, execution.cpu_seconds, len(execution.outputs),
         )  # fmt: skip
         identifier = run(_INSERT_EXECUTION, row).lastrowid
@@ -255,7 +245,7 @@ class Store:
 
     def record_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Write verdicts, all or none; an oracle's old ones on the same (case, target) go. Raises `StorageError`."""
-        with self._transaction():
+        with transaction(self._connection, self._path):
             cleared: set[tuple[str, str, str]] = set()
             for verdict in verdicts:
                 case = self._case_id(verdict.case)
@@ -269,7 +259,7 @@ class Store:
                     case, verdict.target, verdict.data_set, str(verdict.verdict), verdict.output,
                     verdict.bound_ratio, None if verdict.index is None else json.dumps(verdict.index),
                     json.dumps(verdict.expected), json.dumps(verdict.actual), verdict.bound, verdict.node,
-                    _storable(verdict.message), verdict.oracle,
+                    storable(verdict.message), verdict.oracle,
                 )  # fmt: skip
                 self._connection.execute(_INSERT_VERDICT, row)
 
@@ -306,66 +296,11 @@ class Store:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _case_id(self, name: str) -> int:
-        name = _storable(name)
-        self._connection.execute('INSERT INTO "case" (name) VALUES (?) ON CONFLICT DO NOTHING', (name,))
-        return int(self._connection.execute('SELECT id FROM "case" WHERE name = ?', (name,)).fetchone()[0])
-
-    def _target_id(self, name: str, version: str) -> int:
-        key = (name, version)
-        self._connection.execute("INSERT INTO target (name, version) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
-        row = self._connection.execute("SELECT id FROM target WHERE name = ? AND version = ?", key).fetchone()
-        return int(row[0])
+        return row_id(self._connection, '"case"', name=storable(name))
 
     def _rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
-        with _storage_errors(self._path):
+        with storage_errors(self._path):
             return self._connection.execute(query, parameters).fetchall()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _storage_errors(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables where there are none; refuse a store of another version."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO meta VALUES ('version', ?)", (_VERSION,))
-        row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-    if row is None or row[0] != _VERSION:
-        raise StorageError(f"{path} was made by another version of fuzz: use another --root, or remove the file")
-
-
-@contextlib.contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as problem:
-        text = str(problem)
-        if "full" in text:
-            advice = "free some space or give another --root"
-        elif "locked" in text:
-            advice = "another fuzz process writes there; wait for it"
-        elif "malformed" in text or "not a database" in text:
-            advice = "the file is damaged; remove it and execute again"
-        else:
-            advice = "give a --root that you may write to"
-        raise StorageError(f"cannot use {path}: {text}; {advice}") from None
 
 
 def _pack(value: Value) -> tuple[str, int, bytes]:
@@ -384,8 +319,3 @@ def _unpack(form: str, size: int, data: bytes) -> Value:
     # Compressed data is always shorter, so the length tells the two apart.
     content = data if len(data) == size else zlib.decompress(data)
     return build_values([json.loads(form)], memoryview(content))[0]
-
-
-def _storable(text: str) -> str:
-    """Text that SQLite takes: lone surrogates, which a file name or a message may hold, become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import onnx
 import onnx.defs
+import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
 from abstract.capture import captured
+from abstract.dtypes import BY_CODE
 from fuzz.case import find_cases, read_inputs
 from fuzz.errors import CaseError
+from fuzz.reach import element
 from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
@@ -97,6 +100,15 @@ class View:
         ports = (*self.graph.input, *self.graph.output)
         return [p.type.tensor_type.shape.dim for p in ports if p.type.HasField("tensor_type")]
 
+    @cached_property
+    def types(self) -> frozenset[str]:
+        """The element types of inputs, outputs and initializers, and of what Casts make, in bodies too."""
+        graphs = (self.graph, *self.bodies)
+        codes = {t.data_type for graph in graphs for t in graph.initializer}
+        codes |= {element(p.type) for graph in graphs for p in (*graph.input, *graph.value_info, *graph.output)}
+        codes |= {a.i for node in self.nodes if node.op_type == "Cast" for a in node.attribute if a.name == "to"}
+        return frozenset(BY_CODE[code].name for code in codes if code in BY_CODE)
+
     def has(self, *operators: str) -> bool:
         """Whether one of ONNX's own operators is called."""
         return any(self.calls["", name] for name in operators)
@@ -136,6 +148,19 @@ def _branches_differ(v: View) -> bool:
     return False
 
 
+def _idle(v: View) -> bool:
+    """Whether a Loop is told to make no trip: by a constant number, or a constant condition."""
+    known = {t.name: t for graph in (v.graph, *v.bodies) for t in graph.initializer}
+    first = (name for node in v.nodes if node.op_type == "Loop" for name in node.input[:2])
+    return any(name in known and not onnx.numpy_helper.to_array(known[name]).any() for name in first)
+
+
+def _rounded(v: View) -> bool:
+    """Whether something is quantised and dequantised again."""
+    made = {name for node in v.nodes if node.op_type == "QuantizeLinear" for name in node.output}
+    return any(name in made for node in v.nodes if node.op_type == "DequantizeLinear" for name in node.input[:1])
+
+
 def _left_out(v: View) -> bool:
     """Whether an input is left out by an empty name, or because it is the last."""
     return any("" in node.input or _is_short(node) for node in v.nodes if not node.domain)
@@ -162,10 +187,15 @@ TRAITS: Mapping[str, Callable[[View], bool]] = MappingProxyType({
     "If": lambda v: v.has("If"),
     "If whose branches give other sizes": _branches_differ,
     "Loop": lambda v: v.has("Loop"),
+    "Loop that is not entered": _idle,
     "Scan": lambda v: v.has("Scan"),
     "SequenceMap": lambda v: v.has("SequenceMap"),
     "a body in a body": lambda v: any(a.HasField("g") for b in v.bodies for n in b.node for a in n.attribute),
     "a value that a body captures": _captures,
+    "RNN, LSTM or GRU": lambda v: v.has("RNN", "LSTM", "GRU"),
+    "QuantizeLinear read by DequantizeLinear": _rounded,
+    "a quantised operator (QLinearConv, ...)": lambda v: v.has("QLinearConv", "QLinearMatMul", "ConvInteger",
+                                                               "MatMulInteger"),
     "functions": lambda v: bool(v.model.functions),
     "a function that is called twice": lambda v: any(v.calls[f.domain, f.name] > 1 for f in v.model.functions),
     "a function that calls another": lambda v: any(
@@ -201,16 +231,30 @@ TRAITS: Mapping[str, Callable[[View], bool]] = MappingProxyType({
     "data in another file": lambda v: any(t.data_location for t in v.graph.initializer),
     "a sequence or an optional inside": lambda v: v.has("SequenceConstruct", "SequenceEmpty", "SplitToSequence",
                                                         "Optional", "SequenceInsert"),
+    "a sequence that is built": lambda v: v.has("SequenceConstruct", "SequenceEmpty", "SplitToSequence"),
+    "a sequence that is indexed": lambda v: v.has("SequenceAt"),
+    "a sequence that is concatenated": lambda v: v.has("ConcatFromSequence"),
+    "an optional that is built or read": lambda v: v.has("Optional", "OptionalHasElement", "OptionalGetElement"),
     "a sequence as output": lambda v: v.typed(v.outputs, "sequence_type"),
     "an optional as output": lambda v: v.typed(v.outputs, "optional_type"),
     "a sequence as input": lambda v: v.typed(v.inputs, "sequence_type"),
     "an optional as input": lambda v: v.typed(v.inputs, "optional_type"),
     "no input": lambda v: not v.inputs,
     "rank 0": lambda v: any(not dims for dims in v.shapes),
-    "rank 6 and more": lambda v: any(len(dims) > 5 for dims in v.shapes),
+    "rank 6": lambda v: any(len(dims) == 6 for dims in v.shapes),
+    "rank 7": lambda v: any(len(dims) == 7 for dims in v.shapes),
+    "rank 8": lambda v: any(len(dims) == 8 for dims in v.shapes),
     "an empty tensor": lambda v: any(d.WhichOneof("value") == "dim_value" and not d.dim_value
                                      for dims in v.shapes for d in dims),
     "a dim with a name": lambda v: any(d.dim_param for dims in v.shapes for d in dims),
+    "strings": lambda v: "string" in v.types,
+    "complex numbers": lambda v: not v.types.isdisjoint({"complex64", "complex128"}),
+    "bfloat16": lambda v: "bfloat16" in v.types,
+    "floats of 8 bits": lambda v: any(name.startswith("float8") for name in v.types),
+    "floats of 6 bits": lambda v: any(name.startswith("float6") for name in v.types),
+    "floats of 4 bits": lambda v: any(name.startswith("float4") for name in v.types),
+    "integers of 4 bits": lambda v: not v.types.isdisjoint({"int4", "uint4"}),
+    "integers of 2 bits": lambda v: not v.types.isdisjoint({"int2", "uint2"}),
 })  # fmt: skip
 """Every trait in words, and whether a model has it."""
 

@@ -6,17 +6,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from abstract.hazards import (
-    arithmetic,
-    contributed,
-    control,
-    conversion,
-    movement,
-    ordering,
-    reductions,
-    selection,
-    windows,
-)
+from abstract.hazards.groups import GROUPS
 from abstract.hazards.hazard import Hazard, Says, Treatment
 
 if TYPE_CHECKING:
@@ -24,11 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_ID", "HAZARDS", "Hazard", "Says", "Treatment", "hazards_of"]
 
-HAZARDS: tuple[Hazard, ...] = tuple(
-    row
-    for group in (conversion, arithmetic, selection, ordering, movement, windows, reductions, control, contributed)
-    for row in group.HAZARDS
-)
+HAZARDS: tuple[Hazard, ...] = tuple(row for _, rows in GROUPS for row in rows)
 BY_ID: Mapping[str, Hazard] = MappingProxyType({row.id: row for row in HAZARDS})
 
 

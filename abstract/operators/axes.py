@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from abstract.graph import Value
 
-__all__ = ["counted", "drawn_indices", "from_either_end", "index_constant", "is_one", "not_empty", "operand",
-           "permutation", "pinned", "reach", "signed", "spelt", "subset", "unique_indices", "whole_number"]  # fmt: skip
+__all__ = ["counted", "drawn_indices", "from_either_end", "from_front", "index_constant", "is_one", "not_empty",
+           "operand", "permutation", "pinned", "reach", "signed", "spelt", "subset", "unique_indices",
+           "whole_number"]  # fmt: skip
 
 
 def operand(
@@ -54,13 +55,16 @@ def spelt(s: Scope, axes: Iterable[int], rank: int) -> tuple[int, ...]:
     return tuple(a - rank if backwards == 1 and a % 2 else a for a in axes)
 
 
+def from_front(axis: int, rank: int) -> int:
+    """An axis counted from the front. Raises ValueError for one that a tensor of this rank has not got."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} of a tensor of rank {rank}")
+    return axis % rank
+
+
 def counted(axes: Iterable[int], rank: int) -> tuple[int, ...]:
-    """Axes counted from the front. Raises ValueError for one that a tensor of this rank has not got."""
-    found = tuple(axes)
-    beyond = [a for a in found if not -rank <= a < rank]
-    if beyond:
-        raise ValueError(f"axis {beyond[0]} of a tensor of rank {rank}")
-    return tuple(a % rank for a in found)
+    """Several axes counted from the front: see ``from_front``."""
+    return tuple(from_front(a, rank) for a in axes)
 
 
 def subset(s: Scope, count: int) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from abstract.accuracy import extra, granted
 from abstract.error import ErrorRule, is_exact, maximum, rounding_unit, spread, widened, within_range
 from abstract.operator import EVERYWHERE, Array, Bound, Call, Domain, Operator, Run, Scope, Typing
-from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, apart
+from abstract.operators.elementwise import FLOAT, NUMBER, SIGNED, WHOLE, apart
 
 if TYPE_CHECKING:
     from abstract.constraints import Constraints
@@ -242,11 +242,12 @@ def propose_power(s: Scope) -> Call:
     alike = dtype in s.signature.types["T1"]  # bfloat16 became an exponent at opset 15
     if not dtype.is_float:
         x = s.tensor(domain=Domain(-8, 8))
-        return Call((x, s.constant(np.array(s.integer(0, 3)), dtype)))
+        exponent = np.array(s.integer(0, 3))
+        return Call((x, s.constant(exponent, dtype if s.coin(0.5) else s.dtype("T1", WHOLE))))
     if s.coin(0.4):
         x = s.tensor(domain=Domain(-8.0, 8.0))
         exponent = np.array(float(s.pick((1, 2, 2, 3))))
-        return Call((x, s.constant(exponent, dtype if alike else s.dtype("T1", SIGNED))))
+        return Call((x, s.constant(exponent, dtype if alike and s.coin(0.7) else s.dtype("T1", NUMBER))))
     x = s.tensor(domain=Domain(0.0625, 8.0))
     variable = "T" if s.coin(0.8) and alike else "T1"
     s.dtype(variable, SIGNED)
@@ -338,7 +339,7 @@ def _where_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 def propose_prelu(s: Scope) -> Call:
     """A slope for every element, for every channel, or one for all."""
-    x = s.tensor(kinds=SIGNED)
+    x = s.tensor(kinds=NUMBER)
     return Call((x, s.unidirectional(x)))
 
 
@@ -356,9 +357,9 @@ def _prelu_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 _OFF_ZERO = Domain(away=0.0625)
 
 OPERATORS: tuple[Operator, ...] = (
-    binary("Add", lambda a, b, _: a + b, _sum_error, weight=1.5),
+    binary("Add", lambda a, b, _: a + b, _sum_error),
     binary("Sub", lambda a, b, _: a - b, _sum_error),
-    binary("Mul", lambda a, b, _: a * b, _product_error, weight=1.5),
+    binary("Mul", lambda a, b, _: a * b, _product_error),
     binary("Div", _divide, _quotient_error, right=_OFF_ZERO),
     Operator("Pow", propose_power, broadcast, lambda run: (_power(run[0], run[1], run),),
              widened(_power_error, extra("Pow") or (lambda _, __: 0.0)), accuracy=granted("Pow")),

@@ -337,7 +337,7 @@ def _bit_cast_defined(run: Run) -> bool:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Cast", propose_cast, same_shape, cast, cast_error, defined=_defined, output_dtypes=_given, exact=True,
-             weight=0.5),
+             weight=0.25),
     Operator("CastLike", propose_cast_like, same_shape, cast, cast_error, defined=_defined,
              output_dtypes=_alike, since=15, weight=0.5, exact=True),
     Operator("BitCast", propose_bit_cast, same_shape, bit_cast, bit_cast_error, defined=_bit_cast_defined,

@@ -15,6 +15,7 @@ from abstract.constraints import Infeasible
 from abstract.dtypes import BY_CODE, BY_NAME
 from abstract.error import is_exact
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
+from abstract.operators.axes import from_front
 from abstract.operators.elementwise import FLOAT
 from abstract.operators.normalization import layer, layer_error, propose_rms, rms, rms_error
 from abstract.running import Algebra, Bounding, Exact, Quantity, bounds_of
@@ -42,7 +43,7 @@ def _epsilon(s: Scope) -> dict[str, Any]:
 
 def simplified_shape(t: Typing) -> tuple[Shape, ...]:
     """The input's, and the same with 1 from the axis on for what is saved; the scale has the last axes."""
-    x, axis = t[0], t.params.get("axis", -1) % len(t[0])
+    x, axis = t[0], from_front(t.params.get("axis", -1), len(t[0]))
     if len(t[1]) != len(x) - axis:
         raise Infeasible("a scale of another rank than what is normalized")
     for mine, theirs in zip(t[1], x[axis:], strict=True):

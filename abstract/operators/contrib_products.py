@@ -13,14 +13,13 @@ import numpy as np
 
 from abstract.dims import Dim, ceil_div
 from abstract.dtypes import BY_NAME, Kind
-from abstract.error import is_exact
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.contrib_quantized import Requantised, by_one, meant, restored
 from abstract.operators.elementwise import FLOAT, MARGIN
 from abstract.operators.linear import factor, matmul_shape, matrices
 from abstract.operators.quantization import dynamic, dynamic_error, scale_values
 from abstract.operators.quantized import matmul_integer, matmul_integer_error
-from abstract.running import Algebra, Bounding, Exact, Quantity, Running, bounds_of
+from abstract.running import Algebra, Bounding, Exact, Quantity, Running, bounds_of, rules
 
 if TYPE_CHECKING:
     from abstract.dtypes import DType
@@ -103,19 +102,9 @@ def _of_columns(k: Algebra, at: int, scale: int, zero: int) -> Quantity:
     return restored(k, k.operand(at), k.operand(scale), k.operand(zero))
 
 
-def _to_float(k: Algebra) -> Quantity:
-    return _plus(k, meant(k, (0, 2, 4)), _of_columns(k, 1, 3, 5), k.operand(6))
-
-
-def to_float(run: Run) -> tuple[Array, ...]:
+def _to_float(k: Algebra) -> tuple[Quantity, ...]:
     """The product of the numbers meant, and a bias."""
-    return (_to_float(Exact(run)),)
-
-
-def to_float_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """The steps' own."""
-    del y
-    return bounds_of(_to_float(Bounding(_in_float(run), e)))
+    return (_plus(k, meant(k, (0, 2, 4)), _of_columns(k, 1, 3, 5), k.operand(6)),)
 
 
 # -- quantised on the way ------------------------------------------------------------------------------------------
@@ -148,19 +137,9 @@ def _requantised(k: Algebra) -> Quantity:
     return Running(exact, error, k.steps)
 
 
-def _dynamic(k: Algebra) -> Quantity:
-    return _plus(k, _requantised(k), _of_columns(k, 1, 2, 3), k.operand(4))
-
-
-def dynamic_matmul(run: Run) -> tuple[Array, ...]:
+def _dynamic(k: Algebra) -> tuple[Quantity, ...]:
     """The product of A quantised to 8 bits, and of the numbers that B stands for; and a bias."""
-    return (_dynamic(Exact(run)),)
-
-
-def dynamic_matmul_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """The steps' own; a step of A where it lies next to a tie."""
-    del y
-    return bounds_of(_dynamic(Bounding(_in_float(run), e)))
+    return (_plus(k, _requantised(k), _of_columns(k, 1, 2, 3), k.operand(4)),)
 
 
 def _dynamic_defined(run: Run) -> bool:
@@ -309,35 +288,27 @@ def _weights(k: Algebra) -> Quantity:
     return restored(k, k.constant(numbers), scale, offset).transpose(1, 0)
 
 
-def _packed(k: Algebra) -> Quantity:
+def _packed(k: Algebra) -> tuple[Quantity, ...]:
+    """The product with the numbers that the weights stand for, and a bias.
+
+    ``accuracy_level`` lets A be rounded to 16 or 8 bits.
+    """
     a, level = k.operand(0), int(k.run.params.get("accuracy_level", 0))
     if isinstance(k, Bounding) and level in _LEVELS:
         size = np.abs(a.value)
         coarse = size.max(axis=-1, keepdims=True) / 250 if level == 4 else size * _LEVELS[level]
         a = Running(a.value, a.error + coarse, a.steps)
-    return _plus(k, a, _weights(k), k.operand(5))
-
-
-def packed_matmul(run: Run) -> tuple[Array, ...]:
-    """The product with the numbers that the weights stand for, and a bias."""
-    return (_packed(Exact(run)),)
-
-
-def packed_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """The steps' own; ``accuracy_level`` lets A be rounded to 16 or 8 bits; packed numbers must be sure."""
-    del y
-    if not is_exact(e[1]) or (len(e) > 3 and not is_exact(e[3])):
-        return (np.inf,)
-    return bounds_of(_packed(Bounding(run, e)))
+    return (_plus(k, a, _weights(k), k.operand(5)),)
 
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("com.microsoft.MatMulInteger16", propose_sixteen, _product_shape, matmul_integer, matmul_integer_error,
              output_dtypes=_sixteen_type, weight=0.5),
-    Operator("com.microsoft.MatMulIntegerToFloat", propose_to_float, _product_shape, to_float, to_float_error),
-    Operator("com.microsoft.DynamicQuantizeMatMul", propose_dynamic, _product_shape, dynamic_matmul,
-             dynamic_matmul_error, defined=_dynamic_defined),
+    Operator("com.microsoft.MatMulIntegerToFloat", propose_to_float, _product_shape,
+             *rules(_to_float, stage=_in_float)),
+    Operator("com.microsoft.DynamicQuantizeMatMul", propose_dynamic, _product_shape,
+             *rules(_dynamic, stage=_in_float), defined=_dynamic_defined),
     Operator("com.microsoft.QGemm", propose_gemm, gemm_shape, gemm, gemm_error, output_dtypes=_gemm_type, tied=True,
              defined=lambda run: run.optional(7) is None or _GEMM.defined(run)),
-    Operator("com.microsoft.MatMulNBits", propose_packed, packed_shape, packed_matmul, packed_error),
+    Operator("com.microsoft.MatMulNBits", propose_packed, packed_shape, *rules(_packed, 1, 3)),
 )  # fmt: skip

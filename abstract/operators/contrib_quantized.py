@@ -18,7 +18,7 @@ from abstract.error import is_exact, spread, step_unit
 from abstract.narrow import between
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators import pooling, quantization, softmax
-from abstract.operators.axes import signed
+from abstract.operators.axes import from_front, signed
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import MARGIN, same_shape, sigmoid
 from abstract.operators.quantization import is_power_of_two, scale_values, stepped
@@ -239,7 +239,7 @@ def _softmax(k: Algebra) -> Quantity:
     x, axis = meant(k, (0, 1, 2)), int(k.run.params.get("axis", -1))
     if k.run.params["opset"] < 13:
         shape = x.shape
-        flat = x.reshape(int(np.prod(shape[: axis % len(shape)])), -1)
+        flat = x.reshape(int(np.prod(shape[: from_front(axis, len(shape))])), -1)
         return by_row(k, _ROWS["Softmax"], {"axis": -1}, flat).reshape(*shape)
     return by_row(k, _ROWS["Softmax"], {"axis": axis}, x)
 
@@ -267,7 +267,7 @@ def propose_concat(s: Scope) -> Call:
 
 def concat_shape(t: Typing) -> tuple[Shape, ...]:
     """The sum along the axis; the other dimensions agree."""
-    first, axis = t[2], t.params["axis"] % len(t[2])
+    first, axis = t[2], from_front(t.params["axis"], len(t[2]))
     total = first[axis]
     for position in range(5, len(t.shapes), 3):
         other = t[position]

@@ -7,6 +7,7 @@ The reference has its own way with bodies (``abstract/body.py``): these rows ser
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from abstract.operator import Array, Body, Call, Domain, Operator, Run, Scope, T
 from abstract.types import ContainerType, Shape, Sizes, TensorType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from abstract.dtypes import DType
     from abstract.graph import Graph, Value
@@ -96,8 +97,11 @@ def _alike(s: Scope, body: Body, model: Value, taken: Sequence[Value]) -> Value:
     if pool:
         return _inner(body, s.pick(made or pool))
     own_type = model.type.dtype
-    zeros = np.full(model.array.shape, "" if own_type.name == "string" else 0, own_type.carrier)
-    return body.call("Identity", (body.constant(zeros, own_type),), {})
+    same_all = np.full(model.array.shape, _PLAIN.get(own_type.name, 0), own_type.carrier)
+    return body.call("Identity", (body.constant(same_all, own_type),), {})
+
+
+_PLAIN: Mapping[str, Any] = MappingProxyType({"string": "", "float8e8m0": 1})  # types that have no 0
 
 
 def if_shape(t: Typing) -> tuple[Sizes, ...]:
@@ -134,7 +138,8 @@ def propose_loop(s: Scope) -> Call:
     """A few trips, ended by their number, by the body's own condition, or by both.
 
     An absent condition never goes with a body that says stop: runtimes obey that, the text does not. A loop that
-    collects is entered at least once (hazards loop-without-end, loop-without-trips).
+    collects is entered at least once (hazards loop-without-end, loop-without-trips); one in five
+    of those with states is not entered at all.
     """
     trips = s.integer(1, TRIPS)
     states = states_of(s, s.integer(0, 2))
@@ -144,7 +149,8 @@ def propose_loop(s: Scope) -> Call:
     carried = [body.formal(v.type, v.array, exact=v.exact and not v.type.dtype.is_float) for v in states]
     body.grow(s.integer(1, 4))
     following = _following(s, body, carried)
-    collected = _collected(s, body, following)
+    idle = bool(states) and s.coin(0.2)
+    collected = [] if idle else _collected(s, body, following)
     if not (states or collected):
         raise Infeasible("a loop that gives nothing")
     early = s.integer(0, trips) if s.coin(0.35) else None
@@ -154,11 +160,22 @@ def propose_loop(s: Scope) -> Call:
         go_on = body.call("Less", (number, body.constant(np.array(early), _INT64)), {})
     body.graph.outputs.extend((go_on, *following, *collected))
     done = _lasting(s, body.graph, states, trips)
-    limit = None if early is not None and early + 1 <= done and s.coin(0.3) else _count(s, done)
+    if idle:
+        given = _not_entered(s, done)
+        return Call((*given, *states), {"body": body.graph}, outputs=len(states))
+    limit = None if early is not None and early + 1 <= done and s.coin(0.5) else _count(s, done)
     condition = None if early is None and s.coin(0.5) else s.constant(np.array(True), _BOOL)  # noqa: FBT003
     if limit is None and condition is None:
         limit = s.constant(np.array(done), _INT64)
     return Call((limit, condition, *states), {"body": body.graph}, outputs=len(states) + len(collected))
+
+
+def _not_entered(s: Scope, trips: int) -> tuple[Value | None, Value | None]:
+    """A number of trips and a condition of which one says: none at all."""
+    number = s.constant(np.array(trips if s.coin(0.4) else 0), _INT64)
+    if number.array.item() == 0 and s.coin(0.5):
+        return number, s.constant(np.array(True), _BOOL) if s.coin(0.5) else None  # noqa: FBT003 - its value
+    return number if s.coin(0.8) else None, s.constant(np.array(False), _BOOL)  # noqa: FBT003
 
 
 def _count(s: Scope, trips: int) -> Value:
@@ -246,8 +263,10 @@ def run_loop(run: Run) -> tuple[Any, ...]:
         going = bool(results[0].item())
         states = list(results[1 : 1 + len(states)])
         rows.append(results[1 + len(states) :])
-    if not rows or (limit is None and going):
-        raise Infeasible("a loop that is not entered, or does not end")
+    if limit is None and going:
+        raise Infeasible("a loop that does not end")
+    if not rows and len(graph.outputs) > 1 + len(states):
+        raise Infeasible("a loop that collects and is not entered")
     return (*states, *(np.stack(column) for column in zip(*rows, strict=True)))
 
 

@@ -211,6 +211,14 @@ def _full(params: Any, spatial: Sequence[Any], kernel: Sequence[Any]) -> list[An
             for n, k, s, d, o in zip(spatial, kernel, strides, dilations, more, strict=True)]  # fmt: skip
 
 
+def _narrow(t: Typing, rank: int) -> None:
+    """Output padding is below the stride, or the dilation where that is what it is below."""
+    strides, dilations = per_axis(t.params, "strides", rank, 1), per_axis(t.params, "dilations", rank, 1)
+    for stride, dilation, more in zip(strides, dilations, t.params.get("output_padding") or (), strict=False):
+        wide = t.store.value(dilation) > t.store.value(more) >= t.store.value(stride)
+        t.store.require(at_least(dilation if wide else stride, more + 1))
+
+
 def transpose_shape(t: Typing) -> tuple[Shape, ...]:
     """(N, M, *out): as ``output_shape`` says, stride * in with SAME, else the full size without the pads."""
     x, w = t[0], t[1]
@@ -219,6 +227,7 @@ def transpose_shape(t: Typing) -> tuple[Shape, ...]:
     t.store.require(divisible(w[0], t.params.get("group", 1)))
     _bias(t, maps)
     rank, mode = len(x) - 2, t.params.get("auto_pad", b"NOTSET")
+    _narrow(t, rank)
     given = t.params.get("output_shape")
     if given:
         return ((x[0], maps, *given[-rank:]),)

@@ -10,7 +10,7 @@ from abstract.dims import product
 from abstract.dtypes import Kind, dtype
 from abstract.error import SHAPELESS, is_exact
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
-from abstract.operators.axes import operand, signed
+from abstract.operators.axes import from_front, operand, signed
 from abstract.operators.elementwise import MARGIN, apart
 
 if TYPE_CHECKING:
@@ -54,12 +54,15 @@ def non_zero_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tupl
 
 
 def propose_unique(s: Scope) -> Call:
-    """Elements or subtensors, in ascending order or as they come, with any number of the outputs."""
-    x = operand(s, rank=(0, 8), kinds=(*_NUMERIC, Kind.STRING), where=lambda v: 0 < v.array.size <= 256)
+    """Elements or subtensors, in ascending order or, as complex ones that have none, as they come; any outputs."""
+    kinds = (*_NUMERIC, Kind.STRING, Kind.COMPLEX)
+    x = operand(s, rank=(0, 8), kinds=kinds, where=lambda v: 0 < v.array.size <= 256)
     params: dict[str, Any] = {}
     if x.type.rank and s.coin(0.4):
         params["axis"] = signed(s, s.integer(0, x.type.rank - 1), x.type.rank)
-    if s.coin(0.5):
+    if x.type.dtype.kind is Kind.COMPLEX:
+        params["sorted"] = 0
+    elif s.coin(0.5):
         params["sorted"] = s.integer(0, 1)
     return Call((x,), params, outputs=s.pick((1, 2, 3, 4, 4, 4)))
 
@@ -71,7 +74,7 @@ def unique_shape(t: Typing) -> tuple[Sizes, ...]:
         kept: Sizes = (None,)
         whole = product(x)
     else:
-        at = axis % len(x)
+        at = from_front(axis, len(x))
         kept, whole = (*x[:at], None, *x[at + 1 :]), x[at]
     return (kept, (None,), (whole,), (None,))[: t.outputs]
 
@@ -118,11 +121,13 @@ def unique_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 
 def _clearly_different(run: Run) -> bool:
-    """No two numbers so near that rounding could make them one."""
+    """No two numbers so near that rounding could make them one; of inexact ones no two alike, which may be two."""
     x = run[0]
-    if x.dtype.kind != "f" or not x.size:
+    if x.dtype.kind not in "fc" or not x.size:
         return True
-    return apart(np.diff(np.sort(x.ravel())), x)
+    if not run.exact and np.unique(x).size < x.size:
+        return False
+    return x.dtype.kind == "c" or apart(np.diff(np.sort(x.ravel())), x)
 
 
 # -- NonMaxSuppression ---------------------------------------------------------------------------------------

@@ -136,13 +136,16 @@ def _eye_dtype(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 
 def propose_range(s: Scope) -> Call:
-    """Whole numbers, upwards or downwards (hazard H4.15); from 0 to an open size as well."""
-    whole = s.told(1, 12)
+    """Whole numbers, of floats halves too, upwards or downwards (hazard H4.15); from 0 to an open size as well."""
+    whole, stored = s.told(1, 12), s.stored("T")
     if whole is not None:
-        return Call((), {"start": 0, "limit": whole, "delta": 1})
+        return Call((), {"start": 0, "limit": whole, "delta": 1}, stored=stored)
     start, delta = s.integer(-5, 5), s.pick((1, 1, 2, 3, -1, -2))
     limit = start + delta * s.integer(1, 6) - (s.integer(0, abs(delta) - 1) if delta > 0 else 0)
-    return Call((), {"start": start, "limit": limit, "delta": delta})
+    params: dict[str, int | float] = {"start": start, "limit": limit, "delta": delta}
+    if stored and stored["T"].is_float and s.coin(0.5):
+        params = {name: number / 2 for name, number in params.items()}
+    return Call((), params, stored=stored)
 
 
 def range_shape(t: Typing) -> tuple[Shape, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from abstract.constraints import at_least
 from abstract.dims import Dim, Expr, ceil_div
+from abstract.dtypes import Kind
 from abstract.error import held_loss, moved
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
 from abstract.operators.axes import not_empty, operand, spelt, subset, whole_number
@@ -41,7 +42,8 @@ def propose_slice(s: Scope) -> Call:
     if any(k != 1 for k in steps) or ("axes" in params and s.coin(0.7)):
         params.setdefault("axes", tuple(axes))
         params["steps"] = steps
-    return Call((x,), params)
+    narrow = all(isinstance(n, Expr) or abs(n) < _FAR for n in (*starts, *ends))
+    return Call((x,), params, stored=s.stored("Tind") if narrow else {})
 
 
 def _bounds(s: Scope, dim: Dim) -> tuple[Dim, Dim, int]:
@@ -268,12 +270,15 @@ def pad_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bou
 
 
 def propose_center(s: Scope) -> Call:
-    """Some axes, or all, to a size below or above their own."""
+    """Some axes, or all, to a size below or above their own; of text below, for none is said to fill what is above."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 512)
     rank = x.type.rank
     axes = list(range(rank)) if s.coin(0.3) else subset(s, rank)
     dims = [x.type.shape[a] for a in axes]
-    sizes = tuple(s.told(1, s.store.value(d) + 3, d) or s.size(1, s.store.value(d) + 3, "t") for d in dims)
+    if x.type.dtype.kind is Kind.STRING:
+        sizes: tuple[Dim, ...] = tuple(s.integer(1, s.store.value(d)) for d in dims)
+    else:
+        sizes = tuple(s.told(1, s.store.value(d) + 3, d) or s.size(1, s.store.value(d) + 3, "t") for d in dims)
     params: dict[str, Any] = {"shape": sizes}
     if len(axes) < rank or s.coin(0.5):
         params["axes"] = spelt(s, axes, rank)
@@ -289,16 +294,14 @@ def center_shape(t: Typing) -> tuple[Shape, ...]:
 
 
 def center_values(run: Run) -> tuple[Array, ...]:
-    """An odd difference crops more on the right and pads more on the right."""
+    """An odd difference crops more on the right and pads more on the right; text by empty text, as Pad does."""
     x, axes = run[0], run.params.get("axes")
-    if x.dtype == object:
-        raise NotCovered("CenterCropPad of strings")
     before, after = [0] * x.ndim, [0] * x.ndim
     for axis, size in zip(range(x.ndim) if axes is None else axes, run.params["shape"], strict=True):
         more = size - x.shape[axis]
         before[axis] = more // 2 if more > 0 else -(-more // 2)
         after[axis] = more - before[axis]
-    return (cropped(x, before, after, 0),)
+    return (cropped(x, before, after, "" if x.dtype == object else 0),)
 
 
 def propose_trilu(s: Scope) -> Call:
@@ -327,7 +330,7 @@ def trilu_values(run: Run) -> tuple[Array, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Slice", propose_slice, slice_shape, slice_values, moved(slice_values),
-             parameters=("starts", "ends", "axes", "steps"), exact=True),
+             parameters=("starts", "ends", "axes", "steps"), exact=True, weight=0.5),
     Operator("Pad", propose_pad, pad_shape, pad_values, pad_error,
              parameters=("pads", "constant_value", "axes"), exact=True, weight=0.5),
     Operator("CenterCropPad", propose_center, center_shape, center_values, moved(center_values),

@@ -9,7 +9,7 @@ import numpy as np
 from abstract.dtypes import Kind
 from abstract.error import accumulator, is_exact, rounding_unit, summation, within_range
 from abstract.operator import Array, Bound, Call, Domain, Operator, Run, Scope, Typing
-from abstract.operators.axes import operand, whole_number
+from abstract.operators.axes import from_front, operand, whole_number
 from abstract.operators.reduction import magnitude_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def propose_running(domain: Domain, longest: int) -> Callable[[Scope], Call]:
         for name in ("exclusive", "reverse"):
             if s.coin(0.5):
                 params[name] = s.integer(0, 1)
-        return Call((x,), params)
+        return Call((x,), params, stored=s.stored(s.signature.formal(1).variable))
 
     return propose
 
@@ -44,7 +44,7 @@ def same_shape(t: Typing) -> tuple[Shape, ...]:
 
 def _accumulated(run: Run, x: Array, function: np.ufunc) -> Array:
     """The running sum or product; its start is 0 or 1 where each element is left out of its own."""
-    axis = int(whole_number(run.params["axis"])) % x.ndim
+    axis = from_front(int(whole_number(run.params["axis"])), x.ndim)
     if run.params.get("reverse", 0):
         x = np.flip(x, axis)
     y: Array = function.accumulate(x, axis=axis, dtype=x.dtype)

@@ -283,8 +283,10 @@ def _clip_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
 def propose_dropout(s: Scope) -> Call:
     """Inference mode: with a ratio or without, with the mask or without (H7.14)."""
     x = s.tensor(kinds=FLOAT)
-    params = {"ratio": s.pick((0.0, 0.25, 0.5))} if s.coin(0.5) else {}
-    return Call((x,), params, outputs=s.pick((1, 1, 2)))
+    params: dict[str, Any] = {"ratio": s.pick((0.0, 0.25, 0.5))} if s.coin(0.5) else {}
+    if s.coin(0.2):
+        params["training_mode"] = False
+    return Call((x,), params, outputs=s.pick((1, 1, 2)), stored=s.stored("T1") if "ratio" in params else {})
 
 
 def _dropout(run: Run) -> tuple[Array, ...]:
@@ -307,7 +309,7 @@ _ALPHA = optional(alpha=(0.25, 0.5, 1.0, 2.0))
 _SLOPE_GELU, _SLOPE_MISH, _SLOPE_SWISH = 1.13, 1.09, 1.1  # steepest slopes, rounded up
 
 OPERATORS: tuple[Operator, ...] = (
-    unary("Relu", lambda x, _: np.maximum(x, 0), kinds=SIGNED, exact=True, weight=1.5),
+    unary("Relu", lambda x, _: np.maximum(x, 0), kinds=SIGNED, exact=True),
     unary("Abs", lambda x, _: np.abs(x), kinds=NUMBER, error=lipschitz(1.0), exact=True),
     unary("Neg", lambda x, _: -x, kinds=SIGNED, error=lipschitz(1.0), exact=True),
     unary("Sqrt", lambda x, _: np.sqrt(x), domain=Domain(low=0.0)),
@@ -327,7 +329,7 @@ OPERATORS: tuple[Operator, ...] = (
     unary("Atanh", lambda x, _: np.arctanh(x), domain=_UNIT),
     unary("Erf", erf),
     unary("Reciprocal", lambda x, _: 1 / x, domain=Domain(away=0.0625), error=_reciprocal_error),
-    unary("Sigmoid", lambda x, _: sigmoid(x), weight=1.5),
+    unary("Sigmoid", lambda x, _: sigmoid(x)),
     unary("Softplus", lambda x, _: softplus(x)),
     unary("Softsign", lambda x, _: x / (1 + np.abs(x))),
     unary("LeakyRelu", lambda x, r: np.where(x < 0, x * r.params["alpha"], x), error=bent(

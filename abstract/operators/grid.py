@@ -93,8 +93,14 @@ def _mode(params: Params) -> bytes:
     return _MODES.get(given, given)
 
 
+_ZEROED = (*FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL, Kind.COMPLEX)
+
+
 def propose_sample(s: Scope) -> Call:
-    """Every mode, padding and rank; what is no float by the nearest alone, since others blend it in their own type."""
+    """Every mode, padding and rank; what is no float by the nearest alone, since others blend it in their own type.
+
+    Text is never padded by zeros: what text those are is nowhere stated.
+    """
     plain = s.signature.since < 20
     params: dict[str, Any] = {}
     mode = s.pick((b"linear", b"linear", b"nearest", b"cubic"))
@@ -104,7 +110,8 @@ def propose_sample(s: Scope) -> Call:
         params["padding_mode"] = s.pick((b"zeros", b"border", b"reflection"))
     if s.coin(0.6):
         params["align_corners"] = s.integer(0, 1)
-    kinds = (*FLOAT, Kind.SIGNED, Kind.UNSIGNED, Kind.BOOL) if mode == b"nearest" else FLOAT
+    padded = params.get("padding_mode", b"zeros") == b"zeros"
+    kinds = (None if not padded else _ZEROED) if mode == b"nearest" else FLOAT
     ranks = (4, 4) if plain or s.coin(0.9 if mode == b"cubic" else 0.6) else s.pick(((5, 5), (5, 5), (3, 3)))
     if s.coin(0.3):
         grid = operand(s, 1, rank=ranks, kinds=FLOAT, domain=_VIEW, where=_is_grid)

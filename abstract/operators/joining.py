@@ -11,7 +11,7 @@ from abstract.constraints import at_least, divisible
 from abstract.dims import Dim, ceil_div, floor_div
 from abstract.error import moved
 from abstract.operator import Array, Call, Operator, Run, Scope, Typing
-from abstract.operators.axes import operand, signed
+from abstract.operators.axes import from_front, operand, signed
 
 if TYPE_CHECKING:
     from abstract.types import Shape
@@ -39,7 +39,7 @@ def propose_concat(s: Scope) -> Call:
 def concat_shape(t: Typing) -> tuple[Shape, ...]:
     """The sum along the axis; the other dimensions agree."""
     first = t[0]
-    at = t.params["axis"] % len(first)
+    at = from_front(t.params["axis"], len(first))
     total = first[at]
     for position in range(1, len(t.shapes)):
         other = t[position]
@@ -88,7 +88,7 @@ def propose_split(s: Scope) -> Call:
 def split_shape(t: Typing) -> tuple[Shape, ...]:
     """The given sizes, which add up to the axis, or equal ones with a smaller last."""
     x, axis = t[0], t.params.get("axis", 0)
-    at, given = axis % len(x), t.params.get("split")
+    at, given = from_front(axis, len(x)), t.params.get("split")
     if given is None:
         given = _equal_parts(t, x[at], t.params.get("num_outputs", t.outputs))
     else:
@@ -117,7 +117,7 @@ def split_values(run: Run) -> tuple[Array, ...]:
         count = run.params.get("num_outputs", len(run.output_dtypes))
         part = -(-x.shape[axis] // count)
         given = (part,) * (count - 1) + (x.shape[axis] - part * (count - 1),)
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * from_front(axis, x.ndim)
     parts, start = [], 0
     for size in given:
         parts.append(x[(*before, slice(start, start + size))])

@@ -168,6 +168,6 @@ def matmul_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("MatMul", propose_matmul, matmul_shape, matmul, matmul_error, weight=1.5),
-    Operator("Gemm", propose_gemm, gemm_shape, gemm, gemm_error, weight=1.5),
+    Operator("MatMul", propose_matmul, matmul_shape, matmul, matmul_error),
+    Operator("Gemm", propose_gemm, gemm_shape, gemm, gemm_error),
 )

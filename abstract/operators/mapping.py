@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from abstract.bounded import tensors
 from abstract.constraints import Infeasible
 from abstract.error import unknown
-from abstract.operator import Array, Call, Operator, Run, Scope, Typing
+from abstract.operator import Call, Operator, Run, Scope, Typing
 from abstract.operators.control import TRIPS, as_before, body_dtypes, chosen_of, inside, small, states_of, typed_of
 from abstract.types import Container, ContainerType, Parts, Shape, TensorType
 
@@ -21,7 +22,7 @@ _LARGEST = 256  # elements of a part
 def propose_map(s: Scope) -> Call:
     """A body for each part of a sequence, all of one shape, and for a tensor that is the same for all."""
     sequence = s.container((Container.SEQUENCE,), lambda v: _uniform(s, v))
-    first = _parts(sequence)[0]
+    first = tensors(sequence.array)[0]
     others = states_of(s, s.integer(0, 1))
     body = s.body()
     body.formal(TensorType(sequence.type.dtype, _shapes(sequence)[0]), first, exact=sequence.exact)
@@ -39,15 +40,10 @@ def _shapes(value: Value) -> tuple[Shape, ...]:
     return value.type.parts.shapes if isinstance(value.type, ContainerType) else ()
 
 
-def _parts(value: Value) -> list[Array]:
-    held: Any = value.array
-    return list(held)
-
-
 def _uniform(s: Scope, value: Value) -> bool:
     """Whether a sequence has a few small parts, all of one shape."""
     shapes = {tuple(map(s.store.resolve, shape)) for shape in _shapes(value)}
-    return len(shapes) == 1 and len(_shapes(value)) <= TRIPS and _parts(value)[0].size <= _LARGEST
+    return len(shapes) == 1 and len(_shapes(value)) <= TRIPS and tensors(value.array)[0].size <= _LARGEST
 
 
 def map_shape(t: Typing) -> tuple[Parts, ...]:

@@ -280,15 +280,15 @@ def tile_values(run: Run) -> tuple[Array, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Reshape", propose_reshape, reshape_shape, reshape_values, moved(reshape_values),
-             parameters=("shape",), exact=True),
+             parameters=("shape",), exact=True, weight=0.5),
     Operator("Identity", propose_one, same_shape, same_values, moved(same_values), exact=True, weight=0.5),
     Operator("Flatten", propose_flatten, flatten_shape, flatten_values, moved(flatten_values), exact=True),
     Operator("Squeeze", propose_squeeze, squeeze_shape, squeeze_values, moved(squeeze_values),
              parameters=("axes",), exact=True),
     Operator("Unsqueeze", propose_unsqueeze, unsqueeze_shape, unsqueeze_values, moved(unsqueeze_values),
-             parameters=("axes",), exact=True, weight=0.5),
+             parameters=("axes",), exact=True, weight=0.25),
     Operator("Transpose", propose_transpose, transpose_shape, transpose_values, moved(transpose_values),
-             exact=True, weight=1.5),
+             exact=True),
     Operator("Expand", propose_expand, expand_shape, expand_values, moved(expand_values),
              parameters=("shape",), exact=True, weight=0.5),
     Operator("Tile", propose_tile, tile_shape, tile_values, moved(tile_values),

@@ -12,6 +12,7 @@ from abstract.constraints import Infeasible, divisible
 from abstract.dtypes import BY_CODE, BY_NAME
 from abstract.error import is_exact, rounding_unit, spread, step_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
+from abstract.operators.axes import counted, from_front
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import FLOAT, same_shape
 
@@ -266,7 +267,9 @@ def propose_layer(s: Scope) -> Call:
     tail = x.type.shape[axis:]
     scale = s.shaped(tail, weight=True, domain=_MODERATE)
     bias = s.shaped(tail, weight=True, domain=_MODERATE) if s.coin(0.7) else None
-    return Call((x, scale, bias), params, outputs=s.pick((1, 1, 1, 2, 3)))
+    if s.coin(0.9):
+        return Call((x, scale, bias), params, outputs=s.pick((1, 1, 1, 2, 3)))
+    return Call((x, scale, bias), {**params, "stash_type": s.dtype("U").code}, outputs=3)
 
 
 def layer_shape(t: Typing) -> tuple[Shape, ...]:
@@ -276,7 +279,7 @@ def layer_shape(t: Typing) -> tuple[Shape, ...]:
         if shape is not None:
             for mine, theirs in zip(x, broadcast_shape(t.store, x, shape), strict=True):
                 t.store.unify(mine, theirs)
-    axis = t.params.get("axis", -1) % len(x)
+    axis = from_front(t.params.get("axis", -1), len(x))
     statistics = (*x[:axis], *(1,) * (len(x) - axis))
     return (x, statistics, statistics)[: t.outputs]
 
@@ -289,7 +292,7 @@ def _layer_types(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 def _layer_axes(run: Run) -> Axes:
     rank = run[0].ndim
-    return tuple(range(int(run.params.get("axis", -1)) % rank, rank))
+    return tuple(range(from_front(int(run.params.get("axis", -1)), rank), rank))
 
 
 def layer(run: Run) -> tuple[Array, ...]:
@@ -388,7 +391,7 @@ def propose_mean_variance(s: Scope) -> Call:
 
 def _mean_variance(run: Run) -> _Normalized:
     rank = run[0].ndim
-    axes = tuple(a % rank for a in run.params.get("axes", (0, 2, 3)))
+    axes = counted(run.params.get("axes", (0, 2, 3)), rank)
     return _Normalized(run, run[0], axes, 0.0, centre=True)
 
 

@@ -355,9 +355,9 @@ def _dynamic_types(t: Typing, sign: Signature) -> tuple[DType, ...]:
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("QuantizeLinear", propose_quantize, granular_shape, quantize, quantize_error, defined=_off_ties,
-             output_dtypes=_quantised_type, exact=True, tied=True, weight=1.5),
+             output_dtypes=_quantised_type, exact=True, tied=True),
     Operator("DequantizeLinear", propose_dequantize, granular_shape, dequantize, dequantize_error,
-             output_dtypes=_restored_type, weight=1.5),
+             output_dtypes=_restored_type),
     Operator("DynamicQuantizeLinear", propose_dynamic, _dynamic_shape, dynamic, dynamic_error,
              defined=_dynamic_defined, output_dtypes=_dynamic_types, tied=True),
 )  # fmt: skip

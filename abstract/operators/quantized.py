@@ -196,12 +196,12 @@ def _multiplied(run: Run, a: Array, b: Array) -> Array:
 
 
 def _wider(run: Run, product: Callable[[Run, Array, Array], Array], sides: tuple[Array, Array], by: Any) -> Bound:
-    """(|a| + Ea)(|b| + Eb) - |a||b|: what operands that err move sums of products by."""
+    """(|a| + Ea)(|b| + Eb) - |a||b|: what operands that err move sums by; anything beside an unknown one."""
     if is_exact(by[0]) and is_exact(by[1]):
         return 0.0
     a, b = (np.abs(side).astype(np.float64) for side in sides)
-    grown: Bound = product(run, a + by[0], b + by[1]) - product(run, a, b)
-    return grown
+    grown = product(run, a + by[0], b + by[1]) - product(run, a, b)
+    return np.where(np.isnan(grown), np.inf, grown)  # an unknown number times 0 in float64
 
 
 def conv_integer(run: Run) -> tuple[Array, ...]:

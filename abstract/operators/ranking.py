@@ -10,7 +10,7 @@ from abstract.constraints import at_least
 from abstract.dtypes import Kind
 from abstract.error import is_exact, tainted
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
-from abstract.operators.axes import not_empty, operand, signed, whole_number
+from abstract.operators.axes import from_front, not_empty, operand, signed, whole_number
 from abstract.operators.elementwise import apart
 from abstract.operators.selection import mesh
 
@@ -27,7 +27,7 @@ NUMBER = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
 def decided(default: int) -> Callable[[Run], bool]:
     """Whether the order along the axis hangs on no last bit and on no sign of zero (hazards H3.7, H3.10).
 
-    Other ties are welcome: the specification gives the lower index.
+    Other ties are welcome, the specification gives the lower index: but not of numbers that may differ in last bits.
     """
 
     def rule(run: Run) -> bool:
@@ -36,7 +36,9 @@ def decided(default: int) -> Callable[[Run], bool]:
             return True
         ordered = np.sort(x if axis in (-1, x.ndim - 1) else np.moveaxis(x, axis, -1), axis=-1)
         gaps = ordered[..., 1:] - ordered[..., :-1]
-        return apart(gaps, x) and not np.any((gaps == 0) & (ordered[..., 1:] == 0))
+        tied = gaps == 0
+        forbidden = tied & (ordered[..., 1:] == 0) if run.exact else tied
+        return apart(gaps, x) and not np.any(forbidden)
 
     return rule
 
@@ -62,7 +64,7 @@ def propose_top_k(s: Scope) -> Call:
 
 def top_k_shape(t: Typing) -> tuple[Shape, ...]:
     """Both outputs have k elements along the axis."""
-    axis, k = t.params.get("axis", -1) % len(t[0]), whole_number(t.params["K"])
+    axis, k = from_front(t.params.get("axis", -1), len(t[0])), whole_number(t.params["K"])
     t.store.require(at_least(t[0][axis], k))
     shape = (*t[0][:axis], k, *t[0][axis + 1 :])
     return (shape, shape)
@@ -70,7 +72,7 @@ def top_k_shape(t: Typing) -> tuple[Shape, ...]:
 
 def _order(run: Run) -> tuple[Array, int]:
     """All indices in the order asked for, equal values by their index, along the last axis; and the axis."""
-    axis: int = run.params.get("axis", -1) % run[0].ndim
+    axis = from_front(run.params.get("axis", -1), run[0].ndim)
     x = np.moveaxis(run[0], axis, -1)
     if not run.params.get("largest", 1):
         return np.argsort(x, axis=-1, kind="stable"), axis
@@ -95,7 +97,7 @@ def top_k(run: Run) -> tuple[Array, ...]:
 def top_k_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
     """The k-th of both ends of all intervals; an index is sure where no other interval meets its element's."""
     x, k = run[0], y[0].shape[run.params.get("axis", -1)]
-    axis = run.params.get("axis", -1) % x.ndim
+    axis = from_front(run.params.get("axis", -1), x.ndim)
     if is_exact(e[0]):
         return (0.0, 0.0)
     order, _ = _order(run)
@@ -130,7 +132,7 @@ def propose_arg(s: Scope) -> Call:
 
 def arg_shape(t: Typing) -> tuple[Shape, ...]:
     """The axis gone, or 1."""
-    axis = t.params.get("axis", 0) % len(t[0])
+    axis = from_front(t.params.get("axis", 0), len(t[0]))
     kept = (1,) if t.params.get("keepdims", 1) else ()
     return ((*t[0][:axis], *kept, *t[0][axis + 1 :]),)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.constraints import Infeasible
 from abstract.dtypes import BY_NAME
-from abstract.error import is_exact
-from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
+from abstract.operator import Array, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.activation import activations_of, propose_activations
 from abstract.operators.elementwise import FLOAT
-from abstract.running import Algebra, Bounding, Exact, Quantity, bounds_of
+from abstract.running import Algebra, Bounding, Quantity, rules
 
 if TYPE_CHECKING:
     from abstract.dims import Dim
@@ -185,17 +185,6 @@ def _steps(
     return made, states
 
 
-def _evaluate(kind: _Kind) -> Callable[[Run], tuple[Array, ...]]:
-    return lambda run: _recurrence(kind, Exact(run))
-
-
-def _error(kind: _Kind) -> Callable[[Run, tuple[Array, ...], tuple[Bound, ...]], tuple[Bound, ...]]:
-    def rule(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        if len(e) > _LENGTHS and not is_exact(e[_LENGTHS]):
-            return tuple(np.inf for _ in y)
-        return bounds_of(*_recurrence(kind, Bounding(run, e)))
-
-    return rule
 
 
 def clipped_cell(run: Run, y: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -306,7 +295,8 @@ def _propose(kind: _Kind) -> Callable[[Scope], Call]:
 
 
 def _row(name: str, kind: _Kind, weight: float) -> Operator:
-    return Operator(name, _propose(kind), _shape(kind), _evaluate(kind), _error(kind), weight=weight)
+    steps = rules(partial(_recurrence, kind), _LENGTHS)
+    return Operator(name, _propose(kind), _shape(kind), *steps, weight=weight)
 
 
 _LSTM = _row("LSTM", _Kind(4, 2, ("Sigmoid", "Tanh", "Tanh"), _lstm), 0.5)

@@ -312,8 +312,9 @@ def align_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
 
 
 def _settled(run: Run) -> bool:
-    """Whether no region hangs on a rounding."""
-    return not any(line.open for pair in _lines(run) for line in pair)
+    """Whether no region hangs on a rounding, or ends before it starts, of which the text says nothing."""
+    rois = run[1]
+    return bool((rois[:, 2:] >= rois[:, :2]).all()) and not any(line.open for pair in _lines(run) for line in pair)
 
 
 OPERATORS: tuple[Operator, ...] = (

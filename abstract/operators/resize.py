@@ -18,7 +18,7 @@ from abstract.dims import Dim, floor_div
 from abstract.dtypes import Kind
 from abstract.error import is_exact, rounding_unit, summation
 from abstract.operator import Array, Bound, Call, NotCovered, Operator, Params, Run, Scope, Typing
-from abstract.operators.axes import operand, pinned, spelt
+from abstract.operators.axes import counted, operand, pinned, spelt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ _ROUND: Mapping[bytes, Callable[[Array], Array]] = MappingProxyType({
 
 def _named(params: Params, rank: int) -> list[int]:
     axes = params.get("axes")
-    return list(range(rank)) if axes is None else [a % rank for a in axes]
+    return list(range(rank)) if axes is None else list(counted(axes, rank))
 
 
 def _given(params: Params, name: str) -> tuple[Any, ...]:
@@ -308,7 +308,7 @@ def propose_resize(s: Scope) -> Call:
     near = mode == b"nearest"
     # Whether a backend interpolates other axes than the last two is its own affair: images are resized.
     rank = s.pick(((4, 4), (4, 4), (3, 5), (1, 6))) if near else (4, 4)
-    x = operand(s, rank=rank, kinds=NUMBER if near else FLOAT, where=lambda v: 0 < v.array.size <= 512)
+    x = operand(s, rank=rank, kinds=None if near else FLOAT, where=lambda v: 0 < v.array.size <= 512)
     have = x.type.rank
     axes = list(range(2 if have > 2 else 0, have)) if not near or s.coin(0.8) else [s.integer(0, have - 1)]
     params = _styles(s, mode)
@@ -323,7 +323,11 @@ def propose_resize(s: Scope) -> Call:
         params["sizes"] = tuple(_times(shape[a], factors.get(a, 1.0)) for a in named)
     else:
         params["sizes"] = tuple(s.size(2, 9, "o") if a in axes else shape[a] for a in named)
-    return Call((x,), params)
+    if s.coin(0.95):
+        return Call((x,), params)
+    # Any region is ignored but in tf_crop_and_resize.
+    params["roi"] = (0.0,) * len(named) + (1.0,) * len(named)
+    return Call((x,), params, stored=s.stored("T2"))
 
 
 def _styles(s: Scope, mode: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from abstract.error import accumulator, is_exact, step_unit, summation, within_range
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, Operator, Run, Scope
+from abstract.operators.axes import from_front
 from abstract.operators.elementwise import FLOAT, same_shape
 from abstract.operators.softmax import axis_params
 
@@ -24,7 +25,7 @@ def propose_lp(s: Scope) -> Call:
 
 
 def _lp_norm(run: Run, x: Array) -> Array:
-    axes = (int(run.params.get("axis", -1)) % x.ndim,)
+    axes = (from_front(int(run.params.get("axis", -1)), x.ndim),)
     if run.params.get("p", 2) == 1:
         return run.arithmetic.sum(np.abs(x), axes, keepdims=True)
     result: Array = np.sqrt(run.arithmetic.sum(x * x, axes, keepdims=True))

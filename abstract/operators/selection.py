@@ -15,6 +15,7 @@ from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators.axes import (
     drawn_indices,
     from_either_end,
+    from_front,
     index_constant,
     operand,
     reach,
@@ -26,6 +27,7 @@ from abstract.operators.axes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from abstract.dims import Dim
     from abstract.graph import Value
     from abstract.types import Shape
 
@@ -74,7 +76,7 @@ def propose_gather(s: Scope) -> Call:
 
 def gather_shape(t: Typing) -> tuple[Shape, ...]:
     """The axis replaced by the axes of the indices."""
-    x, axis = t[0], t.params.get("axis", 0) % len(t[0])
+    x, axis = t[0], from_front(t.params.get("axis", 0), len(t[0]))
     return ((*x[:axis], *t[1], *x[axis + 1 :]),)
 
 
@@ -84,7 +86,7 @@ def _gather(run: Run, source: Array) -> Array:
 
 def _gather_touched(run: Run, unsure: Array) -> Array:
     x = run[0]
-    return unsure.reshape(unsure.shape + (1,) * (x.ndim - 1 - run.params.get("axis", 0) % x.ndim))
+    return unsure.reshape(unsure.shape + (1,) * (x.ndim - 1 - from_front(run.params.get("axis", 0), x.ndim)))
 
 
 def propose_gather_elements(s: Scope) -> Call:
@@ -317,27 +319,36 @@ def propose_one_hot(s: Scope) -> Call:
     ONNX's shape inference refuses scalar indices, though the text allows them.
     """
     depth = s.told(1, 6) or s.size(1, 6, "h")
-    indices = drawn_indices(s, 0, depth, rank=(1, 4), backwards=0.15)
+    indices = drawn_indices(s, 0, depth, rank=(1, 4), backwards=0.15) if s.coin(0.8) else _whole_indices(s, depth)
     values = s.shaped((2,), s.signature.formal(2).variable)
     rank = indices.type.rank + 1
     params: dict[str, Any] = {"depth": depth if s.coin(0.7) else (depth,)}
     if s.coin(0.6):
         params["axis"] = s.integer(-rank, rank - 1)
-    return Call((indices, values), params)
+    return Call((indices, values), params, stored=s.stored("T2"))
+
+
+def _whole_indices(s: Scope, depth: Dim) -> Value:
+    """A few indices in any type of numbers."""
+    kind = s.dtype(s.signature.formal(0).variable, _NUMBERS)
+    shape = tuple(s.integer(1, 3) for _ in range(s.integer(1, 3)))
+    array = np.array([s.integer(0, s.store.value(depth) - 1) for _ in range(prod(shape))]).reshape(shape)
+    reach(s, depth, array)
+    return s.constant(array, kind)
 
 
 def one_hot_shape(t: Typing) -> tuple[Shape, ...]:
     """A new axis as long as the depth, at the place named in the output."""
     rank = len(t[0]) + 1
     depth = whole_number(t.params["depth"])
-    axis = t.params.get("axis", -1) % rank
+    axis = from_front(t.params.get("axis", -1), rank)
     return ((*t[0][:axis], int(depth) if isinstance(depth, float) else depth, *t[0][axis:]),)
 
 
 def _hot(run: Run) -> tuple[Array, int]:
     """Where the output is on, and the place of the new axis."""
     indices = run[0].astype(np.int64)
-    axis: int = run.params.get("axis", -1) % (indices.ndim + 1)
+    axis = from_front(run.params.get("axis", -1), indices.ndim + 1)
     depth = int(whole_number(run.params["depth"]))
     positions = np.arange(depth).reshape(-1, *(1,) * (indices.ndim - axis))
     counted = np.where(indices < 0, indices + depth, indices)
@@ -380,7 +391,8 @@ def compress_shape(t: Typing) -> tuple[Shape, ...]:
     x, axis, count = t[0], t.params.get("axis"), sum(map(bool, t.params["condition"]))
     if axis is None:
         return ((count,),)
-    return ((*x[: axis % len(x)], count, *x[axis % len(x) + 1 :]),)
+    at = from_front(axis, len(x))
+    return ((*x[:at], count, *x[at + 1 :]),)
 
 
 def compress(run: Run) -> tuple[Array, ...]:
@@ -394,7 +406,7 @@ def _gathering(pick: Callable[[Run, Array], Array]) -> Callable[[Run], tuple[Arr
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("Gather", propose_gather, gather_shape, _gathering(_gather), picked(_gather, _gather_touched),
-             exact=True, weight=1.5),
+             exact=True),
     Operator("GatherElements", propose_gather_elements, gather_elements_shape, _gathering(_gather_elements),
              picked(_gather_elements, lambda _, unsure: unsure), exact=True, weight=0.7),
     Operator("GatherND", propose_gather_nd, gather_nd_shape, _gathering(_gather_nd),

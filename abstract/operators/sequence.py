@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abstract.bounded import tensors
 from abstract.constraints import Infeasible
 from abstract.dtypes import BY_CODE, BY_NAME
 from abstract.error import unknown
 from abstract.operator import Array, Call, Operator, Run, Scope, Typing
+from abstract.operators.axes import from_front
 from abstract.types import Container, ContainerType, Parts, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from abstract.dims import Dim
     from abstract.dtypes import DType
@@ -50,8 +52,8 @@ def _sequence(s: Scope, least: int = 0, most: int = _LONGEST) -> Value:
 
 
 def _list(run: Run, position: int) -> list[Array]:
-    held: Any = run.inputs[position]
-    return list(held)
+    """The parts, in a list of its own."""
+    return list(tensors(run.inputs[position]))
 
 
 def first_dtype(t: Typing, sign: Signature) -> tuple[DType, ...]:
@@ -83,12 +85,8 @@ def construct(run: Run) -> tuple[Any, ...]:
 
 def propose_empty(s: Scope) -> Call:
     """A sequence without parts; float where no type is named."""
-    own = s.dtype("S") if s.signature.types["S"] else None
-    del own
-    return Call((), {"dtype": s.pick(_ELEMENTS).code} if s.coin(0.8) else {})
-
-
-_ELEMENTS = tuple(BY_NAME[n] for n in ("float", "double", "float16", "int32", "int64", "uint8", "bool"))
+    own = s.dtype("S")
+    return Call((), {"dtype": own.code} if own.name != "float" or s.coin(0.5) else {})
 
 
 def empty_shape(t: Typing) -> tuple[Parts, ...]:
@@ -116,7 +114,7 @@ def propose_insert(s: Scope) -> Call:
     if sequence.type.dtype not in fits:
         raise Infeasible("no tensor of that type goes into a sequence")
     tensor = s.of(sequence.type.dtype, _parts(sequence).shapes[0] if count and s.coin(0.6) else None)
-    return Call((sequence, tensor), _position(s, count, count))
+    return Call((sequence, tensor), _position(s, count, count), stored=s.stored("I"))
 
 
 def insert_shape(t: Typing) -> tuple[Parts, ...]:
@@ -142,7 +140,7 @@ def propose_erase(s: Scope) -> Call:
     """One part less, from either end; the last where no place is named."""
     sequence = _sequence(s, 1)
     count = _count(sequence)
-    return Call((sequence,), _position(s, count, count - 1))
+    return Call((sequence,), _position(s, count, count - 1), stored=s.stored("I"))
 
 
 def _last(params: Any, count: int) -> int:
@@ -181,7 +179,7 @@ def propose_split(s: Scope) -> Call:
         params["split"] = _pieces(s, length)
     elif s.coin(0.6):
         params["keepdims"] = s.integer(0, 1)
-    return Call((x,), params)
+    return Call((x,), params, stored=s.stored("I") if "split" in params else {})
 
 
 def _pieces(s: Scope, length: int) -> tuple[int, ...]:
@@ -211,7 +209,7 @@ def _kept(params: Any) -> bool:
 def split_shape(t: Typing) -> tuple[Parts, ...]:
     """A piece each; without the axis where it is not kept (and no sizes are named)."""
     x = t[0]
-    axis = t.params.get("axis", 0) % len(x)
+    axis = from_front(t.params.get("axis", 0), len(x))
     length = t.store.value(x[axis])
     middle: Callable[[int], tuple[Dim, ...]] = (lambda n: (n,)) if _kept(t.params) else lambda _: ()
     shapes = tuple((*x[:axis], *middle(n), *x[axis + 1 :]) for n in _lengths(t.params, length))
@@ -221,7 +219,7 @@ def split_shape(t: Typing) -> tuple[Parts, ...]:
 def split(run: Run) -> tuple[Any, ...]:
     """As numpy's split."""
     x = run[0]
-    axis = run.params.get("axis", 0) % x.ndim
+    axis = from_front(run.params.get("axis", 0), x.ndim)
     ends = np.cumsum(_lengths(run.params, x.shape[axis]))[:-1]
     pieces = np.split(x, ends, axis)
     return ([p if _kept(run.params) else p.squeeze(axis) for p in pieces],)
@@ -234,7 +232,7 @@ def propose_at(s: Scope) -> Call:
     """Any part, counted from either end."""
     sequence = _sequence(s, 1)
     count = _count(sequence)
-    return Call((sequence,), {"position": s.integer(-count, count - 1)})
+    return Call((sequence,), {"position": s.integer(-count, count - 1)}, stored=s.stored("I"))
 
 
 def at_shape(t: Typing) -> tuple[Shape, ...]:
@@ -268,7 +266,7 @@ def length(run: Run) -> tuple[Any, ...]:
 def propose_concat(s: Scope) -> Call:
     """Parts joined along an axis on which alone they differ, or stacked where they are alike."""
     sequence = _sequence(s, 1)
-    shapes = [part.shape for part in _arrays(sequence)]
+    shapes = [part.shape for part in tensors(sequence.array)]
     rank = len(shapes[0])
     if any(len(shape) != rank for shape in shapes):
         raise Infeasible("parts of several ranks")
@@ -282,16 +280,11 @@ def propose_concat(s: Scope) -> Call:
     return Call((sequence,), {**params, "new_axis": 0} if s.coin(0.3) else params)
 
 
-def _arrays(value: Value) -> Sequence[Array]:
-    held: Any = value.array
-    return list(held)
-
-
 def concat_shape(t: Typing) -> tuple[Shape, ...]:
     """The sum along the axis, or a new axis as long as there are parts; other sizes are equal."""
     shapes = t.parts(0).shapes
     first, stacked = shapes[0], bool(t.params.get("new_axis", 0))
-    axis = t.params["axis"] % (len(first) + stacked)
+    axis = from_front(t.params["axis"], len(first) + stacked)
     for other in shapes[1:]:
         for a, (mine, theirs) in enumerate(zip(first, other, strict=True)):
             if stacked or a != axis:

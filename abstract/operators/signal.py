@@ -1,4 +1,4 @@
-"""Fourier transforms, the windows that go with them, and the mel scale.
+"""Fourier transforms.
 
 A transform is a matrix of roots of unity for the reference. Its bound admits every usual way to compute it: the sum as
 it stands, the fast transform of any radix, and the chirp algorithm, by which lengths that are no power of two become a
@@ -16,25 +16,20 @@ import numpy as np
 
 from abstract.constraints import at_least
 from abstract.dims import Dim, floor_div
-from abstract.dtypes import BY_CODE, DType, Kind
-from abstract.error import accumulator, is_exact, products, rounding_unit, tainted, underflow, within_range
+from abstract.error import accumulator, is_exact, products, rounding_unit, underflow, within_range
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Params, Run, Scope, Typing
-from abstract.operators.axes import index_constant, operand, pinned, whole_number
+from abstract.operators.axes import from_front, operand, pinned, whole_number
+from abstract.operators.elementwise import FLOAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from abstract.graph import Value
-    from abstract.schema import Signature
     from abstract.types import Shape
 
 __all__ = ["OPERATORS"]
 
-FLOAT = (Kind.FLOAT,)
-NUMBER = (Kind.FLOAT, Kind.SIGNED, Kind.UNSIGNED)
 _MODERATE = Domain(-64.0, 64.0)
 _DENSE = 512  # the longest transform that is worth a matrix
-_SINGLE = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +170,7 @@ def propose_dft(s: Scope) -> Call:
 
 
 def _dft_axis(params: Params, rank: int) -> int:
-    return int(whole_number(params.get("axis", -2))) % rank
+    return from_front(int(whole_number(params.get("axis", -2))), rank)
 
 
 def _flags(params: Params) -> tuple[bool, bool]:
@@ -304,155 +299,7 @@ def stft_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bo
     return (np.broadcast_to(_transform_error(run, frames, passed, t), y[0].shape),)
 
 
-# -- windows -------------------------------------------------------------------------------------------------
-
-
-def propose_window(s: Scope) -> Call:
-    """Two points or more (a window of one divides by 0 where it is symmetric), of every type."""
-    params: dict[str, Any] = {"size": np.int32(s.integer(2, 17)) if s.coin(0.3) else s.size(2, 17, "w")}
-    kind = s.dtype(s.signature.outputs[0].variable, NUMBER)
-    if kind.name != "float" or s.coin(0.5):
-        params["output_datatype"] = kind.code
-    if s.coin(0.6):
-        params["periodic"] = s.integer(0, 1)
-    return Call((), params)
-
-
-def window_shape(t: Typing) -> tuple[Shape, ...]:
-    """As many points as asked for."""
-    return ((whole_number(t.params["size"]),),)
-
-
-def _output_datatype(t: Typing, sign: Signature) -> tuple[DType, ...]:
-    del sign
-    return (BY_CODE[int(t.params.get("output_datatype", 1))],)
-
-
-def _curve(run: Run, weights: tuple[float, float, float]) -> Array:
-    """a0 - a1 cos(x) + a2 cos(2x), x going once around in size points, or in size - 1 if symmetric."""
-    size = int(whole_number(run.params["size"]))
-    around = size if run.params.get("periodic", 1) else size - 1
-    x = np.arange(size) * (2 * np.pi / max(around, 1))
-    first, second, third = weights
-    y: Array = first - second * np.cos(x) + third * np.cos(2 * x)
-    return y
-
-
-def _typed(y: Array, dtype: DType) -> Array:
-    return y if dtype.is_float else np.trunc(y).astype(dtype.carrier)
-
-
-def _window(*weights: float) -> tuple[Callable[[Run], tuple[Array, ...]], Callable[..., tuple[Bound, ...]]]:
-    """Value and error of a window. The function's body computes it in float and casts it, whatever it is asked for.
-
-    The angle, up to 2 pi, is rounded three times (40 units; twice that at 2 x), a cosine is granted 9, sums the rest.
-    """
-    first, second, third = weights
-
-    def evaluate(run: Run) -> tuple[Array, ...]:
-        return (_typed(_curve(run, (first, second, third)), run.output_dtypes[0]),)
-
-    def error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        del e
-        kind = run.output_dtypes[0]
-        unit = max(_SINGLE, run.contract.step(kind).unit)
-        reach = unit * (50 * second + 90 * third + 4)
-        if kind.is_float:
-            return (np.full(y[0].shape, reach),)
-        exact = _curve(run, (first, second, third))
-        ends = np.abs([np.trunc(exact + reach) - y[0], np.trunc(exact - reach) - y[0]])
-        return (ends.max(axis=0),)
-
-    return evaluate, error
-
-
-_HANN = _window(0.5, 0.5, 0.0)
-_HAMMING = _window(25 / 46, 21 / 46, 0.0)
-_BLACKMAN = _window(0.42, 0.5, 0.08)
-
-
-# -- mel scale -----------------------------------------------------------------------------------------------
-
-_STEADY = 2.0**-16  # of a position among the frequencies: some roundings of float on the way to mels and back
-
-
-def propose_mel(s: Scope) -> Call:
-    """Frequencies between 0 and half of the sample rate, in every type that they may have."""
-    rate, kind = s.pick((800, 4000, 8000, 16000)), s.dtype("T2", FLOAT)
-    lower = s.pick((0, 0, 1, 4, 8)) * rate / 64
-    upper = min(lower + s.pick((8, 16, 24, 32)) * rate / 64, rate / 2)
-    length = s.integer(2, 40)
-    # An odd length has no frequency at half of the rate, and ONNX Runtime refuses what lies beyond the last.
-    params: dict[str, Any] = {"num_mel_bins": s.integer(1, 8), "dft_length": length - length % 2 * (2 * upper >= rate)}
-    out = s.dtype("T3", NUMBER)
-    if out.name != "float" or s.coin(0.5):
-        params["output_datatype"] = out.code
-    edges = (s.constant(np.asarray(edge).astype(kind.numpy), kind) for edge in (lower, upper))
-    return Call((index_constant(s, 2, np.asarray(rate)), *edges), params)
-
-
-def mel_shape(t: Typing) -> tuple[Shape, ...]:
-    """(dft_length // 2 + 1, bands)."""
-    return ((floor_div(whole_number(t.params["dft_length"]), 2) + 1, whole_number(t.params["num_mel_bins"])),)
-
-
-def _positions(run: Run) -> Array:
-    """Where the edges and centres of the bands lie among the frequencies of the spectrum, before rounding down.
-
-    ONNX's text gives the scale alone; that the range is cut into ``bands + 2`` steps, and a position is
-    ``(dft_length + 1) hertz / rate``, is what its reference evaluator and ONNX Runtime have in common.
-    """
-    rate, lower, upper = (float(run[i].reshape(-1)[0]) for i in range(3))
-    bands, length = (int(whole_number(run.params[name])) for name in ("num_mel_bins", "dft_length"))
-    low, high = (2595 * np.log10(1 + f / 700) for f in (lower, upper))
-    mels = low + np.arange(bands + 2) * ((high - low) / (bands + 2))
-    hertz = 700 * (10 ** (mels / 2595) - 1)
-    hertz[0] = lower
-    positions: Array = (length + 1) * hertz / rate
-    return positions
-
-
-def mel(run: Run) -> tuple[Array, ...]:
-    """Triangles over the frequencies, one a column, with a peak of 1."""
-    at = np.floor(_positions(run)).astype(np.int64)
-    rows = np.arange(int(whole_number(run.params["dft_length"])) // 2 + 1)[:, None]
-    lower, centre, upper = at[:-2], at[1:-1], at[2:]
-    if at.min() < 0 or at.max() > len(rows):
-        raise NotCovered("MelWeightMatrix of frequencies that the spectrum does not have")
-    rising = (rows - lower) / np.maximum(centre - lower, 1)
-    falling = (upper - rows) / np.maximum(upper - centre, 1)
-    y = np.where((rows >= lower) & (rows < centre), rising, 0.0)
-    y = np.where((rows > centre) & (rows < upper), falling, y)
-    return (_typed(np.where(rows == centre, 1.0, y), run.output_dtypes[0]),)
-
-
-def _unsteady(run: Run) -> Array:
-    """The bands one of whose three positions rounding may move to another frequency."""
-    at = _positions(run)
-    kind = run.dtypes[1]
-    share = _STEADY if kind is None else max(_STEADY, 4 * run.contract.step(kind).unit)
-    near = np.abs(at - np.rint(at)) <= share * (at + 1)
-    near[0] &= float(run[1].reshape(-1)[0]) != 0.0
-    bands: Array = near[:-2] | near[1:-1] | near[2:]
-    return bands
-
-
-def mel_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """Nothing is known of a band that is not sure to lie where it does."""
-    if not all(map(is_exact, e)):
-        return (np.inf,)
-    return (tainted(y[0], _unsteady(run)),)
-
-
 OPERATORS: tuple[Operator, ...] = (
     Operator("DFT", propose_dft, dft_shape, dft, dft_error, parameters=("dft_length", "axis"), since=17),
     Operator("STFT", propose_stft, stft_shape, stft, stft_error, parameters=("frame_step", "frame_length"), since=17),
-    Operator("HannWindow", propose_window, window_shape, *_HANN, parameters=("size",), since=17,
-             output_dtypes=_output_datatype, tied=True, weight=0.3),
-    Operator("HammingWindow", propose_window, window_shape, *_HAMMING, parameters=("size",), since=17,
-             output_dtypes=_output_datatype, tied=True, weight=0.3),
-    Operator("BlackmanWindow", propose_window, window_shape, *_BLACKMAN, parameters=("size",), since=17,
-             output_dtypes=_output_datatype, tied=True, weight=0.3),
-    Operator("MelWeightMatrix", propose_mel, mel_shape, mel, mel_error, parameters=("num_mel_bins", "dft_length"),
-             since=17, defined=lambda run: not _unsteady(run).any(), output_dtypes=_output_datatype, weight=0.3),
-)  # fmt: skip
+)

@@ -138,7 +138,7 @@ def _one_greatest(run: Run) -> bool:
 _ROUNDED = Accuracy(2, 0)
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("Softmax", propose_along(_STEEP), same_shape, softmax, softmax_error, accuracy=_ROUNDED, weight=1.5),
+    Operator("Softmax", propose_along(_STEEP), same_shape, softmax, softmax_error, accuracy=_ROUNDED),
     Operator("LogSoftmax", propose_along(_FLAT), same_shape, log_softmax, log_softmax_error, accuracy=_ROUNDED),
     Operator("Hardmax", propose_along(_FLAT), same_shape, hardmax, hardmax_error, defined=_one_greatest, exact=True,
              weight=0.5),

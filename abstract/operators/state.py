@@ -12,7 +12,7 @@ from abstract.dims import floor_div
 from abstract.dtypes import BY_NAME
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, sigmoid
-from abstract.running import Algebra, Bounding, Exact, Quantity, bounds_of
+from abstract.running import Algebra, Bounding, Exact, Quantity, bounds_of, rules
 
 if TYPE_CHECKING:
     from abstract.dims import Dim
@@ -167,17 +167,6 @@ def _convolved(k: Algebra) -> tuple[Quantity, Quantity]:
     return y, padded[:, :, length:]
 
 
-def causal(run: Run) -> tuple[Array, ...]:
-    """See ``_convolved``."""
-    return _convolved(Exact(run))
-
-
-def causal_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """A sum of the kernel's products, the activation; the state is moved."""
-    del y
-    return bounds_of(*_convolved(Bounding(run, e)))
-
-
 def causal_shape(t: Typing) -> tuple[Shape, ...]:
     """The shape of the input, and a state one shorter than the kernel."""
     x, weight = t[0], t[1]
@@ -210,5 +199,5 @@ def propose_causal(s: Scope) -> Call:
 OPERATORS: tuple[Operator, ...] = (
     Operator("LinearAttention", propose_linear_attention, linear_attention_shape, linear_attention,
              linear_attention_error, since=27, output_dtypes=_state_types),
-    Operator("CausalConvWithState", propose_causal, causal_shape, causal, causal_error, since=27),
+    Operator("CausalConvWithState", propose_causal, causal_shape, *rules(_convolved), since=27),
 )  # fmt: skip

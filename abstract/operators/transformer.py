@@ -12,14 +12,14 @@ from abstract.dtypes import BY_NAME
 from abstract.error import is_exact
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.elementwise import FLOAT, sigmoid
-from abstract.running import Algebra, Bounding, Exact, Quantity, bounds_of
+from abstract.running import Algebra, Quantity, rules
 
 if TYPE_CHECKING:
     from abstract.dims import Dim
     from abstract.graph import Value
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "rotated"]
+__all__ = ["OPERATORS", "even_heads", "is_even", "rotated"]
 
 _MODERATE = Domain(-64.0, 64.0)
 _INDEX = "tensor(int64)"
@@ -59,19 +59,6 @@ def rotated(k: Algebra) -> Quantity:
     return y.reshape(*run[0].shape) if flat else y.transpose(0, 2, 1, 3)
 
 
-def rotary(run: Run) -> tuple[Array, ...]:
-    """See ``rotated``."""
-    return (rotated(Exact(run)),)
-
-
-def rotary_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """Two products and their sum; nothing is known where a position may be another."""
-    del y
-    if len(e) > 3 and not is_exact(e[3]):
-        return (np.inf,)
-    return bounds_of(rotated(Bounding(run, e)))
-
-
 def _width(t: Typing) -> tuple[Dim, Dim]:
     """The width of what is turned, and of a head."""
     x = t[0]
@@ -104,22 +91,28 @@ def rotary_shape(t: Typing) -> tuple[Shape, ...]:
     return (x,)
 
 
-def _even(value: Value) -> bool:
+def is_even(value: Value) -> bool:
+    """Whether the last axis goes into pairs, and there are any."""
     return value.array.size > 0 and value.array.shape[-1] % 2 == 0
+
+
+def even_heads(s: Scope, width: Dim) -> tuple[int, Dim]:
+    """A number of heads that share a width out, each of even size, and that size. Infeasible where there is none."""
+    hidden = s.store.value(width)
+    options = [h for h in range(1, hidden + 1) if hidden % h == 0 and hidden // h % 2 == 0]
+    if not options:
+        raise Infeasible("no head of even size")
+    count: int = s.pick(options)
+    return count, floor_div(width, count)
 
 
 def propose_rotary(s: Scope) -> Call:
     """Three axes or four, all of a head or its first part, in halves or pairs, with positions or a row for each."""
-    x = s.tensor(kinds=FLOAT, rank=(3, 4), domain=_MODERATE, where=_even)
+    x = s.tensor(kinds=FLOAT, rank=(3, 4), domain=_MODERATE, where=is_even)
     shape, params = x.type.shape, {}
-    count, size = 1, shape[-1]
+    size = shape[-1]
     if len(shape) == 3:
-        hidden = s.store.value(shape[2])
-        options = [h for h in range(1, hidden + 1) if hidden % h == 0 and hidden // h % 2 == 0]
-        if not options:
-            raise Infeasible("no head of even size")
-        count = s.pick(options)
-        size = floor_div(shape[2], count)
+        count, size = even_heads(s, shape[2])
         params["num_heads"] = count
     s.store.require(divisible(size, 2))
     width = size
@@ -225,20 +218,10 @@ def propose_scatter(s: Scope) -> Call:
 # -- gated activations -----------------------------------------------------------------------------------------
 
 
-def _gated(k: Algebra) -> Quantity:
-    gate, alpha = k.operand(0), k.coefficient(float(k.run.params.get("alpha", 1.0)))
-    return gate * k.function("Sigmoid", sigmoid, gate * alpha) * k.operand(1)
-
-
-def swiglu(run: Run) -> tuple[Array, ...]:
+def _gated(k: Algebra) -> tuple[Quantity, ...]:
     """Swish of the first times the second."""
-    return (_gated(Exact(run)),)
-
-
-def swiglu_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """The steps' own: a sigmoid, three products."""
-    del y
-    return bounds_of(_gated(Bounding(run, e)))
+    gate, alpha = k.operand(0), k.coefficient(float(k.run.params.get("alpha", 1.0)))
+    return (gate * k.function("Sigmoid", sigmoid, gate * alpha) * k.operand(1),)
 
 
 def swiglu_shape(t: Typing) -> tuple[Shape, ...]:
@@ -258,7 +241,7 @@ def propose_swiglu(s: Scope) -> Call:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    Operator("RotaryEmbedding", propose_rotary, rotary_shape, rotary, rotary_error, since=23),
+    Operator("RotaryEmbedding", propose_rotary, rotary_shape, *rules(lambda k: (rotated(k),), 3), since=23),
     Operator("TensorScatter", propose_scatter, scatter_shape, scatter, scatter_error, exact=True, since=24),
-    Operator("SwiGLU", propose_swiglu, swiglu_shape, swiglu, swiglu_error, since=28),
+    Operator("SwiGLU", propose_swiglu, swiglu_shape, *rules(_gated), since=28),
 )

@@ -40,5 +40,6 @@ ROWS = (
             Knob("opt", ("0", "1", "2"), "optimisations above that level"),
             Knob("disable", (), "the tactic sources named"),
         ),
+        lacks=("containers",),
     ),
 )

@@ -62,7 +62,7 @@ ROWS = (
             Knob("disable", (), "the passes named"),
             Knob("memory", ("naive",), "the reuse of memory by a pool"),
         ),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="jax",
@@ -88,7 +88,7 @@ ROWS = (
             Knob("mode", ("eager",), "all that reaches across operators"),
             Knob("disable", (), "the HLO passes named"),
         ),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="iree",
@@ -107,6 +107,6 @@ ROWS = (
             Knob("opt", ("0", "1", "2"), "optimisations above that level"),
             Knob("disable", _IREE_SWITCHES, "the switches named"),
         ),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
 )

@@ -35,7 +35,7 @@ ROWS = (
             Knob("opt", ("0", "1"), "optimisations of the C compiler above that level"),
             Knob("restrict", ("no",), "what the C compiler makes of arrays that do not overlap"),
         ),
-        lacks=("functions", "defaults", "passing"),
+        lacks=("functions", "defaults", "passing", "containers"),
     ),
     Entry(
         name="mnn",
@@ -50,7 +50,7 @@ ROWS = (
         numerics=_MNN,
         relaxed=(("precision", "low", replace(_MNN, float_as="bfloat16")),),
         knobs=(Knob("opt", ("0",), "the converter's rewrites"),),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="ncnn",
@@ -78,6 +78,6 @@ ROWS = (
         bare=("pnnx==20261020",),
         ranks=(1, 4),
         constant_data=False,
-        lacks=("functions", "defaults", "passing"),
+        lacks=("functions", "defaults", "passing", "containers"),
     ),
 )

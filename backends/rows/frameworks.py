@@ -53,7 +53,7 @@ ROWS = (
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="torch-export",
@@ -70,6 +70,7 @@ ROWS = (
         knobs=(Knob("optimize", ("no",), "ONNX Script's optimizer"),),
         bare=("onnx2torch==1.5.15",),
         tool=True,
+        lacks=("containers",),
     ),
     Entry(
         name="tinygrad",
@@ -95,6 +96,6 @@ ROWS = (
             Knob("opt", ("0",), "optimisations of kernels"),
             Knob("disable", (), "the switches named"),
         ),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
 )

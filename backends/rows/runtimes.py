@@ -72,7 +72,7 @@ ROWS = (
             ("precision", "bf16", replace(_OPENVINO, float_as="bfloat16")),
             ("mode", "performance", replace(_OPENVINO, float_as="bfloat16")),
         ),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="tract",
@@ -84,7 +84,7 @@ ROWS = (
         environment=(("RUST_BACKTRACE", "0"), ("RUST_LIB_BACKTRACE", "0")),
         # Some sums of float16 are in float16 (a Conv with one axis, CumSum, ReduceSum over the first); casts round.
         numerics=Numerics(half_accumulator=True, half_steps=True),
-        lacks=("functions", "defaults", "passing"),
+        lacks=("functions", "defaults", "passing", "containers"),
     ),
     Entry(
         name="reference",

@@ -40,7 +40,7 @@ ROWS = (
         ),
         # Its own requirements name TensorFlow Addons, which is gone; backends/onnx_tf_shim.py has what it uses of it.
         bare=("onnx-tf==1.10.0",),
-        lacks=("functions", "defaults"),
+        lacks=("functions", "defaults", "containers"),
     ),
     Entry(
         name="litert",
@@ -58,5 +58,6 @@ ROWS = (
         needs_input=True,
         constant_data=False,
         computed_weights=False,
+        lacks=("containers",),
     ),
 )

@@ -96,6 +96,7 @@ ROWS = (
         relaxed=_BY_RUNTIME,
         knobs=(Knob("disable", FUSE_AND_ELIMINATE, "that pass"), Knob("fixed_point", ("no",), "all rounds but one")),
         tool=True,
+        lacks=("containers",),
     ),
     Entry(
         name="onnxslim",
@@ -116,7 +117,7 @@ ROWS = (
             Knob("inference", ("no",), "shape inference"),
         ),
         tool=True,
-        lacks=("defaults",),
+        lacks=("defaults", "containers"),
     ),
     Entry(
         name="onnxscript",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from fuzz.cli.artefacts import passes, show
 from fuzz.cli.describe import describe
-from fuzz.cli.options import Names, echo, json_option, print_json
+from fuzz.cli.options import Names, default_root, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from backends.entry import Entry
@@ -189,7 +188,7 @@ def _place(target: Target, *asked: object) -> Path:
 
     words = json.dumps([target.canonical, target.version, *asked])
     name = f"{target.backend}-{sha256(words.encode()).hexdigest()[:8]}"
-    return Path(os.environ.get("FUZZ_ROOT") or "fuzz-root") / "probe" / name
+    return default_root() / "probe" / name
 
 
 def _list(as_json: bool) -> None:

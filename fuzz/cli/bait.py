@@ -43,7 +43,9 @@ def command(names: tuple[str, ...], markdown: bool, as_json: bool) -> int:
     if unknown:
         raise UsageError(f"no pattern, theme or compiler {', '.join(sorted(unknown))}: `fuzz bait` lists them")
     if as_json:
-        print_json({"patterns": [row.to_json() for row in rows]})
+        from fuzz.generate.bait.miss import misses
+
+        print_json({"patterns": [{**row.to_json(), "near_misses": list(misses(row))} for row in rows]})
     elif markdown:
         from fuzz.generate.bait.page import page
 

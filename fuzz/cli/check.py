@@ -7,19 +7,16 @@ from pathlib import Path
 import click
 
 from fuzz.cli.diff import oracle_from, oracle_options
-from fuzz.cli.options import FilePath, json_option, memory_option, print_json, timeout_option
+from fuzz.cli.options import FilePath, backends_option, json_option, memory_option, print_json, timeout_option
 
 __all__ = ["command"]
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--backend",
-    "backends",
-    metavar="TARGET",
-    multiple=True,
-    help="Where to run it, such as tvm or onnxruntime:opt=0. Repeat it for several.  [default: only show hazards]",
+@backends_option(
+    "Where to run it, such as tvm or onnxruntime:opt=0. Repeat it for several.  [default: only show hazards]",
+    required=False,
 )
 @click.option(
     "--inputs",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fuzz.cli.options import FilePath, echo, jobs_option, json_option, memory_option, print_json, timeout_option
+from fuzz.cli.options import (
+    FilePath,
+    backends_option,
+    default_root,
+    echo,
+    jobs_option,
+    json_option,
+    memory_option,
+    print_json,
+    timeout_option,
+)
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +38,11 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
 
 @click.command()
-@click.option("--backend", "backends", metavar="TARGET", multiple=True,
-              help="What to examine, such as tvm or onnxruntime:opt=0; repeat it for several."
-              "  [default: every backend that is installed, as its table was measured]")  # fmt: skip
+@backends_option(
+    "What to examine, such as tvm or onnxruntime:opt=0; repeat it for several."
+    "  [default: every backend that is installed, as its table was measured]",
+    required=False,
+)
 @click.option("--all", "every", is_flag=True, help="All tests, not only about one an operator. Goes on where it was.")
 @click.option("--filter", "pattern", default="*", metavar="GLOB", help="Tests by name, e.g. 'test_conv*'.")
 @click.option("--root", type=FilePath(path_type=Path, file_okay=True), metavar="DIR",
@@ -89,7 +100,7 @@ def command(
         raise UsageError("--out holds one table a backend: name each --backend once")
     output = None if as_json else console()
     checks, sound = _harness(targets, output)
-    place = root or Path(os.environ.get("FUZZ_ROOT") or "fuzz-root") / "doctor"
+    place = root or default_root() / "doctor"
     suite, found = _examine(
         place, sound, every, pattern, Settings(timeout, memory, jobs, force=force, rejudge=rejudge)
     )

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import jobs_option, json_option, memory_option, print_json, root_option, timeout_option
+from fuzz.cli.options import (
+    backends_option,
+    jobs_option,
+    json_option,
+    memory_option,
+    print_json,
+    root_option,
+    timeout_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +28,8 @@ __all__ = ["command"]
 
 @click.command()
 @root_option
-@click.option(
-    "--backend",
-    "backends",
-    metavar="TARGET",
-    multiple=True,
-    required=True,
-    help="Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE], such as tvm, onnxruntime:opt=0 or"
+@backends_option(
+    "Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE], such as tvm, onnxruntime:opt=0 or"
     " onnxruntime==1.20.1, which is installed where it is missing. Repeat it for several; they run side by side."
     " `fuzz backends` lists the names and what they take.",
 )

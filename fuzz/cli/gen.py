@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from fuzz.cli.options import IntRange, Names, SeveralValues, jobs_option, json_option, print_json, root_option
-from fuzz.generate.structure import FEATURES
+from fuzz.cli.generator import Wishes, generator_options, read_settings
+from fuzz.cli.options import SeveralValues, jobs_option, json_option, print_json, root_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fuzz.generate.settings import Settings
-
 __all__ = ["command"]
-
-_DYNAMIC = {"always": True, "mixed": None, "never": False}
 
 
 class _Gen(SeveralValues):
@@ -37,78 +33,16 @@ class _Gen(SeveralValues):
     metavar="S",
     help="The first seed; one case a seed, S to S+N-1. The same seed makes the same bytes.",
 )
-@click.option(
-    "--nodes",
-    type=IntRange(1, 100_000),
-    default="1-20",
-    show_default=True,
-    help="Size of a model: a number, or a range from which each model draws.",
-)
-@click.option("--opset", type=int, metavar="V",
-              help="Version of the operator set.  [default: each model draws one, from 13 to the newest; "
-              "with --for that of the tables]")  # fmt: skip
-@click.option("--ops", type=Names(),
-              help="Use these operators alone, e.g. Conv,Relu,Add; those of another domain may be named with it, e.g. "
-              "com.microsoft.Gelu.  [default: all]")  # fmt: skip
-@click.option("--domain", "domains", type=Names(),
-              help="Use operators of these domains beside ONNX's own: com.microsoft.  [default: none]")  # fmt: skip
-@click.option("--dtypes", type=Names(), help="Element types, e.g. float,int64.  [default: all]")
-@click.option("--rank", type=IntRange(0, 8),
-              help="Ranks of the tensors.  [default: 0-5, and 0-8 in one model of 16; with --for those up to 5 that "
-              "the targets have]")  # fmt: skip
-@click.option("--empty", type=click.FloatRange(0, 1), default=0.025, show_default=True, metavar="SHARE",
-              help="The share of models in which some dims are 0, so that tensors are empty.")  # fmt: skip
-@click.option(
-    "--dynamic",
-    type=click.Choice(list(_DYNAMIC)),
-    is_flag=False,
-    flag_value="always",
-    default="never",
-    help="Keep symbolic dims, with data sets at more than one size. Alone it means always; "
-    "mixed lets each model decide.  [default: never]",
-)
-@click.option(
-    "--for",
-    "targets",
-    multiple=True,
-    metavar="TARGET...",
-    help="Use only what these targets support, e.g. --for onnxruntime tvm.",
-)
-@click.option(
-    "--bait",
-    type=Names(),
-    help="Fusion patterns to place, with their near-misses: names or themes of `fuzz bait`, all, or none.  "
-    "[default: all; with --ops none]",
-)
-@click.option(
-    "--structure",
-    type=Names(),
-    help=f"What models may have beside operators: {', '.join(FEATURES)}, all (without one: all,-functions), or none.  "
-    "[default: all that the targets take; with --ops none]",
-)
-@click.option("--nonfinite", is_flag=True,
-              help="Put NaN and infinities into tensors of floats. They go to operators alone of which IEEE 754 says "
-              "what comes of them, and are judged there.")  # fmt: skip
+@generator_options
 @jobs_option
 @json_option
 def command(
     root: Path,
     count: int,
     seed: int,
-    nodes: tuple[int, int],
-    opset: int | None,
-    ops: tuple[str, ...] | None,
-    domains: tuple[str, ...] | None,
-    dtypes: tuple[str, ...] | None,
-    rank: tuple[int, int] | None,
-    empty: float,
-    dynamic: str,
-    targets: tuple[str, ...],
-    bait: tuple[str, ...] | None,
-    structure: tuple[str, ...] | None,
-    nonfinite: bool,
     jobs: int | None,
     as_json: bool,
+    **wishes: Unpack[Wishes],
 ) -> None:
     """Make random valid ONNX models with inputs.
 
@@ -122,24 +56,15 @@ def command(
 
     --json prints {root, cases, nodes, seconds}.
     """
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from fuzz.cli.progress import progress_bar
     from fuzz.errors import UsageError
     from fuzz.generate.graph import NothingFits
-    from fuzz.generate.plan import menu, patterns
     from fuzz.generate.run import generate_cases
-    from fuzz.generate.structure import features
-    from fuzz.generate.support import joint_demands, joint_support
 
+    settings = read_settings(wishes)
     try:
-        settings = _settings(nodes, opset, ops, dtypes, rank, _DYNAMIC[dynamic], targets)
-        settings = replace(settings, bait=_asked(bait, ops), structure=_asked(structure, ops), domains=domains or ())
-        settings = replace(settings, empty=empty, nonfinite=nonfinite)
-        settings = joint_demands(targets, settings)
-        menu(settings)
-        features(settings.structure)
-        patterns(settings, joint_support(targets))
         with progress_bar("cases", count) as progress:
             summary = generate_cases(
                 root,
@@ -154,38 +79,3 @@ def command(
         print_json(asdict(summary))
     else:
         click.echo(f"{summary.cases:,} cases, {summary.nodes:,} nodes in {root} ({summary.seconds:.1f} s)")
-
-
-def _asked(names: tuple[str, ...] | None, ops: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Which patterns or features there are; whoever names operators gets them alone unless he asks for more."""
-    if names is None:
-        return () if ops else ("all",)
-    return () if names == ("none",) else names
-
-
-def _settings(
-    nodes: tuple[int, int],
-    opset: int | None,
-    ops: tuple[str, ...] | None,
-    dtypes: tuple[str, ...] | None,
-    rank: tuple[int, int] | None,
-    dynamic: bool | None,
-    targets: tuple[str, ...],
-) -> Settings:
-    from dataclasses import replace
-
-    from fuzz.generate.opsets import mixed
-    from fuzz.generate.settings import Settings
-    from fuzz.generate.support import joint_opset, joint_ranks
-
-    mixing = opset is None and not targets
-    if opset is None:
-        opset = joint_opset(targets)
-    chosen = Settings(nodes=nodes, rank=rank or joint_ranks(targets), dynamic=dynamic, targets=targets)
-    if opset is not None:
-        chosen = replace(chosen, opset=opset)
-    if ops:
-        chosen = replace(chosen, operators=ops)
-    if dtypes:
-        chosen = replace(chosen, dtypes=dtypes)
-    return mixed(chosen) if mixing else chosen

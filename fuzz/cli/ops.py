@@ -20,11 +20,15 @@ __all__ = ["command"]
 @click.argument("names", metavar="[OPERATOR]...", nargs=-1)
 @click.option("--opset", type=click.IntRange(min=13), metavar="V",
               help="Version of the operator set.  [default: the newest that onnx knows]")  # fmt: skip
+@click.option("--domain", metavar="DOMAIN",
+              help="Only this domain, e.g. com.microsoft, with all that it has and we leave out.")  # fmt: skip
 @click.option("--root", type=click.Path(path_type=Path), metavar="DIR",
               help="Count the pairs of operator and type that the cases of this root hold.")  # fmt: skip
 @click.option("--missing", is_flag=True, help="With --root: only what no case holds.")
 @json_option
-def command(names: tuple[str, ...], opset: int | None, root: Path | None, missing: bool, as_json: bool) -> int:
+def command(
+    names: tuple[str, ...], opset: int | None, domain: str | None, root: Path | None, missing: bool, as_json: bool
+) -> int:  # fmt: skip
     """List the operators: versions, element types, and what is left out with the reason.
 
     The types are those of the first operand. With --root each has in brackets how many of the models there hold it.
@@ -34,6 +38,7 @@ def command(names: tuple[str, ...], opset: int | None, root: Path | None, missin
     \b
     fuzz ops Attention DFT
     fuzz ops com.microsoft.Attention FusedMatMul
+    fuzz ops --domain com.microsoft
     fuzz ops --opset 17 --json
     fuzz ops --root fuzz-root --missing
 
@@ -50,6 +55,8 @@ def command(names: tuple[str, ...], opset: int | None, root: Path | None, missin
     if missing and root is None:
         raise UsageError("--missing asks for the cases of a root: give --root DIR")
     rows, left_out = _rows(version), _left_out(version)
+    if domain is not None:
+        rows, left_out = _of_domain(domain, rows, left_out)
     known = {row["name"] for row in rows} | {row["name"] for row in left_out}
     names = tuple(full_name(name) for name in names)
     unknown = sorted(set(names) - known)
@@ -68,6 +75,21 @@ def command(names: tuple[str, ...], opset: int | None, root: Path | None, missin
     else:
         _print(version, rows, left_out, unread)
     return 0
+
+
+def _of_domain(
+    domain: str, rows: list[dict[str, Any]], left_out: list[dict[str, str]]
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """What there is of one domain, and what is left out of it. Raises UsageError."""
+    from abstract.contributed import DOMAINS, domain_of
+    from abstract.operators.absent_contrib import ABSENT
+
+    if domain in {"", "ai.onnx"}:
+        return [row for row in rows if not row["domain"]], left_out
+    if domain not in DOMAINS:
+        raise UsageError(f"unknown domain {domain!r}: there is ai.onnx, ONNX's own, and {', '.join(DOMAINS)}")
+    absent = [{"name": name, "reason": reason} for name, reason in sorted(ABSENT.items()) if domain_of(name) == domain]
+    return [row for row in rows if row["domain"] == domain], absent
 
 
 def _rows(opset: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from math import isfinite
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = [
     "Names",
     "Number",
     "SeveralValues",
+    "backends_option",
+    "default_root",
     "echo",
     "jobs_option",
     "json_option",
@@ -31,13 +34,21 @@ __all__ = [
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
+_ROOT, _ROOT_VARIABLE = Path("fuzz-root"), "FUZZ_ROOT"
+
+
+def default_root() -> Path:
+    """The root where none is named: $FUZZ_ROOT, else ./fuzz-root."""
+    return Path(os.environ.get(_ROOT_VARIABLE) or _ROOT)
+
+
 def root_option(command: Command) -> Command:
     """`--root`, given to the command as ``root: Path``."""
     option = click.option(
         "--root",
         type=FilePath(path_type=Path, file_okay=True),
-        envvar="FUZZ_ROOT",
-        default=Path("fuzz-root"),
+        envvar=_ROOT_VARIABLE,
+        default=_ROOT,
         metavar="DIR",
         help="The folder of the cases and results. Default: $FUZZ_ROOT, else ./fuzz-root.",
     )
@@ -58,6 +69,13 @@ def jobs_option(command: Command) -> Command:
         "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes. Default: one a core."
     )
     return option(command)
+
+
+def backends_option(help_text: str, *, required: bool = True) -> Callable[[Command], Command]:
+    """`--backend`, given to the command as ``backends: tuple[str, ...]``; the help says where what runs."""
+    return click.option(
+        "--backend", "backends", metavar="TARGET", multiple=True, required=required, help=help_text
+    )
 
 
 def timeout_option(help_text: str) -> Callable[[Command], Command]:

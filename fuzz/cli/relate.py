@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import Names, jobs_option, json_option, memory_option, print_json, root_option, timeout_option
+from fuzz.cli.options import (
+    Names,
+    backends_option,
+    jobs_option,
+    json_option,
+    memory_option,
+    print_json,
+    root_option,
+    timeout_option,
+)
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,14 +39,7 @@ def _list(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.command()
 @root_option
-@click.option(
-    "--backend",
-    "backends",
-    metavar="TARGET",
-    multiple=True,
-    required=True,
-    help="Where to run, such as tvm or onnxruntime:opt=1. Repeat it for several.",
-)
+@backends_option("Where to run, such as tvm or onnxruntime:opt=1. Repeat it for several.")
 @click.option(
     "--only",
     type=Names(),

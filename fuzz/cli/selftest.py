@@ -51,7 +51,12 @@ _DEFAULT_BACKEND = "onnxruntime"
 )
 @click.option(
     "--per-pair", type=click.IntRange(min=1), metavar="N",
-    help="With --null: models of one operator instead, until each operator has N outputs judged on each element type.",
+    help="With --null: models of one operator instead, until each operator of every domain has N outputs judged on "
+    "each element type of its operands.",
+)
+@click.option(
+    "--root", type=FilePath(path_type=Path, file_okay=False), metavar="DIR",
+    help="With --null: the cases of this root instead, such as `fuzz gen`, `mutate` and `diversify` make.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="The first case's seed."
@@ -72,6 +77,7 @@ def command(
     state: Path | None,
     count: int,
     per_pair: int | None,
+    root: Path | None,
     seed: int,
     verbose: bool,
     jobs: int | None,
@@ -83,8 +89,10 @@ def command(
     each step, after each operator or (16-bit floats) not at all, last bits moved as far as the maths libraries' grants
     allow. Every value that a node computes is judged as if it were an output. Exit code 1 if any is called wrong.
 
-    --null --json prints {cases, judged, ok, suspect, wrong, undecidable}, and with --per-pair {pairs: [{operator, type,
-    cases, ok, suspect, wrong, undecidable, reason}]}; the reason says why fewer than N were judged.
+    An operator's types are those of its type variables, each by the first operand that is of it.
+
+    --null --json prints {cases, judged, ok, suspect, wrong, undecidable}, and with --per-pair {pairs: [{operator,
+    operand, type, cases, ok, suspect, wrong, undecidable, reason}]}; the reason says why fewer than N were judged.
 
     A planted fault is one thing that a backend does wrongly, such as TARGET:fault=lost-bias. Cases of the default
     distribution go through generator, worker and judge until the right kind of verdict comes or the time is up. Time
@@ -113,12 +121,10 @@ def command(
         raise UsageError("--null goes without --faults, --fault, --backend and --state: run it by itself")
     if not (null or faults or chosen or backend):
         raise UsageError("say what to test: --null, --faults or --reference")
-    if per_pair is not None and not null:
-        raise UsageError("--per-pair goes with --null")
-    if null and per_pair is not None:
-        return _strata(per_pair, jobs or len(os.sched_getaffinity(0)), verbose, as_json)
+    if (per_pair is not None or root is not None) and not null:
+        raise UsageError("--per-pair and --root go with --null")
     if null:
-        return _null(range(seed, seed + count), jobs or len(os.sched_getaffinity(0)), verbose, as_json)
+        return _null(_sought(per_pair, root, range(seed, seed + count)), jobs, verbose, as_json)
     hunt = _hunt(_known(chosen), backend or _DEFAULT_BACKEND, seconds, timeout, seed)
     return _search(hunt, state, as_json)
 
@@ -154,12 +160,27 @@ def _list(as_json: bool) -> int:
 # -- null runs -------------------------------------------------------------------------------------------------------
 
 
-def _null(seeds: Sequence[int], jobs: int, verbose: bool, as_json: bool) -> int:
-    from fuzz.cli.progress import progress_bar
-    from fuzz.selftest.run import null_run
+def _sought(per_pair: int | None, root: Path | None, seeds: Sequence[int]) -> int | Path | Sequence[int]:
+    """What null runs are over: pairs until each has so many outputs, the cases of a root, or one case a seed."""
+    if per_pair is not None and root is not None:
+        raise UsageError("--per-pair makes models of its own: leave --root out")
+    return per_pair or root or seeds
 
-    with progress_bar("recomputing", len(seeds)) as progress:
-        tally = null_run(seeds, jobs=jobs, progress=progress)
+
+def _null(sought: int | Path | Sequence[int], jobs: int | None, verbose: bool, as_json: bool) -> int:
+    from fuzz.case import find_cases
+    from fuzz.cli.progress import progress_bar
+    from fuzz.selftest.run import null_root, null_run
+
+    jobs = jobs or len(os.sched_getaffinity(0))
+    if isinstance(sought, int):
+        return _strata(sought, jobs, verbose, as_json)
+    cases = find_cases(sought) if isinstance(sought, Path) else []
+    with progress_bar("recomputing", len(cases) if isinstance(sought, Path) else len(sought)) as progress:
+        if isinstance(sought, Path):
+            tally = null_root(cases, jobs=jobs, progress=progress)
+        else:
+            tally = null_run(sought, jobs=jobs, progress=progress)
     counts = tally.to_json()
     if as_json:
         print_json(counts)
@@ -183,7 +204,8 @@ def _strata(count: int, jobs: int, verbose: bool, as_json: bool) -> int:
     short = [stratum for stratum in found if stratum.judged < count]
     click.echo(f"{len(found)} pairs of operator and type, {len(found) - len(short)} with at least {count} judged")
     for stratum in short:
-        click.echo(f"    {stratum.operator} {stratum.dtype}: {stratum.judged} judged: {stratum.reason(count)}")
+        pair = stratum.pair
+        click.echo(f"    {pair.operator} {pair.operand} {pair.dtype}: {stratum.judged} judged: {stratum.reason(count)}")
     return 1 if counts["wrong"] else 0
 
 
@@ -205,7 +227,7 @@ def _print_tally(tally: Tally, verbose: bool) -> None:
     for culprit in tally.culprits[:20]:
         found = culprit.comparison
         output.print(
-            f"seed {culprit.seed} {culprit.method}: {culprit.operator} {culprit.node} {culprit.dtype} is "
+            f"{culprit.case} {culprit.method}: {culprit.operator} {culprit.node} {culprit.dtype} is "
             f"{found.word.value}: "
             + (found.message or f"{found.actual}, expected {found.expected} ± {found.bound} at {found.index}"),
             markup=False, highlight=False, soft_wrap=True,

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import Names, jobs_option, json_option, memory_option, print_json, root_option, timeout_option
+from fuzz.cli.options import (
+    Names,
+    backends_option,
+    jobs_option,
+    json_option,
+    memory_option,
+    print_json,
+    root_option,
+    timeout_option,
+)
 from fuzz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +26,7 @@ __all__ = ["command"]
 
 @click.command()
 @root_option
-@click.option(
-    "--backend",
-    "backends",
-    metavar="TARGET",
-    multiple=True,
-    required=True,
-    help="Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE]. Repeat it for several.",
-)
+@backends_option("Where to run: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE]. Repeat it for several.")
 @click.option(
     "--only",
     type=Names(),

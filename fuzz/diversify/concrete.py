@@ -10,19 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 import onnx.checker
 import onnx.shape_inference
 
-from abstract.dims import symbols
 from abstract.program import parse
 from abstract.reference import TooLarge, Undefined, interpret
 from abstract.types import ContainerType
 from fuzz.case import DataSet
 from fuzz.diversify.freedom import elements, placeholders
 from fuzz.generate.emit import emit
-from fuzz.generate.run import to_tensor, to_value
+from fuzz.generate.run import to_value
+from fuzz.generate.sizes import chosen, misshapen, sound
 from fuzz.generate.tensors import fill
 
 if TYPE_CHECKING:
@@ -84,13 +83,8 @@ def concrete(graph: Graph, sizes: Mapping[Symbol, int], most: int) -> Concrete:
 
     Raises Dropped.
     """
-    store = graph.store
-
-    def value(symbol: Symbol) -> int:
-        chosen = sizes.get(symbol)
-        return store.witness(symbol) if chosen is None else chosen
-
-    if not store.satisfied(value):
+    value = chosen(graph, sizes)
+    if not graph.store.satisfied(value):
         raise Dropped("a constraint does not hold at the sizes that the solver gave")
     count = elements(graph, value)
     if count is None:
@@ -108,7 +102,7 @@ def _stored(graph: Graph, inputs: Mapping[str, Any], outputs: Mapping[str, Any])
     """Inputs and outputs in carrier types as they go to disk."""
     dtypes: dict[str, DType] = {v.name: v.type.dtype for v in (*graph.inputs, *graph.outputs)}
     return DataSet(
-        {name: to_tensor(array, dtypes[name]) for name, array in inputs.items()},
+        {name: to_value(content, dtypes[name]) for name, content in inputs.items()},
         {name: to_value(content, dtypes[name]) for name, content in outputs.items()},
     )
 
@@ -124,9 +118,11 @@ def _evaluated(graph: Graph, model: bytes, inputs: Mapping[str, Array], most: in
         raise Dropped("an operator is not defined on the values", str(error)) from None
     except Exception as error:  # noqa: BLE001 - a node without a row may raise anything
         raise Dropped("the reference cannot run it", f"{type(error).__name__}: {error}") from None
-    if not all(map(_sound, values.values())):
+    if not all(map(sound, values.values())):
         raise Dropped("a value leaves the range of its type")
-    _compare_shapes(graph, values)
+    found = misshapen(graph, graph.store.witness, values)
+    if found:
+        raise Dropped("a shape is not what the graph says", found)
     check(parsed)
     return values
 
@@ -138,30 +134,3 @@ def check(model: onnx.ModelProto) -> None:
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Dropped("ONNX's checker refuses it", str(error).strip().partition("\n")[0]) from None
-
-
-def _sound(bounded: Bounded) -> bool:
-    """Finite, and well within its type."""
-    dtype = bounded.dtype
-    if dtype is None or not dtype.is_float:
-        return True
-    held: Any = bounded.value
-    parts = held if isinstance(held, list) else () if held is None else (held,)
-    return all(not a.size or float(np.abs(a).max()) <= dtype.maximum / 8 for a in parts)  # NaN is not
-
-
-def _compare_shapes(graph: Graph, values: Mapping[str, Bounded]) -> None:
-    """Whether the reference finds the shapes that the graph says, where the values do not decide them."""
-    store = graph.store
-    for node in graph.nodes:
-        for value in node.outputs:
-            found = values.get(value.name)
-            if found is None or isinstance(value.type, ContainerType) or not isinstance(found.value, np.ndarray):
-                continue
-            due = [
-                None if any(map(store.counted, symbols(store.resolve(dim)))) else store.value(dim)
-                for dim in value.type.shape
-            ]
-            have = found.value.shape
-            if len(due) != len(have) or any(d not in (None, h) for d, h in zip(due, have, strict=True)):
-                raise Dropped("a shape is not what the graph says", f"{node.operator}: {due} and {list(have)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from abstract.dims import Dim, Expr, Quotient, Symbol, evaluate, symbols
+from abstract.dims import Dim, Expr, Quotient, Symbol, evaluate, quotients, symbols
 from abstract.types import ContainerType
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def freedom(graph: Graph) -> Freedom:
     found = {s for dim in (*shapes, *params) for s in symbols(dim)} - shut
     chosen = tuple(sorted((s for s in found if not store.counted(s)), key=lambda s: s.index))
     dims = tuple(d for d in shapes if all(s in found for s in symbols(d)))
-    return Freedom(chosen, dims, tuple(dict.fromkeys(q for d in dims for q in _quotients(d))))
+    return Freedom(chosen, dims, tuple(dict.fromkeys(q for d in dims for q in quotients(d))))
 
 
 def tensors(graph: Graph) -> Iterator[Value]:
@@ -94,14 +94,3 @@ def _parameters(graph: Graph) -> Iterator[Dim]:
             yield from (item for item in (given if isinstance(given, tuple) else (given,)) if isinstance(item, Expr))
         for body in node.bodies:
             yield from _parameters(body)
-
-
-def _quotients(dim: Dim) -> Iterator[Quotient]:
-    if isinstance(dim, int):
-        return
-    for monomial, _ in dim.terms:
-        for factor in monomial:
-            if isinstance(factor, Quotient):
-                yield factor
-                yield from _quotients(factor.numerator)
-                yield from _quotients(factor.denominator)

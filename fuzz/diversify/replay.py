@@ -44,6 +44,6 @@ def replay(record: Mapping[str, Any], model: bytes) -> Generated:
         made = generate_case(Replayed(record["choices"]), settings, joint_support(settings.targets))
     except (TypeError, ValueError, NothingFits):
         raise Unreplayable(_OLDER) from None
-    if made.model != model:
+    if made.stored != model:
         raise Unreplayable(_OLDER)
     return made

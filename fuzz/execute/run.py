@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.store import Store
 
-__all__ = ["Summary", "execute"]
+__all__ = ["Summary", "beside_of", "execute"]
 
 _BATCH = 256  # executions written at once
 _BATCH_SECONDS = 0.5  # and at the latest after this time
@@ -223,7 +223,7 @@ class _Lane:
             case=case.id, target=target.canonical, version=target.version, outcome=attempt.outcome,
             stage=attempt.stage, message=attempt.message, stderr=attempt.stderr, attempts=attempts,
             wall_seconds=attempt.wall_seconds, cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
-            beside=_beside(attempt),
+            beside=beside_of(attempt),
         )  # fmt: skip
         return _Finished(target, identity, execution, attempt.outcome)
 
@@ -262,7 +262,7 @@ class _Lane:
             self._worker = None
 
 
-def _beside(attempt: Attempt) -> dict[tuple[str, int, int], Value]:
+def beside_of(attempt: Attempt) -> dict[tuple[str, int, int], Value]:
     """What was computed beside the outputs of a model that a tool has rewritten."""
     return {
         (str(frame.fields["beside"]), int(frame.fields["data_set"]), int(position)): value

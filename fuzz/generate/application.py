@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abstract.bounded import tensors
 from abstract.constraints import Infeasible
 from abstract.dims import Dim, Expr
 from abstract.hazards.detection import avoided
@@ -39,7 +40,7 @@ def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str
 def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DType | None) -> dict[str, Any]:
     """Float parameters as the model file will hold them: float32 in attributes, the operand's type in inputs.
 
-    Raises Infeasible for a fraction where integers are due.
+    Raises Infeasible for a fraction where integers are due, and for an integer that their type does not hold.
     """
     result = dict(params)
     for name, given in params.items():
@@ -50,7 +51,7 @@ def settle(params: Mapping[str, Any], row: Operator, sign: Signature, dtype: DTy
             if isinstance(given, tuple):
                 result[name] = tuple(float(storage.type(v)) for v in given)
             elif as_input and dtype is not None and dtype.is_integer and _shares(name, sign):
-                if given != int(given):
+                if given != int(given) or not dtype.minimum <= given <= dtype.maximum:
                     raise Infeasible(f"{row.name} of integers has no {name} of {given}")
                 result[name] = int(given)
             else:
@@ -82,6 +83,6 @@ def refuse_specials(name: str, arrays: Sequence[Any]) -> None:
     if carries(name):
         return
     for array in arrays:
-        for part in array if isinstance(array, list) else (array,):
-            if part is not None and part.dtype.kind == "f" and not np.isfinite(part).all():
+        for part in tensors(array):
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
                 raise Infeasible(f"{name} of what is not finite")

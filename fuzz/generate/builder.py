@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from abstract.bounded import tensors
 from abstract.constraints import Constraint, Constraints, Infeasible
 from abstract.graph import Graph, Node, Origin, Recipe, Value
 from abstract.narrow import is_narrow
@@ -19,6 +20,7 @@ from abstract.schema import Signature, signature
 from abstract.types import ContainerType, Parts, TensorType
 from fuzz.generate.application import concrete, evaluated, refuse_specials, settle
 from fuzz.generate.emit import stored_type
+from fuzz.generate.hints import PROPAGATED, overflows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,12 +59,6 @@ def _containers(operands: Sequence[Value | None]) -> dict[int, Parts]:
     return {i: v.type.parts for i, v in enumerate(operands) if v is not None and isinstance(v.type, ContainerType)}
 
 
-def _held(value: Value) -> list[Array]:
-    """The tensors in a container."""
-    content: Any = value.array
-    return content if isinstance(content, list) else [] if content is None else [content]
-
-
 def _move_free(store: Constraints, constraint: Constraint) -> dict[Symbol, int] | None:
     from abstract.solver import move_free  # z3 takes longer to import than a hundred cases to make
 
@@ -98,6 +94,7 @@ class Builder:
         self.values: list[Value] = []
         self.containers: list[Value] = list(outer.containers[-_VISIBLE:]) if outer else []
         self.by_dtype: dict[str, list[Value]] = {}
+        self.computed: dict[str, list[Value]] = {}
         self.by_shape: dict[tuple[str, tuple[int, ...]], list[Value]] = {}
         self.dims: list[Dim] = outer.dims if outer else []
         self._nodes: list[Node] = []
@@ -139,11 +136,13 @@ class Builder:
             return
         self.values.append(value)
         self.by_dtype.setdefault(value.type.dtype.name, []).append(value)
+        if value.origin is Origin.NODE:
+            self.computed.setdefault(value.type.dtype.name, []).append(value)
         self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
 
     def part(self) -> None:
         """Let the nodes that follow read nothing of what there is: they are a graph beside."""
-        for seen in (self.values, self.containers, self.by_dtype, self.by_shape):
+        for seen in (self.values, self.containers, self.by_dtype, self.computed, self.by_shape):
             seen.clear()
 
     # -- nodes -----------------------------------------------------------------------------------------------------
@@ -245,7 +244,7 @@ class Builder:
             _containers(operands),
         )  # fmt: skip
         shapes = row.shape(typing)
-        outputs = self._output_dtypes(row, sign, typing, dtypes)
+        outputs = self._output_dtypes(row, sign, typing, dtypes, call.stored)
         if not self.plan.runs_on(name, dtypes, outputs):
             raise Infeasible(f"the targets do not run {name} on these types")
         if self.graph.store.moved:
@@ -253,7 +252,9 @@ class Builder:
                 self._refit(value)
         typing.params = concrete(typing.params, self.graph.store.value)
         bodies = tuple(given for given in params.values() if isinstance(given, Graph)) if row.opaque else ()
-        node = Node(name, operands, (), params, call.absent, bodies)
+        node = Node(name, operands, (), params, call.absent, bodies, call.stored)
+        if name in PROPAGATED and overflows(name, operands):
+            raise Infeasible(f"ONNX's inference refuses {name} of constants that overflows")
         held = tuple([None if v is None else v.array for v in operands])
         arrays = evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
         exact = all(v is None or v.exact for v in operands)
@@ -284,7 +285,8 @@ class Builder:
         inside: Inside | None = None
         if node.bodies:
             inside = lambda graph, values: self.inside(graph, {**changed, **values})  # noqa: E731
-        return Run(params, arrays, dtypes, outputs, _ARITHMETIC, inside=inside)
+        exact = all(v is None or v.exact for v in node.inputs)
+        return Run(params, arrays, dtypes, outputs, _ARITHMETIC, inside=inside, exact=exact)
 
     def inside(self, graph: Graph, values: Mapping[Value, Array]) -> tuple[Any, ...]:
         """What a body gives where some of the values that it may read are replaced.
@@ -303,7 +305,7 @@ class Builder:
             except (ArithmeticError, IndexError, ValueError) as broken:  # sizes that hang on values
                 raise Infeasible(f"{node.operator}: {broken}") from broken
             for value, array in zip(node.outputs, results, strict=False):
-                for part in array if isinstance(array, list) else () if array is None else (array,):
+                for part in tensors(array):
                     self._admit(row, part, value.type.dtype, exact=value.exact)
                 known[value] = array
         return tuple(known.get(v, v.array) for v in graph.outputs)
@@ -329,11 +331,12 @@ class Builder:
                 value.replace(fill(value.recipe, sizes, value.type.dtype))
 
     def _output_dtypes(
-        self, row: Operator, sign: Signature, typing: Typing, dtypes: Sequence[DType | None]
-    ) -> tuple[DType, ...]:
+        self, row: Operator, sign: Signature, typing: Typing, dtypes: Sequence[DType | None],
+        stored: Mapping[str, DType],
+    ) -> tuple[DType, ...]:  # fmt: skip
         if row.output_dtypes is not None:
             return tuple(row.output_dtypes(typing, sign))[: typing.outputs]
-        bound: dict[str, DType] = {}
+        bound: dict[str, DType] = {**stored}
         operands, results = _variables(row.name, self.plan.opset)
         for position, dtype in enumerate(dtypes):
             if dtype is not None:
@@ -349,7 +352,7 @@ class Builder:
         """Compare what the shape rule says with the values that there are: a rule that is wrong is our bug."""
         parts = [(value.type.shape, value.array)]
         if isinstance(value.type, ContainerType):
-            shapes, held = value.type.parts.shapes, _held(value)
+            shapes, held = value.type.parts.shapes, tensors(value.array)
             if len(shapes) != len(held):
                 raise AssertionError(f"shape rule of {name} says {len(shapes)} parts, there are {len(held)}")
             parts = list(zip(shapes, held, strict=True))
@@ -361,7 +364,7 @@ class Builder:
     def _examine(self, row: Operator, value: Value) -> None:
         """Refuse a rank that is not wanted, and what cannot be judged: too many elements, out of range, all alike."""
         if isinstance(value.type, ContainerType):
-            for part in _held(value):
+            for part in tensors(value.array):
                 self._admit(row, part, value.type.dtype, exact=value.exact)
             return
         array, dtype = value.array, value.type.dtype

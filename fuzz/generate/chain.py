@@ -112,6 +112,7 @@ class Sources:
 
     store: Constraints
     live: frozenset[Symbol]
+    kinds: tuple[DType, ...]  # those that Shape takes at the version
     axes: dict[Dim, list[tuple[Value, int]]] = field(default_factory=dict)
     lines: dict[Symbol, Dim] = field(default_factory=dict)
     known: set[Value] = field(default_factory=set)
@@ -130,7 +131,7 @@ class Sources:
     def add(self, values: Iterable[Value]) -> None:
         """Values that may be read from now on."""
         for value in values:
-            if isinstance(value.type, ContainerType):
+            if isinstance(value.type, ContainerType) or value.type.dtype not in self.kinds:
                 continue
             self.known.add(value)
             for axis, dim in enumerate(self.shape(value)):

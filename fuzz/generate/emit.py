@@ -19,6 +19,7 @@ from abstract.schema import Signature, signature
 from abstract.types import Container, ContainerType
 from backends.tensor import from_numpy
 from fuzz.generate.chain import Chain, Sources, draw_style
+from fuzz.generate.hints import declared, numbers
 from fuzz.generate.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def _pinned(graph: Graph, said: Parameters) -> set[Symbol]:
     for node in graph.nodes:
         for body in node.bodies:
             pinned |= _pinned(body, said)
+        for dim in numbers(node):
+            pinned.update(symbols(resolve(dim)))
         for name, given in node.params.items():
             for item in said.pinning(node, name, given):
                 pinned.update(symbols(resolve(item)))
@@ -86,7 +89,7 @@ class _Emitter:
         self.store: Constraints = graph.store
         self.opened = opened
         self.said = said
-        self.sources = Sources(graph.store, frozenset(opened))
+        self.sources = Sources(graph.store, frozenset(opened), signature("Shape", graph.opset).types["T"])
         self.constants = self.nodes = 0
         self.domains: set[str] = set()
 
@@ -171,6 +174,9 @@ class _Emitter:
         proto.output.extend("" if v in graph.omitted else v.name for v in node.outputs)
         while not proto.output[-1]:
             proto.output.pop()
+        for operand in declared(node, graph):
+            if operand.name not in {info.name for info in into.value_info}:
+                self.info(operand, into.value_info.add(), given=False)
         for name, value in given.items():
             if isinstance(value, Graph):
                 attribute = proto.attribute.add(name=name, type=onnx.AttributeProto.GRAPH)
@@ -264,7 +270,7 @@ def _parameter_type(node: Node, sign: Signature, variable: str, given: Any) -> D
     for formal, operand in zip(data, node.inputs, strict=False):
         if formal.variable == variable and operand is not None:
             return operand.type.dtype
-    return stored_type(sign.types[variable], given)
+    return node.stored.get(variable) or stored_type(sign.types[variable], given)
 
 
 def stored_type(allowed: tuple[DType, ...], given: Any) -> DType:

@@ -26,11 +26,13 @@ __all__ = ["fold"]
 
 _FUNCTIONS, _DEFAULTS = 8, 9  # the versions of the format that brought functions, and defaults of their attributes
 _OLDEST = 13
+_CUTS = frozenset(("Slice", "Squeeze", "Unsqueeze"))
 _DOMAINS = ("local", "org.example.layers", "dnnfuzz")
 _MOST = 6  # nodes of one function
 _SPAN = 64  # nodes from the first to the last of a function: what is looked at to keep it convex
 _TRIES = 8
 _LARGEST = 4096  # bytes of a constant that moves into a function
+_OPTIONAL = frozenset(("SplitToSequence",))  # inference asks whether an input has a name, which it has inside
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
@@ -62,11 +64,21 @@ class _Net:
             for name in names:
                 self.readers.setdefault(name, []).append(i)
         self.exposed = {port.name for port in proto.graph.output}
+        self.rooted = {i for i, node in enumerate(self.nodes) if node.op_type == "Constant" and self.is_bound(node)}
 
     def around(self, i: int) -> Iterator[int]:
         """The nodes that make what a node reads, and those that read what it makes."""
         yield from (self.maker[name] for name in self.reads[i] if name in self.maker)
         yield from (reader for name in self.makes[i] for reader in self.readers.get(name, ()))
+
+    def is_bound(self, constant: onnx.NodeProto) -> bool:
+        """Whether inference may need to know it (docs/disputes.md).
+
+        A Slice of sizes begins at 0 where a function hides where it does, and nothing is known of the length of sizes
+        where it hides the axes of an Unsqueeze.
+        """
+        readers = (self.nodes[i] for i in self.readers.get(constant.output[0], ()))
+        return any(node.op_type in _CUTS or node.domain in _DOMAINS for node in readers)
 
     def after(self, members: set[int], last: int) -> set[int]:
         """The nodes outside up to one, that hang on what the members make."""
@@ -102,6 +114,8 @@ def _found(net: _Net, choices: Choices, calls: Sequence[str]) -> list[tuple[int,
     start = choices.integer(0, last)
     if calls and choices.integer(0, 2):
         start = net.maker.get(calls[choices.integer(0, len(calls) - 1)], start)
+    if start in net.rooted:
+        return None
     if choices.integer(0, 2):
         pairs = _twins(net, choices, start)
         if pairs:
@@ -109,7 +123,7 @@ def _found(net: _Net, choices: Choices, calls: Sequence[str]) -> list[tuple[int,
     wanted = choices.integer(1, _MOST)
     members = {start}
     for _ in range(_TRIES):
-        near = sorted({n for i in members for n in net.around(i)} - members)
+        near = sorted({n for i in members for n in net.around(i)} - members - net.rooted)
         if len(members) >= wanted or not near:
             break
         more = members | {near[choices.integer(0, len(near) - 1)]}
@@ -121,7 +135,7 @@ def _found(net: _Net, choices: Choices, calls: Sequence[str]) -> list[tuple[int,
 def _twins(net: _Net, choices: Choices, start: int) -> list[tuple[int, int]] | None:
     """A node and another like it, with what leads up to both as far as it is alike too."""
     near = range(max(0, start - _SPAN), min(len(net.nodes), start + _SPAN))
-    likes = [i for i in near if i != start and _alike(net.nodes[start], net.nodes[i])]
+    likes = [i for i in near if i != start and i not in net.rooted and _alike(net.nodes[start], net.nodes[i])]
     if not likes:
         return None
     pairs = [(start, likes[choices.integer(0, len(likes) - 1)])]
@@ -130,7 +144,7 @@ def _twins(net: _Net, choices: Choices, start: int) -> list[tuple[int, int]] | N
     while place < len(pairs) and len(pairs) < wanted:
         for one, other in zip(*(net.nodes[i].input for i in pairs[place]), strict=False):
             more = (net.maker.get(one, -1), net.maker.get(other, -1))
-            if -1 in more or more[0] == more[1] or {*more} & {i for pair in pairs for i in pair}:
+            if -1 in more or more[0] == more[1] or {*more} & (net.rooted | {i for pair in pairs for i in pair}):
                 continue
             if _alike(*(net.nodes[i] for i in more)) and _apart(net, [*pairs, more]):
                 pairs.append(more)
@@ -143,6 +157,8 @@ def _alike(one: onnx.NodeProto, other: onnx.NodeProto) -> bool:
     if (one.op_type, one.domain, len(one.output)) != (other.op_type, other.domain, len(other.output)):
         return False
     if [bool(n) for n in one.output] != [bool(n) for n in other.output]:
+        return False
+    if one.op_type in _OPTIONAL and [bool(n) for n in one.input] != [bool(n) for n in other.input]:
         return False
     if len(one.input) != len(other.input) and (one.domain or _is_variadic(one.op_type)):
         return False
@@ -377,9 +393,12 @@ class _Function:
         self.proto.graph.node.extend(copies)
 
     def forget(self) -> None:
-        """Take initializers out of the graph that moved into the function altogether."""
+        """Take initializers out of the graph that moved into the function altogether, and types of what did."""
         moved = {name for key in self.constants for name in key}
         read = {name for node in self.proto.graph.node for name in (*node.input, *captured(node))} | self.net.exposed
+        made = {name for node in self.proto.graph.node for name in node.output}
+        for info in [info for info in self.proto.graph.value_info if info.name not in made]:
+            self.proto.graph.value_info.remove(info)
         kept = [tensor for tensor in self.proto.graph.initializer if tensor.name not in moved - read]
         if len(kept) < len(self.proto.graph.initializer):
             copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]

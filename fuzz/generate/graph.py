@@ -11,6 +11,7 @@ from abstract.operators import TABLE
 from abstract.schema import signature
 from fuzz.generate.bait.place import plant
 from fuzz.generate.builder import Builder
+from fuzz.generate.containers import add_containers
 from fuzz.generate.opsets import draw_opset
 from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.ports import add_ports
@@ -48,6 +49,8 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
     builder = Builder(choices, plan, grow=grow)
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.
+        if "containers" in plan.structure:
+            add_containers(builder, names)
         grow(builder, plan.nodes, plan.operators)
         for _ in range(_ROUNDS):
             if _complete(builder):

@@ -239,7 +239,7 @@ def _runs(operator: str, opset: int, supports: Supports) -> bool:
 
 
 # How often a node's turn places a fusion pattern instead, a chance a model; and how often it is a near-miss.
-_BAIT = (0.0, 0.0, 0.1, 0.3, 0.8)
+_BAIT = (0.0, 0.0, 0.05, 0.1, 0.4)
 _NAMED_BAIT = (0.5, 1.0)
 _NEAR = (0.0, 0.5, 0.5, 0.8)
 
@@ -265,7 +265,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     operators = list(chain.from_iterable(map(_TICKETS.__getitem__, own)))
     dtypes = frozenset(_types(settings.dtypes, choices))
     dynamic = settings.dynamic if settings.dynamic is not None else choices.integer(0, 3) == 0
-    fresh = (0.15, 0.04, 0.01, 0.0)[choices.integer(0, 3)]  # the least: operands that hang on no other node
+    fresh = (0.1, 0.03, 0.01, 0.0)[choices.integer(0, 3)]  # the least: operands that hang on no other node
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0) * settings.constant_data
     adapters = not dynamic and choices.integer(0, 3) > 0
     bait = _draw_bait(choices, settings, supports)

@@ -19,7 +19,7 @@ from fuzz.generate.graph import generate_graph
 from fuzz.generate.plan import Supports, menu
 from fuzz.generate.ports import overridden
 from fuzz.generate.sizes import Resized, other_sizes
-from fuzz.generate.storage import restore
+from fuzz.generate.storage import Apart, apart, restore
 from fuzz.generate.support import joint_support
 from fuzz.pool import process_pool, seldom_collect
 
@@ -40,7 +40,8 @@ __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases",
 class Generated:
     """A case before it is written: the model's bytes, its data sets, what ``case.json`` says, its number of nodes.
 
-    ``graph`` is what it was made of, at its witness, and ``open`` the symbols that the model leaves open.
+    ``graph`` is what it was made of, at its witness, and ``open`` the symbols that the model leaves open. ``apart`` is
+    the same model as it goes to disk where its data lies in files beside it.
     """
 
     model: bytes
@@ -49,6 +50,12 @@ class Generated:
     nodes: int
     graph: Graph = field(compare=False)  # what two cases have alike are bytes
     open: tuple[Symbol, ...] = field(compare=False)
+    apart: Apart | None = None
+
+    @property
+    def stored(self) -> bytes:
+        """The model as it lies on disk."""
+        return self.model if self.apart is None else self.apart.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         sets.extend([] if other is None else [other])
     data_sets = tuple(
         DataSet(
-            {n: to_tensor(a, dtypes[n]) for n, a in inputs.items()},
+            {n: to_value(a, dtypes[n]) for n, a in inputs.items()},
             {n: to_value(a, dtypes[n]) for n, a in outputs.items()},
         )
         for inputs, outputs in sets
@@ -103,13 +110,14 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         model = restore(model, plan.structure, choices)
     if "functions" in plan.structure:
         model = fold(model, choices, choices.integer(1, 3), constants=settings.constant_data)
+    beside = apart(model, choices) if "external" in plan.structure else None
     record = {
         "settings": settings.to_json(), "choices": choices.record, "open": [s.name for s in emitted.open],
         "dropped_sizes": dropped,
     }  # fmt: skip
     if plan.bait is not None:
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
-    return Generated(model, data_sets, record, emitted.nodes, graph, tuple(emitted.open))
+    return Generated(model, data_sets, record, emitted.nodes, graph, tuple(emitted.open), beside)
 
 
 def case_id(seed: int) -> str:
@@ -122,7 +130,8 @@ def _write(root: str, settings: Settings, seeds: Sequence[int]) -> tuple[int, in
     supports = joint_support(settings.targets)
     for seed in seeds:
         made = generate_case(Seeded(seed), settings, supports)
-        write_case(Path(root), case_id(seed), made.model, made.data_sets, {"seed": seed, **made.record})
+        files = None if made.apart is None else made.apart.files
+        write_case(Path(root), case_id(seed), made.stored, made.data_sets, {"seed": seed, **made.record}, files)
         nodes += made.nodes
     return len(seeds), nodes
 

@@ -8,19 +8,22 @@ the call that needs it is accepted: until then it waits in ``pending``.
 from __future__ import annotations
 
 from itertools import zip_longest
-from math import inf, prod
+from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import Constraints, Infeasible, at_least
+from abstract.constraints import Infeasible, at_least
 from abstract.dims import Expr
 from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Array, Call, Domain
+from abstract.operators import TABLE
 from abstract.schema import signature
 from abstract.types import Container, ContainerType, Shape, TensorType
-from fuzz.generate.adapter import fit, to_rank
+from fuzz.generate.adapter import fit, guard, to_rank
 from fuzz.generate.body import Body
+from fuzz.generate.draws import Draws
 from fuzz.generate.lengths import derived
 from fuzz.generate.tensors import choose_recipe, fill
 from fuzz.generate.topology import PICKS
@@ -37,10 +40,14 @@ if TYPE_CHECKING:
 __all__ = ["Scope"]
 
 _TRIES = 6
+_LOOKS = 10  # values looked at for an operand; the last of them are brought to a rank
 _LARGEST = 2048  # elements of a drawn tensor: beyond this a case gets slow before it gets interesting
 _DEEPEST = 2  # bodies inside of bodies
 _REUSED = 0.9  # how often a value of the very shape is taken where one exists
-_JOINED = 0.8  # how often one is looked for that broadcasts
+_UNUSUAL = 0.3  # how often parameters are written in another type than int64 where the model has others
+_USUAL: Mapping[str, DType] = MappingProxyType({})
+_JOINED = 0.9  # how often one is looked for that broadcasts
+_COMPUTED = 0.95  # how often what a node computes is taken where there is one, and no input or initializer
 _SIZES = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8)
 
 
@@ -59,31 +66,17 @@ def _age(pool: Sequence[Value]) -> int:
     return int(pool[-1].name[1:])
 
 
-class Scope:
+class Scope(Draws):
     """One attempt to call one operator; implements ``abstract.operator.Scope``."""
 
     def __init__(self, builder: Builder, sign: Signature, name: str) -> None:
         self.builder = builder
-        self.store: Constraints = builder.graph.store
+        self.store = builder.graph.store
         self.signature = sign
         self.operator = name
         self.integer = builder.choices.integer
         self._variables: dict[str, DType] = {}
         self._pick = PICKS.get(builder.plan.topology)
-
-    def pick(self, options: Sequence[Any]) -> Any:
-        """One of the options."""
-        return options[self.integer(0, len(options) - 1)]
-
-    def coin(self, chance: float) -> bool:
-        """True with this chance, to one part in a thousand."""
-        return self.integer(0, 999) < chance * 1000
-
-    def size(self, low: int, high: int, name: str = "p") -> Expr:
-        """A symbolic parameter; Infeasible where the range is empty."""
-        if low > high:
-            raise Infeasible(f"no {name} in [{low}, {high}]")
-        return self.store.fresh(self.integer(low, high), low=low, high=high, name=name)
 
     def told(self, low: int, high: int, near: Dim = 1) -> Expr | None:
         """A size in [low, high] that follows from open ones, for a parameter that is an input; None for a number."""
@@ -97,6 +90,20 @@ class Scope:
                 self.store.require(at_least(dim, low))
                 return dim
         return None
+
+    def stored(self, variable: str, kinds: Sequence[Kind] | None = None) -> Mapping[str, DType]:
+        """The type in which parameters of a variable are written: now and then one of the model's own, else none.
+
+        What a target was found to support was tried with the usual types.
+        """
+        plan = self.builder.plan
+        if plan.supports is not None or len(self.signature.types[variable]) < 2:
+            return _USUAL
+        found = [d for d in plan.allowed(self.operator, self.signature, variable) if kinds is None or d.kind in kinds]
+        usual = any(d.name == "int64" for d in found)
+        if not found or (usual and (len(found) == 1 or not self.coin(_UNUSUAL))):
+            return _USUAL
+        return {variable: self.pick([d for d in found if d.name != "int64"])}
 
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The element type that a type variable stands for in this call."""
@@ -154,16 +161,20 @@ class Scope:
         self, allowed: tuple[DType, ...], rank: tuple[int, int], domain: Domain, where: Callable[[Value], bool] | None
     ) -> Value | None:
         """A value that exists and fits, or is made to fit by adapters; None where luck or shapes say no."""
-        pools = [pool for d in allowed if (pool := self.builder.by_dtype.get(d.name))]
+        known = self.builder.computed if self.coin(_COMPUTED) else self.builder.by_dtype
+        pools = [pool for d in allowed if (pool := known.get(d.name))]
+        if not pools:
+            known = self.builder.by_dtype
+            pools = [pool for d in allowed if (pool := known.get(d.name))]
         if not pools:
             return self._converted(allowed, rank, domain, where)
-        for attempt in range(_TRIES):
+        for attempt in range(_LOOKS):
             pool = pools[self.integer(0, len(pools) - 1)] if len(pools) > 1 else pools[0]
             if self._pick is not None and not attempt:
                 pool = max(pools, key=_age)
             value = self._recent(pool)
             if not rank[0] <= len(value.array.shape) <= rank[1]:
-                adapted = to_rank(self.builder, value, rank) if attempt >= _TRIES // 2 else None
+                adapted = to_rank(self.builder, value, rank) if attempt >= _LOOKS - 3 else None
                 if adapted is None:
                     continue
                 value = adapted
@@ -208,15 +219,7 @@ class Scope:
         """The value itself, or clipped into the domain by a node; None where it cannot be brought inside."""
         if domain is EVERYWHERE or domain.admits(value):
             return value
-        if not value.type.dtype.is_float or not self.builder.plan.adapters:
-            return None
-        low, high = (max(domain.low, domain.away) if domain.away else domain.low), domain.high
-        params: dict[str, Any] = {}
-        if low > -inf:
-            params["min"] = low
-        if high < inf:
-            params["max"] = high
-        return self.builder.adapter("Clip", (value,), params)
+        return guard(self.builder, value, domain)
 
     def _dimensions(self, rank: int) -> Shape:
         """Sizes of a new tensor: symbols that exist, or new ones, within the element budget."""
@@ -263,7 +266,7 @@ class Scope:
     ) -> Value:
         """An operand of exactly this shape."""
         dtype = self.dtype(variable)
-        if not (weight and (self.coin(0.6) or not self.builder.plan.computed_weights)):
+        if not (weight and (self.coin(0.5) or not self.builder.plan.computed_weights)):
             sizes = tuple(map(self.store.value, shape))
             value = self._existing(sizes, dtype, domain)
             if value is not None:
@@ -281,9 +284,13 @@ class Scope:
             if guarded is not None:
                 return guarded
         if self.builder.plan.adapters and self.coin(0.5):
-            same_type = self.builder.by_dtype.get(dtype.name)
+            same_type = self.builder.computed.get(dtype.name) or self.builder.by_dtype.get(dtype.name)
             if same_type:
                 value = self._recent(same_type)
+                for _ in range(_TRIES // 2):
+                    if len(value.array.shape) == len(sizes):
+                        break
+                    value = self._recent(same_type)
                 fitted = fit(self.builder, value, sizes)
                 return None if fitted is None else self._inside(fitted, domain)
         return None
@@ -306,8 +313,9 @@ class Scope:
 
     def _joined(self, value: Value, variable: str, domain: Domain) -> Value | None:
         """A value that exists and happens to broadcast with this one; None where luck says no."""
-        pool = self.builder.by_dtype.get(self.dtype(variable).name)
-        for _ in range(_TRIES // 2 if pool else 0):
+        name = self.dtype(variable).name
+        pool = self.builder.computed.get(name) or self.builder.by_dtype.get(name)
+        for _ in range(_TRIES if pool else 0):
             other = self._recent(pool or ())
             if other is not value and _fit(value.array.shape, other.array.shape):
                 return self._inside(other, domain)
@@ -358,7 +366,7 @@ class Scope:
         if found and self.coin(0.9):
             return self._recent(found)
         made = self._built(kinds[0])
-        if where is not None and not where(made):
+        if made.type.dtype not in self._held or (where is not None and not where(made)):
             raise Infeasible("no container that will do")
         return made
 
@@ -369,11 +377,16 @@ class Scope:
 
     def _built(self, kind: Container) -> Value:
         """A container around one tensor, or two alike."""
+        plan = self.builder.plan
         name = "SequenceConstruct" if kind is Container.SEQUENCE else "Optional"
-        sign = signature(name, self.builder.plan.opset)
+        if kind is Container.SEQUENCE and "SplitToSequence" in plan.operators and self.coin(0.3):
+            name = "SplitToSequence"
+        sign = signature(name, plan.opset)
         inner = Scope(self.builder, sign, name)
-        if not self.builder.plan.runs(name, sign):
+        if not plan.runs(name, sign):
             raise Infeasible(f"the targets do not run {name}")
+        if name == "SplitToSequence":
+            return self.builder.apply(name, TABLE[name].propose(inner))[0]
         first = inner.tensor(sign.inputs[0].variable, where=lambda v: v.array.size <= _LARGEST // 4)
         held: tuple[Value, ...] = (first,)
         if kind is Container.SEQUENCE and self.coin(0.7):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import onnx
+
+from abstract.contributed import qualified
+from abstract.dtypes import BY_CODE
 from abstract.schema import signature
 from fuzz.generate.choices import Seeded
 from fuzz.generate.emit import stored_type
@@ -13,7 +18,10 @@ from fuzz.generate.run import Generated, generate_case
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.variables import second_type, second_variable
 
-__all__ = ["first_type", "pairs_of_types", "primary_types", "single_operator_cases", "types_beside"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["operand_types", "pairs_of_types", "primary_types", "single_operator_cases", "types_beside"]
 
 _TRIES = 40  # seeds looked at for one model; operators with many type variables need a few
 _SETTINGS = Settings(rank=(0, 4), empty=0.0)
@@ -57,9 +65,11 @@ def single_operator_cases(
     return found
 
 
-def types_beside(operator: str, opset: int, element_type: str) -> tuple[str, ...]:
+def types_beside(
+    operator: str, opset: int, element_type: str, common: Sequence[str] = ("int64", "bool", "float")
+) -> tuple[str, ...]:
     """An element type and those that the other operands may be of: common ones, or the first that there is."""
-    return _for_all(operator, opset, [element_type, *(n for n in ("int64", "bool", "float") if n != element_type)])
+    return _for_all(operator, opset, [element_type, *(n for n in common if n != element_type)])
 
 
 def _for_all(operator: str, opset: int, found: list[str]) -> tuple[str, ...]:
@@ -71,9 +81,34 @@ def _for_all(operator: str, opset: int, found: list[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def first_type(seed: int, settings: Settings) -> str | None:
-    """The element type of the first operand of a seed's only node; None where these settings make no node."""
-    return _types(seed, settings)[0]
+def operand_types(model: bytes, operator: str) -> set[tuple[str, str]]:
+    """The element types of a model's nodes of this operator: pairs of a formal input or output and a type of it.
+
+    Of a container it is that of the tensors in it.
+    """
+    proto = onnx.ModelProto.FromString(model)
+    known = {info.name: _element_type(info.type) for info in (*proto.graph.input, *proto.graph.output)}
+    known.update((info.name, _element_type(info.type)) for info in proto.graph.value_info)
+    known.update((tensor.name, tensor.data_type) for tensor in proto.graph.initializer)
+    opsets = {entry.domain: entry.version for entry in proto.opset_import}
+    found: set[tuple[str, str]] = set()
+    for node in proto.graph.node:
+        if qualified(node.domain, node.op_type) != operator:
+            continue
+        sign = signature(operator, opsets[""])
+        for names, formals in ((node.input, sign.inputs), (node.output, sign.outputs)):
+            for position, name in enumerate(names):
+                code = known.get(name, 0)
+                if code in BY_CODE:
+                    found.add((formals[min(position, len(formals) - 1)].name, BY_CODE[code].name))
+    return found
+
+
+def _element_type(kind: onnx.TypeProto) -> int:
+    """The code of an element type; 0 where none is told."""
+    while kind.WhichOneof("value") in {"sequence_type", "optional_type"}:
+        kind = getattr(kind, str(kind.WhichOneof("value"))).elem_type
+    return int(kind.tensor_type.elem_type)
 
 
 def _types(seed: int, settings: Settings) -> tuple[str | None, str | None]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
-from abstract.bounded import Content
+from abstract.bounded import Content, tensors
 from abstract.dims import evaluate, symbols
 from abstract.fallback import Unrunnable
 from abstract.operator import Array, NotCovered
@@ -18,14 +18,15 @@ from abstract.types import ContainerType
 from fuzz.generate.tensors import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from abstract.dims import Symbol
+    from abstract.dtypes import DType
     from abstract.graph import Graph
     from fuzz.generate.choices import Choices
     from fuzz.generate.emit import Emitted
 
-__all__ = ["LARGEST", "Resized", "other_sizes", "sound"]
+__all__ = ["LARGEST", "Resized", "chosen", "misshapen", "other_sizes", "sound"]
 
 _BOUNDARIES = (0, 1)
 _SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 0)
@@ -96,34 +97,44 @@ class _Search:
             values = interpret(self.program, inputs, limit=LARGEST, strict=True)
         except _BROKEN:
             values = {}
-        if not values or not (all(map(sound, values.values())) and self._as_said(sizes, values)):
+        fits = all(map(sound, values.values())) and not misshapen(self.graph, chosen(self.graph, sizes), values)
+        if not values or not fits:
             self.dropped += 1
             return False
         self.found.append((inputs, {v.name: values[v.name].value for v in self.graph.outputs}))
         return True
 
-    def _as_said(self, sizes: dict[Symbol, int], values: Mapping[str, Bounded]) -> bool:
-        """Whether tensors have the shapes that the graph says: a size that values decide may have been one by luck."""
-        store = self.graph.store
-        for node in self.graph.nodes:
-            for value in node.outputs:
-                found = values.get(value.name)
-                if found is None or isinstance(value.type, ContainerType) or not isinstance(found.value, np.ndarray):
-                    continue
-                for dim, have in zip(map(store.resolve, value.type.shape), found.value.shape, strict=True):
-                    counted = any(map(store.counted, symbols(dim)))
-                    if not counted and evaluate(dim, lambda s: _value(self.graph, sizes, s)) != have:
-                        return False
-        return True
+def chosen(graph: Graph, sizes: Mapping[Symbol, int]) -> Callable[[Symbol], int]:
+    """The value of each symbol of a graph that stands for itself: the one that is given, else its witness."""
 
+    def value(symbol: Symbol) -> int:
+        size = sizes.get(symbol)
+        return graph.store.witness(symbol) if size is None else size
 
-def _value(graph: Graph, sizes: Mapping[Symbol, int], symbol: Symbol) -> int:
-    chosen = sizes.get(symbol)
-    return graph.store.witness(symbol) if chosen is None else chosen
+    return value
 
 
 def _satisfies(graph: Graph, sizes: Mapping[Symbol, int]) -> bool:
-    return graph.store.satisfied(lambda s: _value(graph, sizes, s))
+    return graph.store.satisfied(chosen(graph, sizes))
+
+
+def misshapen(graph: Graph, value: Callable[[Symbol], int], known: Mapping[str, Bounded]) -> str:
+    """What the reference finds of another shape than the graph says at these values of its symbols; "" for nothing.
+
+    A size that values decide may have been one by luck.
+    """
+    store = graph.store
+    for node in graph.nodes:
+        for output in node.outputs:
+            found = known.get(output.name)
+            if found is None or isinstance(output.type, ContainerType) or not isinstance(found.value, np.ndarray):
+                continue
+            dims = map(store.resolve, output.type.shape)
+            due = [None if any(map(store.counted, symbols(dim))) else evaluate(dim, value) for dim in dims]
+            have = found.value.shape
+            if len(due) != len(have) or any(d not in (None, h) for d, h in zip(due, have, strict=True)):
+                return f"{node.operator}: {due} and {list(have)}"
+    return ""
 
 
 def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ...]]) -> dict[Symbol, int] | None:
@@ -145,20 +156,28 @@ def _nearest(graph: Graph, wished: Mapping[Symbol, int], seen: set[tuple[int, ..
 
 def _inputs(graph: Graph, sizes: Mapping[Symbol, int]) -> dict[str, Array] | None:
     result: dict[str, Array] = {}
+    size = chosen(graph, sizes)
     for value in graph.inputs:
+        if isinstance(value.type, ContainerType):  # whose sizes are numbers
+            result[value.name] = value.array
+            continue
         if value.recipe is None:
             return None
         dims = (graph.store.resolve(d) for d in value.type.shape)
-        shape = tuple(evaluate(d, lambda s: _value(graph, sizes, s)) for d in dims)
+        shape = tuple(evaluate(d, size) for d in dims)
         if prod(shape) > LARGEST or any(n < 0 for n in shape):
             return None
         result[value.name] = fill(value.recipe, shape, value.type.dtype)
     return result
 
 
-def sound(bounded: Bounded) -> bool:
-    """Finite, within its type, and known."""
-    value, dtype = bounded.value, bounded.dtype
-    if not isinstance(value, np.ndarray) or dtype is None or not dtype.is_float or not value.size:
+def sound(known: Bounded, margin: int = 8) -> bool:
+    """Whether a value is finite and so many times below the largest number of its type; of a sequence, each part."""
+    return all(_within(np.asarray(part), known.dtype, margin) for part in tensors(known.value))
+
+
+def _within(array: Array, dtype: DType | None, margin: int) -> bool:
+    if array.dtype.kind not in "fc" or not array.size:
         return True
-    return bool(np.isfinite(value).all()) and float(np.abs(value).max()) <= dtype.maximum / 8
+    largest = float(np.abs(array).max())
+    return isfinite(largest) and (dtype is None or not dtype.maximum or largest <= dtype.maximum / margin)

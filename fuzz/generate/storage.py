@@ -1,7 +1,9 @@
-"""Where a finished model keeps its constants: shared between nodes, or in Constant nodes instead of initializers."""
+"""Where a finished model keeps its constants: shared, in Constant nodes instead of initializers, in files beside it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import onnx
@@ -9,9 +11,24 @@ import onnx
 from abstract.schema import signature
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fuzz.generate.choices import Choices
 
-__all__ = ["restore"]
+__all__ = ["Apart", "apart", "restore"]
+
+_FOLDERS = ("", "", "", "data/")
+_FILE = "weights.bin"
+_SHORT = 16  # elements of what decides shapes: two for each of eight axes
+_ALIGNMENTS = (1, 64, 4096)  # one after the other; cache lines; pages, as who maps the file wants them
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A model whose data lies beside it: its own bytes, and those of the files by their place."""
+
+    model: bytes
+    files: Mapping[str, bytes]
 
 
 def restore(model: bytes, structure: frozenset[str], choices: Choices) -> bytes:
@@ -83,3 +100,50 @@ def _move(proto: onnx.ModelProto, choices: Choices) -> None:
     _keep(graph, {tensor.name for tensor in moved})
     del graph.node[:]
     graph.node.extend([*constants, *nodes])
+
+
+# -- data in other files -----------------------------------------------------------------------------------------
+
+
+def apart(model: bytes, choices: Choices) -> Apart | None:
+    """The model with the data of initializers in one file, or in one file each; None where there is none to move.
+
+    Either all that may lie there do, or about half. Text must stay inside (onnx.proto, TensorProto.data_location).
+    So does what is short, as in ``onnx.save``: ONNX's shape inference wants axes, shapes and scales, and refuses to
+    look into files for them.
+    """
+    proto = onnx.ModelProto.FromString(model)
+    folder = _FOLDERS[choices.integer(0, len(_FOLDERS) - 1)]
+    single, some = choices.integer(0, 3) > 0, choices.integer(0, 1)
+    long = [t for t in proto.graph.initializer if t.raw_data and (len(t.dims) > 1 or prod(t.dims) > _SHORT)]
+    moved = [t for t in long if not (some and choices.integer(0, 1))]
+    if not moved:
+        return None
+    if single:
+        align = _ALIGNMENTS[choices.integer(0, len(_ALIGNMENTS) - 1)]
+        files = {f"{folder}{_FILE}": _joined(moved, f"{folder}{_FILE}", align)}
+    else:
+        files = {}
+        for number, tensor in enumerate(moved):
+            place = f"{folder}w{number}.bin"
+            files[place] = tensor.raw_data
+            _refer(tensor, place, {"length": len(tensor.raw_data)} if choices.integer(0, 1) else {})
+    return Apart(bytes(proto.SerializeToString(deterministic=True)), files)
+
+
+def _joined(tensors: Sequence[onnx.TensorProto], place: str, align: int) -> bytes:
+    data = bytearray()
+    for tensor in tensors:
+        data.extend(bytes(-len(data) % align))
+        content = tensor.raw_data
+        _refer(tensor, place, {"offset": len(data), "length": len(content)})
+        data.extend(content)
+    return bytes(data)
+
+
+def _refer(tensor: onnx.TensorProto, place: str, where: Mapping[str, int]) -> None:
+    """Say where the data is instead of holding it."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", place), *where.items()):
+        tensor.external_data.add(key=key, value=str(value))

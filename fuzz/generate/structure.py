@@ -33,6 +33,8 @@ FEATURES: Mapping[str, Feature] = MappingProxyType({
     "defaults": Feature("initializers that are inputs too, and data sets that override them", 8),
     "shared": Feature("one initializer for all constants that are the same", 12),
     "constants": Feature("Constant nodes in place of initializers", 10),
+    "containers": Feature("inputs that are sequences or optionals", 4),
+    "external": Feature("initializers whose data lies in files beside the model", 5),
     "large": Feature("a weight of 64 KiB to 2 MiB", 1),
 })  # fmt: skip
 

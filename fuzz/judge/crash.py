@@ -12,7 +12,7 @@ from fuzz.execute.native import HEADING
 if TYPE_CHECKING:
     from backends.protocol import Stage
 
-__all__ = ["crash_signature"]
+__all__ = ["crash_frames", "crash_signature", "fatal_signal", "normalised"]
 
 _FRAMES = 3
 _LINES = 2
@@ -54,11 +54,32 @@ def crash_signature(outcome: Outcome, stage: Stage | None, message: str, stderr:
     """
     if outcome is not Outcome.CRASH:
         return message
-    signal = _SIGNAL.search(message)
-    what = "stack overflow" if "stack overflowed" in message else signal[0] if signal else normalised(message)
+    what = fatal_signal(message)
     at = f" at {stage.value}" if stage is not None else ""
     place = _place(stderr)
     return f"{what}{at}: {place}" if place else f"{what}{at}"
+
+
+def fatal_signal(message: str) -> str:
+    """What a worker died of: a signal's name, an exit status, or that its stack overflowed."""
+    if "stack overflowed" in message:
+        return "stack overflow"
+    signal = _SIGNAL.search(message)
+    return signal[0] if signal else normalised(message)
+
+
+def crash_frames(stderr: str) -> tuple[str, ...]:
+    """The innermost frames that a worker printed while it died, native ones before Python's; empty if there are none.
+
+    What gdb saw begins where the process died, what a compiler prints of itself begins with its own handler.
+    """
+    printed, _, stack = stderr.partition(HEADING)
+    lines = printed.splitlines()
+    native = [normalised(match["name"]) for line in lines if (match := _NATIVE_FRAME.match(line))]
+    python = [
+        f"{_file(match['path'])} {match['name'].strip()}" for line in lines if (match := _PYTHON_FRAME.match(line))
+    ]
+    return tuple((_telling(stack) or native or python)[:_FRAMES])
 
 
 def normalised(text: str) -> str:
@@ -69,17 +90,10 @@ def normalised(text: str) -> str:
 
 
 def _place(stderr: str) -> str:
-    printed, _, stack = stderr.partition(HEADING)
-    lines = printed.splitlines()
-    native = [normalised(match["name"]) for line in lines if (match := _NATIVE_FRAME.match(line))]
-    # What gdb saw begins where the process died, what a compiler prints of itself begins with its own handler.
-    native = _telling(stack) or native
-    python = [
-        f"{_file(match['path'])} {match['name'].strip()}" for line in lines if (match := _PYTHON_FRAME.match(line))
-    ]
+    lines = stderr.partition(HEADING)[0].splitlines()
     words = [normalised(line) for line in lines if not _NOISE.match(line) and not _NATIVE_FRAME.match(line)]
     parts = [" | ".join(words[-_LINES:])] if words else []
-    if frames := (native or python)[:_FRAMES]:
+    if frames := crash_frames(stderr):
         parts.append(" < ".join(frames))
     elif not words and (fatal := _FATAL.search(stderr)):
         parts.append(fatal["what"])

@@ -153,7 +153,10 @@ def _outcome(case: str, model: bytes, execution: Execution, judge_: _Judge) -> V
     if word is Word.REJECTED:
         asked = min(data_set, max(len(judge_.samples) - 1, 0))
         runs = judge_.reference(asked, execution.target) is not None
-        word, message = refusal(model, execution, runs=runs, problem=judge_.problem)
+        word, message = refusal(model, judge_.folder, execution, runs=runs, problem=judge_.problem)
+        unsure = judge_.unsure(asked, execution.target)
+        if unsure and word is Word.REJECTED:
+            word, message = Word.UNDECIDABLE, f"how large {unsure} is hangs on last bits"
     if reason and word in _EXCUSABLE:
         word, message = Word.UNDECIDABLE, reason
     return Verdict(case, execution.target, data_set, word.value, message=message)
@@ -167,12 +170,14 @@ _LIMITS = (Unrunnable, ValueError, IndexError, ArithmeticError, MemoryError)
 class _Judge:
     def __init__(self, case: str, model: bytes, folder: str, samples: Sequence[Sample], oracle: Oracle) -> None:
         self.case = case
+        self.folder = folder
         self.samples = samples
         self.oracle = oracle
         self.problem = ""
         self.failed = False
         self._references: dict[tuple[int, Contract], list[Bounded] | None] = {}
         self._hazards: dict[tuple[int, Contract], list[Arising]] = {}
+        self._unsure: dict[tuple[int, Contract], str] = {}
         try:
             self.program = parse(onnx.ModelProto.FromString(model), folder)
             self.names = self.program.outputs
@@ -187,7 +192,7 @@ class _Judge:
         key = (number, contract(target))
         if key not in self._references:
             trace = Trace()
-            self._references[key] = self._interpreted(self.samples[number], target, trace)
+            self._references[key], self._unsure[key] = self._interpreted(self.samples[number], target, trace)
             self._hazards[key] = trace.arisings
         return self._references[key]
 
@@ -197,17 +202,22 @@ class _Judge:
         arisings = self._hazards.get((number, contract(target)), [])
         return arisings if output is None or not arisings else reaching(self.program, arisings, output)
 
-    def _interpreted(self, sample: Sample, target: str, trace: Trace) -> list[Bounded] | None:
+    def unsure(self, number: int, target: str) -> str:
+        """The first value of a data set whose size another legal computation may change; what follows may not fit."""
+        self.reference(number, target)
+        return self._unsure.get((number, contract(target)), "")
+
+    def _interpreted(self, sample: Sample, target: str, trace: Trace) -> tuple[list[Bounded] | None, str]:
         try:
             values = reference_values(self.program, sample.inputs, target, trace=trace)
-            return [values[name] for name in self.names]
+            return [values[name] for name in self.names], next((n for n, v in values.items() if not v.shaped), "")
         except _LIMITS as error:
             self.problem = f"the reference cannot run the model: {_line(error)}"
         except TooLarge as error:
             self.problem = f"too large to judge: {error}"
         except Exception as error:  # noqa: BLE001 - one case must not end the run
             self.problem, self.failed = f"the reference failed, which is our bug: {_line(error)}", True
-        return None
+        return None, ""
 
     def all(self, executions: Sequence[Execution]) -> dict[int, Verdict]:
         result = {id(e): self.one(e, executions) for e in executions}

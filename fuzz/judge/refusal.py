@@ -8,6 +8,7 @@ import onnx
 import onnx.checker
 import onnx.shape_inference
 
+from backends.external import check_external_data, read_model
 from backends.protocol import Stage
 from fuzz.judge.verdict import Word
 
@@ -20,14 +21,14 @@ _ACCEPTED = "onnx.checker accepts it, strict shape inference included"
 _SHAPELESS = "onnx.checker objects to nothing but an output without a shape, which the standard allows"
 
 
-def refusal(model: bytes, execution: Execution, *, runs: bool, problem: str) -> tuple[Word, str]:
+def refusal(model: bytes, folder: str, execution: Execution, *, runs: bool, problem: str) -> tuple[Word, str]:
     """The verdict on a refusal, with its reason.
 
-    ``runs`` says whether our own reference ran the model on the data set that the backend had come to, ``problem`` why
-    it did not. An invalid model may be refused. One that is refused while it runs may have been given data that it is
-    not defined on: there the reference must have run it as well.
+    External data of the model lies in ``folder``. ``runs`` says whether our own reference ran the model on the data
+    set that the backend had come to, ``problem`` why it did not. An invalid model may be refused. One that is refused
+    while it runs may have been given data that it is not defined on: there the reference must have run it as well.
     """
-    invalid, witness = _checked(model)
+    invalid, witness = _checked(model, folder)
     if invalid:
         return Word.UNSUPPORTED, f"the model is invalid, so it may be refused: {invalid}"
     if not runs and execution.stage is Stage.RUN and problem:
@@ -36,10 +37,11 @@ def refusal(model: bytes, execution: Execution, *, runs: bool, problem: str) -> 
     return Word.REJECTED, f"{execution.message} [the model is valid: {witness}; {own}]".lstrip()
 
 
-def _checked(model: bytes) -> tuple[str, str]:
+def _checked(model: bytes, folder: str) -> tuple[str, str]:
     """Why a backend may refuse a model, empty where there is no reason; and else who says so."""
     try:
-        proto = onnx.ModelProto.FromString(model)
+        check_external_data(model, folder or None)
+        proto = read_model(model, folder or None)
         if not proto.graph.node or not proto.graph.output:
             return "a graph without nodes or outputs computes nothing", ""
         # The full check infers shapes and types in strict mode.

@@ -16,6 +16,7 @@ import onnx.helper
 import onnx.numpy_helper
 
 from abstract.constraints import Infeasible
+from abstract.contributed import qualified
 from abstract.operator import NotCovered
 from abstract.operators import TABLE
 from abstract.schema import signature
@@ -70,7 +71,7 @@ def _changes(parent: Parent, step: Step, old: Mapping[str, Any], choices: Choice
 def _written(parent: Parent, step: Step, old: Mapping[str, Any], changes: Mapping[str, Any]) -> Mutant:
     model = deepcopy(parent.model)
     node = next(n for n in model.graph.node if list(n.output) == list(step.node.output))
-    sign = signature(step.node.op_type, step.opset)
+    sign = signature(step.node.op_type, step.opset, step.node.domain)
     for key, value in changes.items():
         _write(model, node, step, sign, key, value)
     told = ", ".join(f"{key} {_text(old.get(key))} became {_text(value)}" for key, value in sorted(changes.items()))
@@ -78,7 +79,7 @@ def _written(parent: Parent, step: Step, old: Mapping[str, Any], changes: Mappin
 
 
 def _has_parameters(step: Step, row: Operator) -> bool:
-    sign = signature(step.node.op_type, step.opset)
+    sign = signature(step.node.op_type, step.opset, step.node.domain)
     return bool((sign.attributes | set(row.parameters)) - _LEFT_ALONE)
 
 
@@ -94,8 +95,8 @@ def _text(value: Any) -> str:
 
 def _proposed(parent: Parent, step: Step, choices: Choices) -> dict[str, Any]:
     """Parameters that the row draws for a node's own operands; none where it makes nothing of them."""
-    row = TABLE[step.node.op_type]
-    sign = signature(step.node.op_type, step.opset)
+    row = TABLE[qualified(step.node.domain, step.node.op_type)]
+    sign = signature(step.node.op_type, step.opset, step.node.domain)
     operands = [_operand(parent, name) for name in step.inputs]
     dtype = next((o[1] for o in operands if o is not None), None)
     for _ in range(_PROPOSALS):

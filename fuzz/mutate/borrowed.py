@@ -13,6 +13,7 @@ from abstract.constraints import Constraints, Infeasible
 from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Array, Domain
 from abstract.types import TensorType
+from fuzz.generate.draws import Draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Borrowed"]
 
 
-class Borrowed:
+class Borrowed(Draws):
     """The operands of a node, handed out in their order; implements ``abstract.operator.Scope``.
 
     ``operands`` are a tensor with its type for each data operand (None where it is absent).
@@ -37,7 +38,7 @@ class Borrowed:
     def __init__(
         self, choices: Choices, sign: Signature, operands: Sequence[tuple[Array, DType] | None]
     ) -> None:
-        self.store: Constraints = Constraints()
+        self.store = Constraints()
         self.signature = sign
         self.integer = choices.integer
         self._operands = [
@@ -46,22 +47,12 @@ class Borrowed:
         ]  # fmt: skip
         self._next = 0
 
-    def pick(self, options: Sequence[Any]) -> Any:
-        """One of the options."""
-        return options[self.integer(0, len(options) - 1)]
-
-    def coin(self, chance: float) -> bool:
-        """True with this chance."""
-        return self.integer(0, 999) < chance * 1000
-
-    def size(self, low: int, high: int, name: str = "p") -> Expr:
-        """A symbolic parameter; Infeasible where the range is empty."""
-        if low > high:
-            raise Infeasible(f"no {name} in [{low}, {high}]")
-        return self.store.fresh(self.integer(low, high), low=low, high=high, name=name)
-
     def told(self, low: int, high: int, near: Dim = 1) -> Expr | None:
         """None: all sizes are numbers here."""
+
+    def stored(self, _variable: str, _kinds: Sequence[Kind] | None = None) -> Mapping[str, DType]:
+        """Nothing: parameters keep their types."""
+        return {}
 
     def dtype(self, variable: str, kinds: Sequence[Kind] | None = None) -> DType:
         """The type of the first operand of that variable; of what is made, any."""

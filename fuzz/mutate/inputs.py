@@ -38,6 +38,7 @@ __all__ = ["STEPS", "elements", "mutate_inputs"]
 
 _DATA_SETS = 4  # of a mutant
 _TRIES = 3  # for each
+_WIDEST = 2.0**53  # of a range from which whole numbers, quarters and fractions are drawn
 _INDEX = BY_NAME["int64"]
 
 
@@ -110,7 +111,8 @@ def _inside(array: Array, dtype: DType) -> Array:
 def _from_recipe(recipe: Recipe, shape: tuple[int, ...], dtype: DType, choices: Choices) -> Array:
     """Another seed, and now and then another palette, in the same range."""
     palette = pick(choices, ("spread", "whole", "quarters", "constant")) if coin(choices, 25) else recipe.palette
-    if not dtype.is_float or np.ceil(recipe.low) > np.floor(recipe.high):
+    wide = recipe.high - recipe.low > _WIDEST
+    if not dtype.is_float or wide or np.ceil(recipe.low) > np.floor(recipe.high):
         palette = recipe.palette
     seed = choices.integer(0, 2**32 - 1)
     return fill(Recipe(palette, seed, recipe.low, recipe.high, recipe.away), shape, dtype)

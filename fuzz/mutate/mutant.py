@@ -17,6 +17,7 @@ from abstract.reference import interpret
 from backends.graph import graphs
 from fuzz.case import DataSet
 from fuzz.generate.run import to_tensor, to_value
+from fuzz.generate.sizes import sound
 from fuzz.mutate.parent import LIMIT, Feed, Unfit, element_type
 from fuzz.relations.variant import check
 from fuzz.signature import signature
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from abstract.bounded import Bounded
     from abstract.program import Program
 
-__all__ = ["Draft", "Mutant", "line", "settled", "settled_inputs"]
+__all__ = ["Draft", "Mutant", "close", "line", "settled", "settled_inputs"]
 
 _LARGEST = 1 << 26  # bytes of a model
 _MARGIN = 8  # values stay so many times below the largest number of their type
@@ -73,7 +74,7 @@ def settled(draft: Draft) -> Mutant:
             continue
     if len(kept) < len(draft.feeds):
         kept = kept[:1]
-        _close(model, draft.feeds[0])
+        close(model, draft.feeds[0])
         model = _checked(model)
     _declare(model, first)
     content = model.SerializeToString(deterministic=True)
@@ -172,8 +173,8 @@ def _compare(name: str, tensor: onnx.TypeProto.Tensor, found: Bounded) -> None:
         raise Unfit(f"inference and reference differ: output {name}")
 
 
-def _close(model: onnx.ModelProto, feed: Feed) -> None:
-    """Give the inputs the sizes that they have in a data set."""
+def close(model: onnx.ModelProto, feed: Feed) -> None:
+    """Give the inputs of a model the sizes that they have in a data set."""
     for info in model.graph.input:
         value = feed.get(info.name)
         if info.type.HasField("tensor_type") and isinstance(value, np.ndarray):
@@ -200,17 +201,8 @@ def _known(program: Program, feed: Feed) -> dict[str, Bounded]:
 
 
 def _sound(known: Bounded) -> bool:
-    """Finite and well inside of its type, where it is a float."""
-    parts = known.value if isinstance(known.value, list) else [known.value]
-    return all(_within(np.asarray(part), known.dtype) for part in parts if part is not None)
-
-
-def _within(array: Any, dtype: DType | None) -> bool:
-    if array.dtype.kind not in "fc" or not array.size:
-        return True
-    largest = float(np.abs(array).max())
-    margin = _MARGIN if dtype is None or dtype.bits > 8 else 1
-    return bool(np.isfinite(largest)) and (dtype is None or not dtype.maximum or largest <= dtype.maximum / margin)
+    """Finite and well inside of its type, where it is a float of more than a few numbers."""
+    return sound(known, 1 if known.dtype is not None and known.dtype.bits <= 8 else _MARGIN)
 
 
 def _decidable(known: Bounded) -> bool:

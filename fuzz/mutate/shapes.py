@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fuzz.mutate.mutant import Mutant
     from fuzz.mutate.parent import Feed, Parent
 
-__all__ = ["mutate_shapes"]
+__all__ = ["fitted", "mutate_shapes", "refill", "symbolic_shapes"]
 
 _SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33)
 _TRIES = 12  # sizes that are wished for, until the facts admit one
@@ -42,7 +42,7 @@ Shapes = dict[str, tuple[Dim, ...]]
 def mutate_shapes(parent: Parent, choices: Choices) -> Mutant:
     """The parent with another size on one axis of an input, and wherever it follows from that. Raises Unfit."""
     store = Constraints()
-    shapes = _symbolic(parent, store)
+    shapes = symbolic_shapes(parent, store)
     free = _free(parent, store, shapes)
     if not free:
         raise Unfit("no size: every size is fixed by an operator")
@@ -56,7 +56,7 @@ def mutate_shapes(parent: Parent, choices: Choices) -> Mutant:
     raise Unfit("no size: the operators admit no other that was tried")
 
 
-def _symbolic(parent: Parent, store: Constraints) -> Shapes:
+def symbolic_shapes(parent: Parent, store: Constraints) -> Shapes:
     """The shapes of all values over symbols for the sizes of inputs and initializers."""
     shapes: Shapes = {}
     inputs = [n for n, v in parent.feeds[0].items() if isinstance(v, np.ndarray)]
@@ -146,18 +146,18 @@ def _resized(
         return tuple(evaluate(store.resolve(dim), size) for dim in shapes[name])
 
     model = deepcopy(parent.model)
-    feed: Feed = {n: _fitted(v, sizes(n)) if n in shapes else v for n, v in parent.feeds[0].items()}
+    feed: Feed = {n: fitted(v, sizes(n)) if n in shapes else v for n, v in parent.feeds[0].items()}
     for info in model.graph.input:
         if info.name in shapes:
             for dim, n in zip(info.type.tensor_type.shape.dim, sizes(info.name), strict=True):
                 dim.dim_value = n
     for tensor in model.graph.initializer:
         if tensor.name in shapes and sizes(tensor.name) != tuple(tensor.dims):
-            _refill(tensor, sizes(tensor.name))
+            refill(tensor, sizes(tensor.name))
     return settled(Draft(model, (feed,), change))
 
 
-def _fitted(value: Any, shape: tuple[int, ...]) -> Any:
+def fitted(value: Any, shape: tuple[int, ...]) -> Any:
     """A tensor cut, or repeated, to a shape: its numbers stay in their domain."""
     if value.shape == shape:
         return value
@@ -172,7 +172,8 @@ def _fitted(value: Any, shape: tuple[int, ...]) -> Any:
     return result
 
 
-def _refill(tensor: onnx.TensorProto, shape: tuple[int, ...]) -> None:
+def refill(tensor: onnx.TensorProto, shape: tuple[int, ...]) -> None:
+    """Cut a constant, or repeat its numbers, to a shape."""
     array: Array = onnx.numpy_helper.to_array(tensor)
     name = tensor.name
-    tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(_fitted(array, shape)), name))
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(fitted(array, shape)), name))

@@ -18,7 +18,7 @@ import onnx.numpy_helper
 from abstract.schema import signature
 from backends.graph import graphs
 from fuzz.mutate.draw import coin, shuffled
-from fuzz.mutate.mutant import Draft, settled
+from fuzz.mutate.mutant import Draft, close, settled
 from fuzz.mutate.parent import Unfit, array_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def splice(first: Parent, second: Parent, choices: Choices) -> Mutant:
     """The first model with the second behind it, on the first data set of each. Raises Unfit."""
     opset = _common_opset(first, second)
     front, back = deepcopy(first.model), deepcopy(second.model)
-    _close_all(front, first.feeds[0])
-    _close_all(back, second.feeds[0])
+    close(front, first.feeds[0])  # two models agree at these sizes alone
+    close(back, second.feeds[0])
     prefix = _PREFIX
     while any(name.startswith(prefix) for graph in graphs(front.graph) for name in _names(graph)):
         prefix = "re" + prefix
@@ -132,15 +132,6 @@ def _rename(model: onnx.ModelProto, prefix: str) -> None:
             for dim in info.type.tensor_type.shape.dim if info.type.HasField("tensor_type") else ():
                 if dim.dim_param:
                     dim.dim_param = prefix + dim.dim_param
-
-
-def _close_all(model: onnx.ModelProto, feed: Feed) -> None:
-    """Fixed sizes for the inputs: two models agree at these alone."""
-    for info in model.graph.input:
-        value = feed.get(info.name)
-        if info.type.HasField("tensor_type") and isinstance(value, np.ndarray):
-            for dim, size in zip(info.type.tensor_type.shape.dim, value.shape, strict=True):
-                dim.dim_value = size
 
 
 # --- the joint --------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ _WIDER = {
 }  # fmt: skip
 
 
+_ALLOWZERO = 14  # the opset from which Reshape can be told that 0 is 0
+
+
 def _fits(site: Site, *operators: str, rank: int = 0, static: bool = False) -> Callable[[ValueType], bool]:
     """Types on which these operators are defined, of at least this rank."""
 
@@ -77,9 +80,12 @@ def _reshape_back(site: Site) -> bool:
 def _reshape_by_shape(site: Site) -> bool:
     def build(name: str, _: ValueType) -> str:
         flat = site.node("Reshape", [name, site.constant([-1])])
-        return site.node("Reshape", [flat, site.node("Shape", [name])])
+        return site.node("Reshape", [flat, site.node("Shape", [name])], **zeros)
 
-    return site.wrap(lambda k: _fits(site, "Reshape", "Shape", rank=1)(k) and 0 not in k.shape, build)
+    # A size that is 0 with other inputs would copy one of the flat tensor, where that cannot be told apart.
+    zeros = {"allowzero": 1} if site.opset >= _ALLOWZERO else {}
+    fits = _fits(site, "Reshape", "Shape", rank=1, static=not zeros)
+    return site.wrap(lambda k: fits(k) and (bool(zeros) or 0 not in k.shape), build)
 
 
 def _unsqueeze_squeeze(site: Site) -> bool:

@@ -1,130 +1,178 @@
-"""Null runs operator by operator and type by type, until each pair has enough outputs that were judged."""
+"""Null runs operator by operator and type by type, until each pair has enough outputs that were judged.
+
+An operator's types are those of its type variables, each by the first operand that is of it: of Gather the elements of
+``data`` and those of ``indices``, of Cast what is cast and what it is cast to.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fuzz.generate.plan import menu
-from fuzz.generate.single import first_type, primary_types, types_beside
+from abstract.operators import TABLE
+from abstract.schema import signature
+from fuzz.generate.choices import Seeded
+from fuzz.generate.graph import NothingFits
+from fuzz.generate.plan import OLDEST_OPSET, menu
+from fuzz.generate.run import generate_case
+from fuzz.generate.single import operand_types, types_beside
 from fuzz.judge.verdict import Word
 from fuzz.pool import process_pool
-from fuzz.selftest.run import NULL_SETTINGS, Tally, null_case
+from fuzz.selftest.run import NULL_SETTINGS, Tally, null_model
+from fuzz.selftest.undrawn import UNDRAWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fuzz.generate.settings import Settings
 
-__all__ = ["UNDRAWN", "Stratum", "pairs", "stratified_run"]
+__all__ = ["Pair", "Stratum", "pairs", "stratified_run"]
 
 _FEWEST, _MOST = 60, 600  # seeds after which a pair is given up: without any output, without enough of them
 _WORDS = (Word.OK, Word.SUSPECT, Word.WRONG, Word.UNDECIDABLE)
+_OPSET = NULL_SETTINGS.opset
+_INSIDE: Mapping[str, tuple[str, ...]] = MappingProxyType({"If": ("Identity", "Reshape")})
+"""What else there is for bodies to give values of every type: they give what their own nodes compute."""
 
-_WHOLE = ("int32", "int64", "uint32", "uint64")
-_ROUNDED = "what an integer mean, root or logarithm rounds to is nowhere stated (hazard H6.4)"
-_NOT_DRAWN: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("BitwiseNot", ("uint64",), "results are beyond 2**53, and generated integers never are"),
-    ("MeanVarianceNormalization", ("double", "float16", "bfloat16"), "ONNX's function body has float alone"),
-    ("OneHot", ("float", "double", "float16", "uint8", "uint16", "uint32", "uint64"),
-     "indices are drawn as int32 and int64 alone"),
-    ("BitCast", ("float4e2m1", "int4", "uint4", "int2", "uint2"), "drawn on types of a byte or more"),
-    ("PRelu", ("uint32", "uint64"), "nothing unsigned is below 0: it would copy"),
-    ("Range", ("float", "double", "float16", "bfloat16", "int16", "int32"), "drawn as int64 alone"),
-    *((name, _WHOLE, _ROUNDED) for name in ("ReduceMean", "ReduceL2")),
-    ("Resize", ("bool", "string", "complex64", "complex128"), "drawn on numbers alone"),
-    ("Col2Im", ("bool", "string", "complex64", "complex128"), "what overlaps is added: drawn on numbers alone"),
-    ("GridSample", ("string", "complex64", "complex128"), "drawn on numbers and flags alone"),
-    ("CenterCropPad", ("string",), "what text stands where nothing is, is nowhere stated"),
-    ("Trilu", ("string",), "what text stands where nothing is, is nowhere stated"),
-)  # fmt: skip
-UNDRAWN: Mapping[tuple[str, str], str] = MappingProxyType({
-    (operator, dtype): reason for operator, dtypes, reason in _NOT_DRAWN for dtype in dtypes
-})  # fmt: skip
-"""Pairs that the schema has and the generator never draws, with the reason."""
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An operator, by its qualified name, and an element type of one of its operands (of an output, where so named)."""
+
+    operator: str
+    operand: str
+    dtype: str
 
 
 @dataclass(slots=True)
 class Stratum:
-    """One operator on one element type of its first operand; ``tally`` is that of cases with this node alone."""
+    """What was said of the outputs of one pair: how many have each verdict, in how many cases."""
 
-    operator: str
-    dtype: str
-    tally: Tally = field(default_factory=Tally)
+    pair: Pair
+    cases: int = 0
+    words: Counter[str] = field(default_factory=Counter)
 
     @property
     def judged(self) -> int:
         """Outputs of which something could be said."""
-        return sum(self.tally.words.values()) - self.tally.count(Word.UNDECIDABLE)
+        return sum(self.words.values()) - self.words[Word.UNDECIDABLE.value]
+
+    def add(self, tally: Tally) -> None:
+        """Count the outputs of the operator's own nodes in a case."""
+        self.cases += 1
+        for (operator, _, word), number in tally.words.items():
+            if operator == self.pair.operator:
+                self.words[word] += number
 
     def reason(self, count: int) -> str:
         """Why fewer than ``count`` outputs were judged; empty where they were not."""
         if self.judged >= count:
             return ""
-        if self.tally.cases and not self.tally.words:
-            return "it is a constant: no node computes it"
-        if self.tally.cases:
-            undecidable = self.tally.count(Word.UNDECIDABLE)
-            return f"{undecidable} of {undecidable + self.judged} outputs of {self.tally.cases} cases are undecidable"
-        return UNDRAWN.get((self.operator, self.dtype), f"no case in {_FEWEST} seeds")
+        known = UNDRAWN.get((self.pair.operator, self.pair.operand, self.pair.dtype))
+        if known is not None:
+            return known
+        if self.cases:
+            undecidable = self.words[Word.UNDECIDABLE.value]
+            return f"{undecidable} of {undecidable + self.judged} outputs of {self.cases} cases are undecidable"
+        return f"no case in {_FEWEST} seeds"
 
     def to_json(self, count: int) -> dict[str, Any]:
         """A row of ``pairs`` in ``fuzz selftest --null --per-pair N --json``."""
-        words = {word.value: self.tally.count(word) for word in _WORDS}
-        about = {"operator": self.operator, "type": self.dtype, "cases": self.tally.cases}
-        return {**about, **words, "reason": self.reason(count)}
+        words = {word.value: self.words[word.value] for word in _WORDS}
+        about = {"operator": self.pair.operator, "operand": self.pair.operand, "type": self.pair.dtype}
+        return {**about, "cases": self.cases, **words, "reason": self.reason(count)}
 
 
-def _settings(operator: str, dtype: str) -> Settings:
-    """A model of one node; parameters and second operands are often of other types than the first."""
-    dtypes = types_beside(operator, NULL_SETTINGS.opset, dtype)
-    return replace(
-        NULL_SETTINGS, nodes=(1, 1), dynamic=False, mixed_opsets=False, operators=(operator,), dtypes=dtypes,
-        rank=(0, 4), empty=0.0,
-    )  # fmt: skip
-
-
-def pairs() -> list[tuple[str, str]]:
-    """Every operator of the table with each element type that its schema and the null runs have."""
+def pairs() -> list[Pair]:
+    """Every operator of every domain, with each element type that a type variable of it and the null runs have."""
     return [
-        (operator, dtype)
-        for operator in menu(NULL_SETTINGS)
-        for dtype in primary_types(operator, NULL_SETTINGS.opset)
-        if dtype in NULL_SETTINGS.dtypes
+        Pair(operator, operand, dtype.name)
+        for operator in menu(replace(NULL_SETTINGS, operators=tuple(TABLE)))
+        for operand, variable in _operands(operator)
+        for dtype in signature(operator, _version(operator)).types[variable]
+        if dtype.name in NULL_SETTINGS.dtypes
     ]
 
 
-def _stratum(operator: str, dtype: str, count: int) -> Stratum:
-    """One pair; it stays empty where no case of it can be made, short where most outputs are undecidable."""
-    result, settings = Stratum(operator, dtype), _settings(operator, dtype)
-    for seed in range(_MOST):
-        if result.judged >= count or (seed >= _FEWEST and not result.tally.words):
-            break
-        if first_type(seed, settings) == dtype:
-            result.tally.add(null_case(seed, settings))
-    return result
+def _version(operator: str) -> int:
+    """The newest version of the operator set that has an operator: some were taken out again."""
+    return next(v for v in range(_OPSET, OLDEST_OPSET - 1, -1) if menu_has(operator, v))
 
 
-def _strata(part: Sequence[tuple[str, str]], count: int) -> list[Stratum]:
-    return [_stratum(operator, dtype, count) for operator, dtype in part]
+@cache
+def menu_has(operator: str, opset: int) -> bool:
+    """Whether an operator exists at a version."""
+    try:
+        return bool(menu(replace(NULL_SETTINGS, operators=(operator,), opset=opset)))
+    except ValueError:
+        return False
+
+
+def _operands(operator: str) -> Iterator[tuple[str, str]]:
+    """The first formal of each type variable, inputs before outputs."""
+    sign = signature(operator, _version(operator))
+    seen: set[str] = set()
+    for formal in (*sign.inputs, *sign.outputs):
+        if formal.variable not in seen:
+            seen.add(formal.variable)
+            yield formal.name, formal.variable
+
+
+def _settings(pair: Pair) -> tuple[Settings, Settings]:
+    """Models of one node: with common types beside the pair's own, and with no others than it needs."""
+    opset = _version(pair.operator)
+    operators = (pair.operator, *_INSIDE.get(pair.operator, ()))
+    base = replace(
+        NULL_SETTINGS, nodes=(1, 1), dynamic=False, mixed_opsets=False, opset=opset, operators=operators,
+        rank=(0, 4), empty=0.0, bait=(), structure=(),
+    )  # fmt: skip
+    common = types_beside(pair.operator, opset, pair.dtype)
+    return replace(base, dtypes=common), replace(base, dtypes=types_beside(pair.operator, opset, pair.dtype, ()))
+
+
+def _operator(wanted: Sequence[Pair], count: int) -> tuple[Tally, list[Stratum]]:
+    """The pairs of one operator; a case counts for each that its operands have.
+
+    A pair stays empty where no case of it can be made, short where most outputs are undecidable.
+    """
+    total, strata = Tally(), {(pair.operand, pair.dtype): Stratum(pair) for pair in wanted}
+    for key, stratum in strata.items():
+        settings = _settings(stratum.pair)
+        for seed in range(_MOST):
+            if stratum.judged >= count or (seed >= _FEWEST and not stratum.words):
+                break
+            try:
+                made = generate_case(Seeded(seed), settings[seed % 2])
+            except NothingFits:
+                continue
+            found = operand_types(made.model, stratum.pair.operator)
+            if key not in found:
+                continue
+            label = f"{stratum.pair.operator} {stratum.pair.operand} {stratum.pair.dtype} {seed}"
+            tally = null_model(label, seed, made.model, [data_set.inputs for data_set in made.data_sets])
+            total.add(tally)
+            for each in found & strata.keys():
+                strata[each].add(tally)
+    return total, list(strata.values())
 
 
 def stratified_run(
-    wanted: Sequence[tuple[str, str]], count: int, *, jobs: int = 1, progress: Callable[[int], None] = lambda _: None
+    wanted: Sequence[Pair], count: int, *, jobs: int = 1, progress: Callable[[int], None] = lambda _: None
 ) -> tuple[Tally, list[Stratum]]:
     """Null runs with at least ``count`` judged outputs for each pair, where so many can be had; and their sum.
 
-    A pair of which no case can be made keeps an empty tally; ``Stratum.reason`` says why.
+    A pair of which no case can be made keeps an empty count; ``Stratum.reason`` says why.
     """
-    parts = [wanted[i : i + 4] for i in range(0, len(wanted), 4)]
-    total = Tally(words=Counter())
+    names = dict.fromkeys(pair.operator for pair in wanted)
+    parts = [[pair for pair in wanted if pair.operator == name] for name in names]
+    total = Tally()
     found: list[Stratum] = []
     with process_pool(jobs) as pool:
-        for strata in pool.map(_strata, parts, [count] * len(parts)):
+        for tally, strata in pool.map(_operator, parts, [count] * len(parts)):
+            total.add(tally)
             found.extend(strata)
             progress(len(strata))
-    for stratum in found:
-        total.add(stratum.tally)
     return total, found

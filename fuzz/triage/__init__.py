@@ -1,1 +1,1 @@
-"""From failing cases to findings."""
+"""From a failing case to a small one: signatures, reduction."""

@@ -146,6 +146,14 @@ def test_a_value_for_an_input_with_a_default_replaces_it(execute, model):
         assert (first[0].tolist(), second[0].tolist()) == ([6], [2])
 
 
+def test_a_value_of_a_type_that_numpy_lacks_replaces_a_default(execute, model):
+    # The parser takes the bits: those of 5.
+    text = "g (float[1] x, bfloat16[1] d = {16544}) => (float[1] y) { e = Cast <to = 1> (d) y = Add (x, e) }"
+    one, two = np.ones(1, np.float32), np.full(1, 2, ml_dtypes.bfloat16)
+    first, second = arrays(execute("onnxruntime", model(text), [one], [one, two]))
+    assert (first[0].tolist(), second[0].tolist()) == ([6], [3])
+
+
 def test_strings_and_sequences(execute, model):
     strings = model("g (string[2] x) => (string[2] y) { y = Identity (x) }")
     x = np.array(["ä", ""], dtype=object)

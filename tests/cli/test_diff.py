@@ -84,7 +84,7 @@ def test_json_is_one_object_with_the_documented_keys(fuzz, root, falsify):
     assert finding["actual"] == "inf"
 
 
-def test_allclose_is_as_lax_as_it_is_told(fuzz, root, falsify):
+def test_allclose_is_as_lax_as_it_is_told(unmeasured, fuzz, root, falsify):
     falsify("off", [0, 2, 3.003])
     assert fuzz("diff").returncode == 1
     assert fuzz("diff", "--oracle", "allclose", "--rtol", "0.01").returncode == 0

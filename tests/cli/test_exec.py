@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import psutil
 import pytest
-from onnx import numpy_helper, parser
 
 from backends.registry import BACKENDS
 
@@ -27,19 +26,8 @@ def fuzz(*arguments: object, cwd: Path | None = None, **environment: str) -> sub
     )  # fmt: skip
 
 
-def add_case(root: Path, name: str, body: str, *inputs: np.ndarray) -> Path:
-    folder = root / name
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True)
-    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {body}')
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    for index, array in enumerate(inputs):
-        (data / f"input_{index}.pb").write_bytes(numpy_helper.from_array(array).SerializeToString())
-    return folder
-
-
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path, add_case):
     """Three standard test cases: one that runs, one that ONNX Runtime lacks, one that is no model."""
     root = tmp_path / "root"
     add_case(root, "a-fine", "g (float[2] x) => (float[2] y) { y = Relu (x) }", np.array([-1, 2], np.float32))
@@ -118,7 +106,7 @@ def test_a_damaged_store_is_said(root):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_ends_its_workers_and_goes_on_later(tmp_path, number):
+def test_a_stopped_run_ends_its_workers_and_goes_on_later(unmeasured, tmp_path, add_case, number):
     """A case that takes TVM a second or so to compile is stopped in the middle; the next call does the rest."""
     root = tmp_path / "root"
     for index in range(6):

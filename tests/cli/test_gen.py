@@ -40,14 +40,14 @@ def test_the_summary_for_a_person(fuzz):
     assert " nodes in r (" in done.stdout
 
 
-def test_the_same_seeds_give_the_same_bytes_in_any_process_and_any_number_of_processes(fuzz):
+def test_the_same_seeds_give_the_same_bytes_in_any_process_and_any_number_of_processes(unmeasured, fuzz):
     first = fuzz("gen", "--root", "a", "--count", 40, "--jobs", 1, "--dynamic", "mixed", PYTHONHASHSEED="1")
     second = fuzz("gen", "--root", "b", "--count", 40, "--jobs", 2, "--dynamic", "mixed", PYTHONHASHSEED="2")
     assert (first.returncode, second.returncode) == (0, 0)
     assert tree(fuzz.home / "a") == tree(fuzz.home / "b")
 
 
-def test_making_a_case_again_replaces_it(fuzz):
+def test_making_a_case_again_replaces_it(unmeasured, fuzz):
     fuzz("gen", "--count", 3, "--nodes", 2)
     before = tree(fuzz.home / "fuzz-root")
     fuzz("gen", "--count", 3, "--nodes", 8)
@@ -159,7 +159,7 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(fuzz):
     assert not left.exists()
 
 
-def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
+def test_each_model_draws_its_opset_unless_one_is_named(unmeasured, fuzz):
     """Of those that have the operators: Gelu is in the default domain from 20 on."""
 
     def versions(*arguments):
@@ -177,7 +177,7 @@ def test_each_model_draws_its_opset_unless_one_is_named(fuzz):
     assert len(versions("--for", "onnxruntime")) == 1
 
 
-def test_a_share_of_models_has_empty_tensors(fuzz):
+def test_a_share_of_models_has_empty_tensors(unmeasured, fuzz):
     def empties(share):
         done = fuzz("gen", "--root", f"r{share}", "--count", 15, "--empty", share, "--ops", "Relu,Add,Concat,Transpose")
         assert done.returncode == 0, done.stderr
@@ -200,7 +200,7 @@ def nodes(graph):
             yield from nodes(attribute.g)
 
 
-def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
+def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(unmeasured, fuzz):
     """Absent by default; a domain, or a name that ONNX's own domain does not have, brings them in."""
     own = ("gen", "--count", 30, "--nodes", 10, "--jobs", 1, "--structure", "none")
     for number, asked in enumerate(((), ("--domain", "com.microsoft"), ("--ops", "FusedMatMul,Relu"))):
@@ -216,7 +216,7 @@ def test_operators_of_another_domain_are_drawn_where_they_are_asked_for(fuzz):
     assert "unknown domain 'ai.onnx.ml'" in misused.stderr
 
 
-def test_nan_and_infinities_are_there_where_they_are_asked_for(fuzz):
+def test_nan_and_infinities_are_there_where_they_are_asked_for(unmeasured, fuzz):
     import numpy as np
 
     assert fuzz("gen", "--root", "r", "--count", 40, "--nodes", 5, "--nonfinite").returncode == 0

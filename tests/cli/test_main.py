@@ -71,7 +71,7 @@ def test_standard_output_that_cannot_take_it_is_no_traceback(fuzz):
     assert done.stderr == "fuzz: No space left on device: free some space\n"
 
 
-def test_the_root_comes_from_the_option_then_the_environment_then_the_folder(fuzz):
+def test_the_root_comes_from_the_option_then_the_environment_then_the_folder(unmeasured, fuzz):
     def root(*arguments: object, **environment: str) -> str:
         return json.loads(fuzz("gen", "--count", 1, "--json", *arguments, **environment).stdout)["root"]
 
@@ -112,7 +112,7 @@ def test_a_reader_that_goes_away_before_anything_is_written(fuzz):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_an_encoding_lacks_is_escaped(fuzz):
+def test_what_an_encoding_lacks_is_escaped(unmeasured, fuzz):
     assert fuzz("gen", "--count", 1).returncode == 0
     assert fuzz("exec", "--backend", "reference").returncode == 0
     done = fuzz("diff", PYTHONIOENCODING="ascii")

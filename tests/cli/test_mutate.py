@@ -18,7 +18,7 @@ def files(root):
     return {p.relative_to(root): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
-def test_our_cases(fuzz):
+def test_our_cases(unmeasured, fuzz):
     assert fuzz("gen", "--count", 6, "--nodes", "2-5").returncode == 0
     done = fuzz("mutate", "--out", "mutants", "--count", 30, "--seed", 5)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def test_our_cases(fuzz):
     assert sum(json.loads(run.stdout)["targets"]["onnxruntime"].values()) == len(made)
 
 
-def test_the_same_seed_gives_the_same_bytes(fuzz):
+def test_the_same_seed_gives_the_same_bytes(unmeasured, fuzz):
     assert fuzz("gen", "--count", 4, "--nodes", "2-5").returncode == 0
     for out, jobs in (("one", 1), ("two", 2)):
         assert fuzz("mutate", "--out", out, "--count", 12, "--jobs", jobs, PYTHONHASHSEED=str(jobs)).returncode == 0

@@ -36,6 +36,17 @@ def test_operators_of_another_domain(fuzz):
     assert (row["domain"], row["since"], row["function"]) == ("com.microsoft", 1, False)
 
 
+def test_one_domain_with_all_that_is_left_out_of_it(fuzz):
+    made = json.loads(fuzz("ops", "--domain", "com.microsoft", "--json").stdout)
+    assert {row["domain"] for row in made["operators"]} == {"com.microsoft"}
+    left_out = {row["name"]: row["reason"] for row in made["left_out"]}
+    assert {"com.microsoft.Inverse", "com.microsoft.QAttention", "com.microsoft.CropAndResize"} <= left_out.keys()
+    assert all(left_out.values())
+    own = json.loads(fuzz("ops", "--domain", "ai.onnx", "--json").stdout)
+    assert {row["domain"] for row in own["operators"]} == {""}
+    assert "Bernoulli" in {row["name"] for row in own["left_out"]}
+
+
 def test_what_a_root_has_reached(fuzz, tmp_path):
     root = tmp_path / "root"
     done = fuzz("gen", "--root", root, "--count", 6, "--ops", "Relu,If,Add", "--dtypes", "float,bool", "--jobs", 1)
@@ -56,6 +67,7 @@ def test_misuse(fuzz, tmp_path):
         (("Nothing",), "has no operator Nothing"),
         (("--opset", 99), "opset 99 is not known"),
         (("--missing",), "give --root DIR"),
+        (("--domain", "com.nobody"), "unknown domain 'com.nobody': there is ai.onnx"),
         (("--root", tmp_path / "none"), "none"),
     ):
         done = fuzz("ops", *arguments)

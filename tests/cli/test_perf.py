@@ -19,7 +19,7 @@ def root(fuzz, add_case):
     return root
 
 
-def test_a_root_is_measured_and_its_verdicts_are_kept(fuzz, root):
+def test_a_root_is_measured_and_its_verdicts_are_kept(unmeasured, fuzz, root):
     done = fuzz("perf", "--backend", "onnxruntime")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[0] == "onnxruntime against onnxruntime:opt=0"
@@ -40,7 +40,7 @@ def test_the_times_of_one_model_are_shown(fuzz, root):
     assert sides == ["candidate", "baseline"]
 
 
-def test_a_slow_model_is_a_finding(fuzz, root):
+def test_a_slow_model_is_a_finding(unmeasured, fuzz, root):
     """A chain that one side folds while it compiles."""
     body = """g (float[n, 256] x) => (float[n, 256] y) { s = Constant <value = int64[2] {256, 256}> ()
         w = ConstantOfShape <value = float[1] {0.5}> (s) a = MatMul (w, w) b = MatMul (a, w) c = MatMul (b, w)

@@ -32,7 +32,7 @@ def test_a_part_is_probed_anew_and_the_rest_stays(fuzz):
     assert (after["Abs"], after["Cast"]) == ({"float": "yes"}, table["operators"]["Cast"])
 
 
-def test_an_interrupted_probe_writes_no_table_and_goes_on(fuzz):
+def test_an_interrupted_probe_writes_no_table_and_goes_on(unmeasured, fuzz):
     words = ["backends", "probe", "reference", "--samples", "20", "--out", "tables", "--ops", "Add,Max,Min,Mul,Sub"]
     process = subprocess.Popen(
         [str(fuzz.program), *words], cwd=fuzz.home, stderr=subprocess.PIPE, text=True, start_new_session=True

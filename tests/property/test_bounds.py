@@ -21,6 +21,8 @@ from fuzz.generate.graph import NothingFits, generate_graph
 from fuzz.generate.plan import menu
 from fuzz.generate.settings import Settings
 
+pytestmark = pytest.mark.untraced
+
 OPERATORS = menu(Settings())
 
 
@@ -111,10 +113,20 @@ def outside_array(before, bound, after, *, computed):
     return f"{after[place]} and not {before[place]} ± {bound[place]}"
 
 
+def shifted(array, by, most):
+    """A tensor moved within its interval, and within its type: the largest number has no neighbour above."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.clip(array + by, -most, most))
+
+
 def escapes(program, inputs, reach, bits):
     """The names of the values that leave their intervals under one perturbation."""
     known = bounded(program, inputs, reach)
-    moved = {n: np.asarray(a + reach[n] * corners(a.shape, bits)) if n in reach else a for n, a in inputs.items()}
+    kinds = program.dtypes
+    moved = {
+        n: shifted(a, reach[n] * corners(a.shape, bits), kinds[n].maximum) if n in reach else a
+        for n, a in inputs.items()
+    }
     found = recomputed(program, moved, known)
     for step in program.steps:
         for name in filter(None, step.outputs):

@@ -21,7 +21,14 @@ from fuzz.generate.settings import Settings
 from fuzz.generate.support import joint_demands, joint_opset, joint_support
 
 STATE = onnxruntime.capi.onnxruntime_pybind11_state
-REFUSED = (STATE.NotImplemented, STATE.Fail, STATE.InvalidArgument, STATE.InvalidGraph, RuntimeError)
+# What ONNX Runtime says where it refuses a valid model: docs/disputes.md; of a type that numpy lacks; of a node that it
+# put in itself (ReorderOutput).
+KNOWN = (
+    "No corresponding Numpy type", "can't be converted to MLDataType", "The only subscript labels allowed",
+    "Non per-tensor quantization", "zero point must", "must be a scalar or 1D tensor of size 1", "Input X must be 4D",
+    "Only N can be zero", "NumDimensions() == 4", "size_ % 2 == 1",
+    "hidden_size", "invalid channel count",
+)  # fmt: skip
 
 TARGETS = ("onnxruntime",)
 PLAIN = Settings(nodes=(1, 8), opset=joint_opset(TARGETS) or 21, targets=TARGETS)
@@ -45,6 +52,7 @@ def passes(model):
     onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
 
 
+@pytest.mark.untraced
 @hypothesis_settings(max_examples=30)
 @given(st.integers(0, 2**31), st.integers(0, 2**31))
 def test_every_concrete_model_is_valid_and_loads(seed, other):
@@ -58,8 +66,12 @@ def test_every_concrete_model_is_valid_and_loads(seed, other):
         try:
             session = loaded(model.made.model)
             results = session.run(None, {name: fed(v) for name, v in model.made.data_set.inputs.items()})
-        except REFUSED:  # valid by the checker: what the runtime lacks is in docs/disputes.md
-            continue
+        except STATE.NotImplemented:
+            continue  # it lacks the kernel
+        except (STATE.Fail, STATE.InvalidArgument, STATE.InvalidGraph, RuntimeError) as refusal:
+            if any(words in str(refusal) for words in KNOWN):
+                continue
+            raise
         for result, due in zip(results, model.made.data_set.outputs.values(), strict=True):
             if isinstance(due, Tensor):
                 assert tuple(result.shape) == due.shape
@@ -67,6 +79,7 @@ def test_every_concrete_model_is_valid_and_loads(seed, other):
     assert not reasons & set(tally.dropped)
 
 
+@pytest.mark.untraced
 @hypothesis_settings(max_examples=30)
 @given(st.integers(0, 2**31), st.booleans())
 def test_every_concrete_model_of_all_operators_is_valid(seed, dynamic):

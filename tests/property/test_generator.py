@@ -21,6 +21,8 @@ from fuzz.generate.plan import menu
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 
+pytestmark = pytest.mark.untraced
+
 NUMERIC = [d.name for d in DTYPES if d.kind not in {Kind.STRING, Kind.COMPLEX}]
 # Most decisions have small ranges; what is out of range is clamped, so large numbers alone would say one thing.
 NUMBERS = st.one_of(st.integers(0, 3), st.integers(0, 12), st.integers(0, 999), st.integers(0, 2**32 - 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from abstract.bounded import Bounded
@@ -59,7 +59,9 @@ def apart(due, value):
         return float(np.max(np.abs(a - b), where=~same, initial=0.0)) / max(float(scale), 1e-300)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", REWRITES)
+@example(seed=17793, own=False, opset=13)  # reshape-by-shape of what is empty in another data set
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1), own=st.booleans(), opset=st.sampled_from([13, 17, 18, 21, 23]))
 def test_a_rewrite_keeps_the_meaning(name, seed, own, opset):
@@ -96,6 +98,7 @@ def test_a_rewrite_finds_a_place(name):
     pytest.fail(f"{name} found no place in 60 models of {rewrite.operators}")
 
 
+@pytest.mark.untraced
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(sorted(REWRITES)))
 def test_the_same_choices_make_the_same_bytes(seed, name):

@@ -17,18 +17,21 @@ SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 PLAIN = ("Add", "Concat", "MatMul", "Mul", "Relu", "Softmax", "Transpose")
 
 
+@pytest.mark.untraced
 @SLOW
 @given(models(dynamic=None))
 def test_every_model_is_valid_whatever_is_drawn(model):
     onnx.checker.check_model(model, full_check=True)
 
 
+@pytest.mark.untraced
 @SLOW
 @given(models(operators=("If", "Loop", "Scan", "SequenceMap", "SequenceAt", "Add"), nodes=(1, 4)))
 def test_bodies_are_valid_whatever_is_drawn(model):
     onnx.checker.check_model(model, full_check=True)
 
 
+@pytest.mark.untraced
 @SLOW
 @given(cases(operators=PLAIN, dtypes=("float", "int32")))
 def test_values_are_finite_and_a_case_can_be_made_again(case):

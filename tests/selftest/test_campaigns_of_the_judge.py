@@ -40,7 +40,7 @@ def faults(started):
 
 def pair(operator, dtype, ok, **more):
     words = {"suspect": 0, "wrong": 0, "undecidable": 0, "reason": ""}
-    return {"operator": operator, "type": dtype, "cases": int(ok > 0), "ok": ok, **words, **more}
+    return {"operator": operator, "operand": "X", "type": dtype, "cases": int(ok > 0), "ok": ok, **words, **more}
 
 
 def totals(ok, **more):
@@ -50,14 +50,14 @@ def totals(ok, **more):
 def test_null_runs_are_counted_operator_by_operator(null, tmp_path, capsys):
     strata = {**totals(2240, undecidable=7), "pairs": [
         pair("Exp", "float", 1120, undecidable=7), pair("Exp", "double", 1111), pair("Add", "bool", 0, reason="why"),
-        pair("Add", "int8", 9, reason="few"),
+        pair("Add", "int4", 0, reason="why"), pair("Add", "int8", 9, reason="few"),
     ]}  # fmt: skip
-    assert null.report(strata, totals(5000, suspect=5), 100, tmp_path) == 0
+    assert null.report(strata, [{"label": "whole", **totals(5000, suspect=5)}], 100, tmp_path) == 0
     assert "2,240 judged, 0 suspect, 0 wrong\n5,005 judged, 5 suspect, 0 wrong" in capsys.readouterr().out
     page = (tmp_path / "null.md").read_text()
-    assert "Of 4 pairs" in page
-    assert "2 have at least 100 judged" in page
-    assert "| Add | bool | 0 | why |\n| Add | int8 | 9 | few |\n" in page
+    assert "Of 5 such pairs,\n2 have at least 100 judged" in page
+    assert "| Add | X | bool, int4 | 0 | why |\n| Add | X | int8 | 9 | few |\n" in page
+    assert "| whole | 1 | 5,005 | 5,000 | 5 | 0 | 0 |\n| all | 2 | 7,245 |" in page
     assert "| Exp | 2 | 2,231 | 1111 | 0 | 0 | 7 |\n| Add | 1 | 9 | 9 | 0 | 0 | 0 |\n" in page
     result = json.loads((tmp_path / "null.json").read_text())
     assert result["strata"] == strata
@@ -66,7 +66,7 @@ def test_null_runs_are_counted_operator_by_operator(null, tmp_path, capsys):
 
 @pytest.mark.parametrize(("bad", "code"), [({"wrong": 1}, 1), ({"suspect": 2}, 1), ({"suspect": 1}, 0)])
 def test_a_judge_that_cries_wolf_fails_the_campaign(null, tmp_path, bad, code):
-    assert null.report({**totals(999), "pairs": []}, totals(1500, **bad), 100, tmp_path) == code
+    assert null.report({**totals(999), "pairs": []}, [{"label": "", **totals(1500, **bad)}], 100, tmp_path) == code
 
 
 def test_the_null_campaign_asks_the_command(started, null, monkeypatch, tmp_path):
@@ -77,11 +77,20 @@ def test_the_null_campaign_asks_the_command(started, null, monkeypatch, tmp_path
         return {**totals(300), "pairs": [pair("Exp", "float", 300)]}
 
     monkeypatch.setattr(null, "fuzz", fuzz)
-    assert started(null, "--per-pair", "11", "--count", "3", "--jobs", "1") == 0
-    assert asked == [
-        ("selftest", "--null", "--per-pair", "11", "--jobs", "1"), ("selftest", "--null", "--count", "3", "--jobs", "1")
-    ]  # fmt: skip
+    assert started(null, "--per-pair", "11", "--count", "30", "--jobs", "1") == 0
+    assert asked[-1] == ("selftest", "--null", "--per-pair", "11", "--jobs", "1")
+    made = [words for words in asked if words[0] in {"gen", "mutate", "diversify"}]
+    assert [words[0] for words in asked].count("selftest") == len(null.SERIES) + 1
+    assert {words[0] for words in made} == {"gen", "mutate", "diversify"}
+    assert made[0][3:5] == ("--count", "30")
+    assert not any(word in {"ROOT", "PARENTS", "COUNT"} for words in asked for word in words)
     assert (tmp_path / "docs" / "null.md").exists()
+
+
+def test_the_models_of_a_series_are_made_and_judged(null):
+    found = null.judged(null.Series("", 0.5, ("gen --root ROOT --count COUNT --nodes 2",)), 4, ("--jobs", "1"))
+    assert (found["cases"], found["wrong"]) == (2, 0)
+    assert found["judged"] > 0
 
 
 def trail(fault, right="wrong", found=None, close=None, seconds=60.0, **more):
@@ -96,7 +105,8 @@ def about(faults):
     return {"made": "2026-01-02", "commits": ["0123456789abcdef", "fedcba98"], "machine": faults.machine()}
 
 
-def test_faults_are_hunted_stage_by_stage_and_once(started, faults, monkeypatch, tmp_path, capsys):
+@pytest.mark.untraced
+def test_faults_are_hunted_stage_by_stage_and_once(unmeasured, started, faults, monkeypatch, tmp_path, capsys):
     """Two faults, one in each search; neither is found within the time of the first stage."""
     pytest.importorskip("onnxruntime")
     short = tuple(

@@ -88,6 +88,7 @@ def test_where_nothing_is_certain_the_tests_tolerance_holds():
     assert (far.result, far.unbounded) == (Result.FAILED, True)
 
 
+@pytest.mark.untraced
 def test_where_the_text_says_what_is_due_the_rules_own_bound_holds():
     """Cases of causal queries among more keys are not judged, since older texts differ; ONNX's tests are."""
     (test,) = operator_tests("test_attention_4d_causal")

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 from abstract.fallback import Unrunnable
 from abstract.program import parse
 from abstract.reference import Bounded, interpret
+from backends.tensor import from_numpy
+from fuzz.case import DataSet, write_case
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.judge.compare import compare
@@ -196,6 +198,24 @@ def test_the_command_prints_one_object_with_the_promised_keys():
     assert counts["judged"] == counts["ok"] + counts["suspect"] + counts["wrong"] + counts["undecidable"]
 
 
+def test_the_cases_of_a_root_are_judged(tmp_path):
+    """All data sets of each, whoever made them; what the reference cannot run is undecidable."""
+    assert fuzz("gen", "--root", tmp_path, "--count", "9", "--dynamic", "--nodes", "1-4").returncode == 0
+    nodes = [helper.make_node("Multinomial", ["x"], ["y"])]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2))]
+    graph = helper.make_graph(nodes, "g", inputs, [helper.make_tensor_value_info("y", TensorProto.INT32, None)])
+    random = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    given = DataSet({"x": from_numpy(np.ones((1, 2), np.float32))})
+    write_case(tmp_path, "strange", random.SerializeToString(), [given], {})
+    done = fuzz("selftest", "--null", "--root", tmp_path, "--json", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert counts["cases"] == 10
+    assert counts["wrong"] == 0
+    assert counts["undecidable"] >= 1
+    assert counts["judged"] > 9 * len(METHODS)
+
+
 def test_verbose_lists_operators_and_types():
     done = fuzz("selftest", "--null", "--count", "3", "--verbose", "--jobs", "1")
     assert done.returncode == 0, done.stderr
@@ -209,6 +229,9 @@ def test_verbose_lists_operators_and_types():
         ((), "--null, --faults or --reference"),
         (("--null", "--faults"), "by itself"),
         (("--null", "--count", "-1"), "--count"),
+        (("--faults", "--root", "."), "go with --null"),
+        (("--null", "--root", ".", "--per-pair", "3"), "leave --root out"),
+        (("--null", "--root", "/no/such/folder"), "there is no root"),
         (("--fault", "nonsense"), "--list"),
         (("--faults", "--backend", "nonsense"), "unknown backend"),
     ],

@@ -77,7 +77,29 @@ MODELS = {
     "an optional as input": "g (optional(float[2]) x) => (bool y) { y = OptionalHasElement(x) }",
     "no input": "g () => (float[3] y) { y = Constant<value = float[3] {1, 2, 3}>() }",
     "rank 0": "g (float x) => (float y) { y = Abs(x) }",
-    "rank 6 and more": "g (float[1, 1, 1, 1, 1, 1] x) => (float[1, 1, 1, 1, 1, 1] y) { y = Abs(x) }",
+    **{
+        f"rank {n}": f"g (float[{', '.join('1' * n)}] x) => (float[{', '.join('1' * n)}] y) {{ y = Abs(x) }}"
+        for n in (6, 7, 8)
+    },
+    "strings": "g (string[2] x) => (string[2] y) { y = Identity(x) }",
+    "complex numbers": "g (complex64[2] x) => (complex64[2] y) { y = Identity(x) }",
+    "bfloat16": "g (bfloat16[2] x) => (bfloat16[2] y) { y = Abs(x) }",
+    "floats of 8 bits": "g (float[2] x) => (float[2] y) { z = Cast<to = 17>(x) y = Cast<to = 1>(z) }",
+    "floats of 6 bits": "g (float[2] x) => (float[2] y) { z = Cast<to = 27>(x) y = Cast<to = 1>(z) }",
+    "floats of 4 bits": "g (float[2] x) => (float[2] y) { z = Cast<to = 23>(x) y = Cast<to = 1>(z) }",
+    "integers of 4 bits": "g (int4[2] x) => (int4[2] y) { y = Identity(x) }",
+    "integers of 2 bits": "g (float[2] x) => (float[2] y) { z = Cast<to = 26>(x) y = Cast<to = 1>(z) }",
+    "Loop that is not entered": loop("t = Relu(s)").replace("=> (float[2] y)", "=> (float[2] y) <bool k = {0}>", 1)
+        .replace("Loop(n, c, x)", "Loop(n, k, x)"),
+    "RNN, LSTM or GRU": "g (float[2, 1, 3] x, float[1, 4, 3] w, float[1, 4, 4] r) => (float[2, 1, 1, 4] y) { "
+        "y = RNN<hidden_size = 4>(x, w, r) }",
+    "QuantizeLinear read by DequantizeLinear": "g (float[2] x, float s) => (float[2] y) { q = QuantizeLinear(x, s) "
+        "y = DequantizeLinear(q, s) }",
+    "a quantised operator (QLinearConv, ...)": "g (uint8[2, 2] x) => (int32[2, 2] y) { y = MatMulInteger(x, x) }",
+    "a sequence that is built": "g (float[2] x) => (seq(float[2]) y) { y = SequenceConstruct(x) }",
+    "a sequence that is indexed": "g (seq(float[2]) x, int64 i) => (float[2] y) { y = SequenceAt(x, i) }",
+    "a sequence that is concatenated": "g (seq(float[2]) x) => (float[n] y) { y = ConcatFromSequence<axis = 0>(x) }",
+    "an optional that is built or read": "g (optional(float[2]) x) => (bool y) { y = OptionalHasElement(x) }",
     "an empty tensor": "g (float[0] x) => (float[0] y) { y = Abs(x) }",
     "a dim with a name": "g (float[n] x) => (float[n] y) { y = Abs(x) }",
 }  # fmt: skip

@@ -43,7 +43,8 @@ def plant(builder: Builder, bait: Bait, room: int) -> bool:
     types = [d for n in wanted if (d := BY_NAME[n]) in builder.plan.dtypes]
     if not types:
         return False
-    tickets = [d for d in types for _ in range(5 if d.name == "float" else 1)]
+    present = builder.computed  # a pattern of a type that the graph has is joined to it
+    tickets = [d for d in types for _ in range((5 if d.name == "float" else 1) * (4 if present.get(d.name) else 1))]
     for _ in range(_TRIES):
         instance = _Instance(builder, bait, program, miss, tickets[draw(0, len(tickets) - 1)])
         if builder.transact(instance.place):

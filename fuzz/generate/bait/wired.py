@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,8 @@ class Wired(Scope):
 
     def _matching(self, leaf: Leaf, dtype: DType) -> Value | None:
         """A computed value or an input whose shape is as the leaf's brackets say; their new names are its sizes."""
-        pool = self.builder.by_dtype.get(dtype.name)
+        known = self.builder.computed if self.coin(0.8) else self.builder.by_dtype
+        pool = known.get(dtype.name) or self.builder.by_dtype.get(dtype.name)
         if not pool or leaf.shape is None:
             return None
         for _ in range(_TRIES):
@@ -192,11 +194,9 @@ class Wired(Scope):
         """The next argument, held to what is asked for; a leaf is drawn as ever."""
         return self._answer(
             variable,
-            lambda leaf: self._drawn(leaf, lambda: Scope.tensor(
-                self, variable, rank=rank, kinds=kinds, domain=domain, where=where)),
-            lambda: Scope.tensor(self, variable, rank=rank, kinds=kinds, domain=domain, where=where),
+            partial(super().tensor, variable, rank=rank, kinds=kinds, domain=domain, where=where),
             lambda v: rank[0] <= len(v.type.shape) <= rank[1] and domain.admits(v) and (where is None or where(v)),
-        )  # fmt: skip
+        )
 
     def shaped(
         self, shape: Shape, variable: str = "T", *, domain: Domain = EVERYWHERE, weight: bool = False
@@ -204,48 +204,48 @@ class Wired(Scope):
         """The next argument, if it has this shape; a constant leaf is an initializer of it."""
         return self._answer(
             variable,
-            lambda leaf: self._drawn(leaf, lambda: Scope.shaped(self, shape, variable, domain=domain, weight=weight)),
-            lambda: Scope.shaped(self, shape, variable, domain=domain, weight=weight),
+            partial(super().shaped, shape, variable, domain=domain, weight=weight),
             lambda v: len(v.type.shape) == len(shape) and domain.admits(v),
         )
 
     def broadcastable(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
         """The next argument; a constant leaf broadcasts to the other operand, another leaf is alike."""
+        alike, narrow = super().shaped, super().unidirectional
 
         def drawn(leaf: Leaf) -> Value:
             if leaf.wide:
                 axis = self.names.store.fresh(self.pick((2, 3)), low=1, name="d", fixed=True)
-                wider = (axis, *value.type.shape)
-                return self._drawn(leaf, lambda: Scope.shaped(self, wider, variable, domain=domain))
+                return alike((axis, *value.type.shape), variable, domain=domain)
             if leaf.constant:
-                return self._drawn(leaf, lambda: Scope.unidirectional(self, value, variable, domain=domain))
-            return self._drawn(leaf, lambda: Scope.shaped(self, value.type.shape, variable, domain=domain))
+                return narrow(value, variable, domain=domain)
+            return alike(value.type.shape, variable, domain=domain)
 
         return self._answer(
-            variable, drawn, lambda: Scope.broadcastable(self, value, variable, domain=domain), domain.admits
+            variable, partial(super().broadcastable, value, variable, domain=domain), domain.admits, drawn
         )
 
     def unidirectional(self, value: Value, variable: str = "T", *, domain: Domain = EVERYWHERE) -> Value:
         """The next argument; a leaf broadcasts to the other operand."""
-        return self._answer(
-            variable,
-            lambda leaf: self._drawn(leaf, lambda: Scope.unidirectional(self, value, variable, domain=domain)),
-            lambda: Scope.unidirectional(self, value, variable, domain=domain),
-            domain.admits,
-        )
+        draw = partial(super().unidirectional, value, variable, domain=domain)
+        return self._answer(variable, draw, domain.admits)
 
     def _answer(
-        self, variable: str, leaf: Callable[[Leaf], Value], more: Callable[[], Value], fits: Callable[[Value], bool]
-    ) -> Value:
+        self, variable: str, draw: Callable[[], Value], fits: Callable[[Value], bool],
+        drawn: Callable[[Leaf], Value] | None = None,
+    ) -> Value:  # fmt: skip
+        """The next argument, or what the generator draws: for a leaf, and where the pattern says nothing more.
+
+        ``drawn`` is for a leaf whose shape hangs on the leaf itself.
+        """
         if self._inside_request:
-            return more()
+            return draw()
         self._inside_request = True
         try:
             if not self._queue:
-                return more()
+                return draw()
             argument = self._queue.pop(0)
             if isinstance(argument, Leaf) and not self.settled(argument):
-                value = leaf(argument)
+                value = self._drawn(argument, draw if drawn is None else partial(drawn, argument))
                 self.names.values[argument.name] = value
             else:
                 value = self._value(argument, variable)

@@ -55,6 +55,7 @@ class TestTables:
         assert all(row.rewriters and row.theme for row in PATTERNS.values())
         assert all(r.compiler == r.compiler.lower() and r.name for row in PATTERNS.values() for r in row.rewriters)
 
+    @pytest.mark.untraced
     @pytest.mark.parametrize("name", list(PATTERNS))
     def test_a_pattern_is_placed_whole_valid_and_finite(self, name):
         row = PATTERNS[name]
@@ -158,6 +159,7 @@ class TestInstances:
 
 
 class TestNearMisses:
+    @pytest.mark.untraced
     @pytest.mark.parametrize("kind", list(MISSES))
     def test_each_kind_has_patterns_that_it_can_be_done_to(self, kind):
         rows = [row for row in PATTERNS.values() if kind in misses(row)][:40]

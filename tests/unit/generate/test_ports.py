@@ -47,12 +47,14 @@ def reads(graph):
             yield from reads(attribute.g)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("feature", FEATURES)
 def test_models_pass_the_strict_checker(feature):
     for case in generated(feature):
         onnx.checker.check_model(model_of(case), full_check=True)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("feature", FEATURES)
 def test_the_outputs_on_disk_are_those_of_the_reference(feature):
     for case in generated(feature):
@@ -159,6 +161,7 @@ def test_a_few_weights_are_large():
     assert sum(size >= 2**16 for size in sizes) > 8
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("feature", ["passing", "unread", "defaults", "duplicates"])
 def test_dynamic_models_have_them_too(feature):
     for case in generated(feature, dynamic=True):

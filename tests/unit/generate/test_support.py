@@ -68,9 +68,9 @@ def test_probing_runs_each_operator_on_each_type(monkeypatch, tmp_path):
     )  # fmt: skip
     assert table.backend == "reference"
     assert table.operators == {
-        "Relu": {"float": "yes", "int64": "yes"}, "Not": {"bool": "yes"}, "Range": {"int64": "yes"},
+        "Relu": {"float": "yes", "int64": "yes"}, "Not": {"bool": "yes"}, "Range": {"float": "yes", "int64": "yes"},
     }  # fmt: skip
-    assert len(told) == 2 * 4
+    assert len(told) == 2 * 5
 
 
 def test_probing_runs_pairs_of_types_where_an_operator_has_two(monkeypatch, tmp_path):

@@ -41,17 +41,26 @@ def some_number(kind, domain):
     return bool(np.any((grid >= domain.low) & (grid <= domain.high) & (np.abs(grid) >= domain.away)))
 
 
-@pytest.mark.parametrize("kind", NUMERIC, ids=str)
-@pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: f"{d.low}..{d.high}" + (f"off{d.away}" if d.away else ""))
-def test_drawn_numbers_lie_in_the_domain_and_the_type(kind, domain):
-    integer = Seeded(7).integer
-    for _ in range(12):
+def recipes(kind, domain, choices, count, *palettes):
+    """What is drawn in so many tries; a try may fail where hardly a number of the type lies in the domain."""
+    for _ in range(count):
         try:
-            recipe = choose_recipe(kind, domain, integer)
+            yield choose_recipe(kind, domain, choices.integer, *palettes)
         except Infeasible:
             # The numbers of the narrow floats are few: none may lie within reach.
             assert (kind.is_float and kind.bits <= 8) or not some_number(kind, domain)
-            continue
+
+
+every_kind = pytest.mark.parametrize("kind", NUMERIC, ids=str)
+every_domain = pytest.mark.parametrize(
+    "domain", DOMAINS, ids=lambda d: f"{d.low}..{d.high}" + (f"off{d.away}" if d.away else "")
+)
+
+
+@every_kind
+@every_domain
+def test_drawn_numbers_lie_in_the_domain_and_the_type(kind, domain):
+    for recipe in recipes(kind, domain, Seeded(7), 12):
         array = fill(recipe, (5, 7), kind)
         assert array.shape == (5, 7)
         assert array.dtype == kind.carrier
@@ -202,15 +211,10 @@ def test_half_of_the_mixes_are_plain_and_the_others_are_subsets():
     assert all(mix(number)[: len(plain)] == plain for number in range(MIXES))
 
 
-@pytest.mark.parametrize("kind", NUMERIC, ids=str)
-@pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: f"{d.low}..{d.high}" + (f"off{d.away}" if d.away else ""))
+@every_kind
+@every_domain
 def test_every_mix_keeps_to_the_domain(kind, domain):
-    integer = Seeded(11).integer
-    for _ in range(60):
-        try:
-            recipe = choose_recipe(kind, domain, integer, mix(MIXES - 1))
-        except Infeasible:
-            continue
+    for recipe in recipes(kind, domain, Seeded(11), 60, mix(MIXES - 1)):
         array = fill(recipe, (41,), kind)
         assert representable(array, kind)
         if kind.kind is not Kind.BOOL:

@@ -78,6 +78,16 @@ class TestOutcomes:
         (verdict,) = judge("case", mystery, "", [], [refused])
         assert (verdict.verdict, "our reference was not asked" in verdict.message) == (Word.REJECTED, True)
 
+    @pytest.mark.parametrize(("numbers", "word"), [([1, 2, 1], Word.UNDECIDABLE), ([1, 2, 3], Word.REJECTED)])
+    def test_a_refusal_behind_a_size_that_hangs_on_last_bits_is_undecidable(self, model, ended, sample, numbers, word):
+        """Equal numbers need not have equal cosines, where several are computed at once: two uniques may be three."""
+        nodes = [node("Cos", ["x"], ["c"]), node("Unique", ["c"], ["u"]), node("Add", ["u", "z"], ["y"])]
+        made = model(nodes, [("x", "float", [3]), ("z", "float", [1])], [("y", "float", ["n"])])
+        feed = sample(x=np.float32(numbers), z=np.float32([0]))
+        (verdict,) = judge("case", made, "", [feed], [ended(Outcome.REJECTED, "attempting to broadcast 2 by 3")])
+        assert verdict.verdict == word
+        assert (verdict.message == "how large u is hangs on last bits") is (word is Word.UNDECIDABLE)
+
     def test_a_crash_is_told_by_its_signature(self, negated, ended, sample):
         crashed = replace(
             ended(Outcome.CRASH, "the worker died of SIGSEGV"),

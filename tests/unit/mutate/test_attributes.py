@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from abstract.schema import signature
 from fuzz.generate.choices import Seeded
 from fuzz.mutate.attributes import mutate_attributes
 from fuzz.mutate.parent import Unfit
@@ -120,3 +121,13 @@ def test_our_own(ours, mutants):
     assert len(found) >= 20
     for mutant in found:
         onnx.checker.check_model(onnx.ModelProto.FromString(mutant.model), full_check=True)
+
+
+@pytest.mark.parametrize("name", ["GroupQueryAttention", "Attention", "FusedGemm"])
+def test_attributes_of_operators_of_other_domains(ours, mutants, name):
+    """They have schemas of their own; what ONNX has by the same name, Attention, is another operator."""
+    parent = ours(1, nodes=(1, 1), operators=(f"com.microsoft.{name}",), structure=())
+    found, _ = mutants(mutate_attributes, parent, seeds=range(12))
+    known = signature(f"com.microsoft.{name}", 21).attributes
+    assert found or name == "GroupQueryAttention"  # most of whose attributes belong together
+    assert {a.name for m in found for a in nodes(m)[0].attribute} <= known

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from abstract.dtypes import BY_NAME
+from abstract.graph import Recipe
 from backends.tensor import to_numpy
 from fuzz.generate.choices import Seeded
-from fuzz.mutate.inputs import STEPS, mutate_inputs
+from fuzz.mutate.inputs import STEPS, _from_recipe, mutate_inputs
 from fuzz.mutate.parent import Unfit
 
 X = np.array([[-1, 2, 3.5], [4, -5, 6]], np.float32)
@@ -124,3 +125,11 @@ def test_where_nothing_is_defined(foreign):
     parent = foreign("g (float[1] x) => (float[1] y) { z = Sub (x, x) y = Log (z) }", np.array([1], np.float32))
     with pytest.raises(Unfit, match=r"undefined|out of range"):
         mutate_inputs(parent, Seeded(0))
+
+
+def test_a_range_to_the_ends_of_its_type_keeps_its_palette():
+    """Of whole numbers between them there are more than 64 bits count."""
+    for seed in range(40):
+        made = _from_recipe(Recipe("large", 1, -1.7e308, 1.7e308), (6,), BY_NAME["double"], Seeded(seed))
+        assert np.isfinite(made).all()
+        assert np.abs(made).max() > 1e4

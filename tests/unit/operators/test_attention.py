@@ -29,6 +29,7 @@ def test_generated_calls_are_valid_and_onnx_agrees(laboratory, opset):
     assert decided > 100
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("Attention", 24, 16) >= 5
 
@@ -37,6 +38,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory):
     assert laboratory.perturbed("Attention", 24, 20, dtypes=("double", "int64", "bool")) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("element_type", ["float", "float16", "double", "bfloat16"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, element_type):
     laboratory.recomputed("Attention", 25, (element_type, "int64", "bool"), 4)

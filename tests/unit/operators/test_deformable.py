@@ -41,11 +41,13 @@ def test_errors_cover_every_move_of_the_inputs(laboratory):
     assert laboratory.perturbed("DeformConv", 22, 14, dtypes=("double",)) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, element_type):
     laboratory.recomputed("DeformConv", 22, (element_type,), 4)
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("DeformConv", 22, 25) >= 1
 

@@ -22,6 +22,7 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, opset):
     laboratory.generated("Det", opset)
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("Det", 22) >= 5
 
@@ -30,6 +31,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory):
     assert laboratory.perturbed("Det", 22, dtypes=("double",)) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, element_type):
     laboratory.recomputed("Det", 22, (element_type,), 8)

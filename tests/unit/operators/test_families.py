@@ -66,6 +66,7 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
     laboratory.generated(name, opset, dtypes=SOUND.get(name, ()))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
     assert laboratory.at_other_sizes(name, opset) >= 5
@@ -77,6 +78,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory, name, opset):
     assert laboratory.perturbed(name, opset, dtypes=dtypes) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, name, opset, element_type):

@@ -46,6 +46,7 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
     assert decided
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("GridSample", 22) >= 5
 
@@ -55,6 +56,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory, name, opset):
     assert laboratory.perturbed(name, opset, dtypes=("double",)) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), [("AffineGrid", 20), ("GridSample", 22)])
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, name, opset, element_type):

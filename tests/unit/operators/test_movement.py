@@ -9,6 +9,11 @@ import pytest
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from abstract.dtypes import dtype
+from abstract.operator import Run
+from abstract.operators import TABLE
+from abstract.reference import Float64
+
 OPERATORS = {
     "Reshape": (13, 14, 21, 25), "Identity": (13, 14, 21), "Flatten": (13, 21), "Squeeze": (13, 21),
     "Unsqueeze": (13, 21), "Transpose": (13, 21), "Expand": (13,), "Tile": (13,), "Concat": (13,), "Split": (13, 18),
@@ -29,6 +34,7 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
     laboratory.generated(name, opset)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
     checked = laboratory.at_other_sizes(name, opset)
@@ -154,3 +160,11 @@ def test_a_filled_tensor_has_the_type_of_its_value(laboratory):
     assert bound == 0
     plain = partial(laboratory.by_hand, "ConstantOfShape", (ints(2),))
     np.testing.assert_array_equal(plain()[2][0], [0.0, 0.0])
+
+
+def test_text_is_padded_by_empty_text():
+    """As Pad does, of which CenterCropPad's body is made."""
+    run = Run({"shape": (1, 3), "axes": (0, 1)}, (np.array([["a"], ["b"]], object),), (dtype("string"),),
+              (dtype("string"),), Float64())  # fmt: skip
+    (found,) = TABLE["CenterCropPad"].evaluate(run)
+    assert found.tolist() == [["", "a", ""]]

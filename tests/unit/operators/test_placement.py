@@ -33,11 +33,13 @@ def test_errors_cover_every_move_of_the_inputs(laboratory, name, opset):
     assert laboratory.perturbed(name, opset, dtypes=("double", "int64")) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, element_type):
     laboratory.recomputed("Col2Im", 18, (element_type,), 8)
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("Col2Im", 18) >= 5
 

@@ -20,6 +20,7 @@ def test_generated_calls_of_every_version(laboratory, name, opset):
     laboratory.recomputed(name, opset, ("float", "int32"), 2)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", NAMES)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name):
     assert laboratory.at_other_sizes(name, 22, 16) >= 5
@@ -30,6 +31,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory, name):
     assert laboratory.perturbed(name, 22, 15, dtypes=("double", "int32")) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("element_type", ["float", "float16", "double", "bfloat16"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, name, element_type):

@@ -29,11 +29,13 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
     laboratory.generated(name, opset, 20, SOUND if name in {"ReduceMax", "ReduceMin"} else ())
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
     assert laboratory.at_other_sizes(name, opset) >= 20
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 @pytest.mark.parametrize("kind", ["float", "float16", "bfloat16"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, name, opset, kind):

@@ -19,10 +19,12 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, opset):
     laboratory.generated("Resize", opset, 40)
 
 
+@pytest.mark.untraced
 def test_symbolic_shapes_hold_at_other_sizes(laboratory):
     assert laboratory.at_other_sizes("Resize", 19) >= 10
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", ["float", "float16"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, kind):
     laboratory.recomputed("Resize", 19, (kind,), 20)

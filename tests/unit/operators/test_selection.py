@@ -40,6 +40,7 @@ def test_scattered_elements_are_combined_as_the_version_can(name, opset, due):
     assert set(drawn) == due | {None}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), NEWEST)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
     assert laboratory.at_other_sizes(name, opset) >= 10

@@ -48,6 +48,7 @@ def test_generated_calls_are_valid_and_a_runtime_agrees(laboratory, name, opset)
             laboratory.check_values(trial, laboratory.run(trial, onnx_too=True))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), TRANSFORMS)
 def test_symbolic_shapes_hold_at_other_sizes(laboratory, name, opset):
     assert laboratory.at_other_sizes(name, opset) >= 5
@@ -58,6 +59,7 @@ def test_errors_cover_every_move_of_the_inputs(laboratory, name, opset):
     assert laboratory.perturbed(name, opset, dtypes=("double",)) >= 9
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("name", "opset"), TRANSFORMS)
 @pytest.mark.parametrize("element_type", ["float", "float16", "double"])
 def test_legal_recomputations_stay_within_the_bound(laboratory, name, opset, element_type):

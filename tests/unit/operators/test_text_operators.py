@@ -151,6 +151,7 @@ class TestVectorizer:
         np.testing.assert_array_equal(np.isinf(bound).all(axis=1), [True, False])
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", OPERATORS)
 def test_legal_recomputations_give_the_same(laboratory, name):
     from abstract.program import parse

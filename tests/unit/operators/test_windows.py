@@ -7,8 +7,9 @@ import onnx
 import onnxruntime
 import pytest
 
+from abstract.constraints import Constraints, Infeasible
 from abstract.dtypes import dtype
-from abstract.operator import NotCovered, Run
+from abstract.operator import NotCovered, Run, Typing
 from abstract.operators import TABLE
 from abstract.operators.window import window
 from abstract.reference import Float64
@@ -250,3 +251,29 @@ def test_onnx_infers_no_shape_for_an_output_shape_below_the_input():
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
     inferred = onnx.shape_inference.infer_shapes(model)
     assert len(inferred.graph.output[0].type.tensor_type.shape.dim) == 2
+
+
+@pytest.mark.parametrize(("strides", "dilations", "more", "legal"), [
+    ((2,), (1,), (1,), True), ((1,), (2,), (1,), True), ((1,), (1,), (1,), False), ((2,), (2,), (2,), False),
+    ((1,), (1,), (0,), True), ((3, 1), (1, 1), (2, 1), False),
+])  # fmt: skip
+def test_output_padding_is_below_the_stride_or_the_dilation(strides, dilations, more, legal):
+    """ONNX, ConvTranspose, output_padding: "must be less than the corresponding stride/dilation dimension"."""
+    shapes = ((1, 2, *(4,) * len(strides)), (2, 3, *(3,) * len(strides)))
+    params = {"strides": strides, "dilations": dilations, "output_padding": more}
+    typing = Typing(params, shapes, (dtype("float"),) * 2, 1, Constraints())
+    if legal:
+        TABLE["ConvTranspose"].shape(typing)
+    else:
+        with pytest.raises(Infeasible):
+            TABLE["ConvTranspose"].shape(typing)
+
+
+def test_it_is_so_at_other_strides():
+    store = Constraints()
+    stride, more = store.fresh(3, low=1), store.fresh(2, low=0)
+    params = {"strides": (stride,), "output_padding": (more,)}
+    TABLE["ConvTranspose"].shape(Typing(params, ((1, 2, 4), (2, 3, 3)), (dtype("float"),) * 2, 1, store))
+    sizes = dict(zip((stride.symbol, more.symbol), (2, 1), strict=True))
+    assert store.satisfied(sizes.__getitem__)
+    assert not store.satisfied({**sizes, stride.symbol: 1}.__getitem__)

@@ -1,0 +1,44 @@
+"""What a campaign is asked for: all that decides what comes of a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fuzz.execute.attempt import Limits
+    from fuzz.execute.target import Target
+    from fuzz.generate.settings import Settings
+
+__all__ = ["Campaign"]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Settings of the generator, targets sorted by their canonical texts, limits of one case on one target.
+
+    Targets are judged together (one may settle what another disputes), so other targets make another campaign.
+    Without ``reduces`` a finding keeps the case as it was generated.
+    """
+
+    settings: Settings
+    targets: tuple[Target, ...]
+    limits: Limits
+    reduces: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, versions of the targets included."""
+        return {
+            "settings": self.settings.to_json(),
+            "targets": [[target.canonical, target.version] for target in self.targets],
+            "seconds": self.limits.seconds,
+            "memory": self.limits.resident_bytes,
+            "reduces": self.reduces,
+        }
+
+    @property
+    def digest(self) -> str:
+        """Names the campaign: the same digest and seed, the same case on the same targets."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]

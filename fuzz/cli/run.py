@@ -1,0 +1,122 @@
+"""`fuzz run`: generate, execute, judge, reduce, in a loop."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Unpack
+
+import click
+
+from fuzz.cli.generator import Wishes, generator_options, read_settings
+from fuzz.cli.options import (
+    Number,
+    SeveralValues,
+    backends_option,
+    jobs_option,
+    json_option,
+    memory_option,
+    print_json,
+    root_option,
+    timeout_option,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["command"]
+
+
+class _Run(SeveralValues):
+    several = ("--for",)
+
+
+@click.command(cls=_Run)
+@root_option
+@backends_option(
+    "What is tested: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE], as `fuzz exec` takes it. Repeat it for several:"
+    " each case runs on all of them."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S",
+              help="The first seed; one case a seed, the case that `fuzz gen` makes of it.")  # fmt: skip
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="How many seeds.  [default: no end]")
+@click.option("--time", "seconds", type=Number(min=0, min_open=True), metavar="S",
+              help="Begin no case after so many seconds.  [default: no end]")  # fmt: skip
+@generator_options
+@click.option("--reduce/--no-reduce", "reduces", default=True, show_default=True,
+              help="Make each failing case small, which also tells one bug from another. Without it each keeps the "
+              "case as it was generated, for `fuzz reduce` to make small.")  # fmt: skip
+@timeout_option("Seconds that one case may take on one target, compiling included.")
+@memory_option
+@jobs_option
+@json_option
+def command(
+    root: Path,
+    backends: tuple[str, ...],
+    seed: int,
+    count: int | None,
+    seconds: float | None,
+    reduces: bool,
+    timeout: float,
+    memory: int,
+    jobs: int | None,
+    as_json: bool,
+    **wishes: Unpack[Wishes],
+) -> int:
+    """Generate, execute, judge and reduce, case after case, on all cores.
+
+    Goes on until Ctrl-C, unless --count or --time say when to stop. A case that passes costs a row in
+    DIR/campaign.sqlite. A failing one is asked again in a fresh worker, reduced, and put with those that fail
+    alike: DIR/findings/ID/ is a standard ONNX test case with verdict.json beside it.
+
+    The same command in the same DIR goes on where it was, after Ctrl-C as after a kill: what was finished is not
+    run again. Other targets, versions or settings are another campaign, beside it.
+
+    \b
+    fuzz run --backend onnxruntime --backend openvino --for onnxruntime openvino --time 3600
+    fuzz run --backend tvm --for tvm --count 10000 --nodes 5-40
+
+    Exit codes: 0 nothing was found, 1 findings, 2 misuse, 130 interrupted.
+
+    --json prints {root, campaign, cases, targets: {TARGET: {VERDICT: n}}, findings: [{id, target, seed, signature,
+    pattern, nodes, first_seen, count}], problems: [{seed, problem}]}: all that the campaign has come to.
+    """
+    from fuzz.campaign.campaign import Campaign
+    from fuzz.campaign.ledger import Ledger
+    from fuzz.campaign.run import run_campaign
+    from fuzz.cli.campaign import display
+    from fuzz.cli.targets import read_targets
+    from fuzz.execute.attempt import Limits
+
+    settings = read_settings(wishes)
+    targets = tuple(sorted(read_targets(backends), key=lambda target: target.canonical))
+    campaign = Campaign(settings, targets, Limits(timeout, memory << 20), reduces)
+    workers = jobs or len(os.sched_getaffinity(0))
+    with Ledger.open(root, campaign) as ledger:
+        with display(ledger, [target.canonical for target in targets], count) as progress:
+            run_campaign(
+                campaign, root, ledger, seed=seed, count=count, seconds=seconds, jobs=workers, progress=progress
+            )
+        result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json()}
+    if as_json:
+        print_json(result)
+    else:
+        _print(root, result)
+    return 1 if result["findings"] else 0
+
+
+def _print(root: Path, result: dict[str, Any]) -> None:
+    from fuzz.cli.tables import console, printable, verdict_table
+    from fuzz.judge.verdict import Word
+
+    counts = {t: {word.value: row.get(word, 0) for word in Word} for t, row in result["targets"].items()}
+    output = console()
+    output.print(verdict_table(counts))
+    for problem in result["problems"]:
+        output.print(f"seed {problem['seed']}: {printable(problem['problem'])}", markup=False, highlight=False)
+    for found in result["findings"]:
+        output.print(
+            f"{root}/findings/{found['id']}: {found['count']:,} x {printable(found['signature'])} on "
+            f"{printable(found['target'])}, {found['nodes']} nodes: {printable(found['pattern'])}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    output.print(f"{result['cases']:,} cases, {len(result['findings']):,} findings in {root}", highlight=False)

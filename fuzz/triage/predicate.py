@@ -1,0 +1,244 @@
+"""What is asked of a candidate: the verdict on a target, or a command of the user's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from backends.frame import Frame as Message
+from backends.frame import FrameError, encode
+from backends.protocol import Outcome
+from backends.tensor import same
+from fuzz.errors import UsageError
+from fuzz.execute.attempt import Attempt
+from fuzz.execute.run import beside_of
+from fuzz.execute.start import start_worker
+from fuzz.judge.verdict import Word
+from fuzz.triage.assessment import assess, invalid
+from fuzz.triage.candidate import names_in
+from fuzz.triage.observation import Observation
+from fuzz.triage.output import write_candidate
+from fuzz.triage.signature import Signature, signature_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from backends.tensor import Value
+    from fuzz.execute.target import Target
+    from fuzz.execute.worker import Limits, Worker
+    from fuzz.triage.candidate import Candidate
+
+__all__ = ["INTERESTING", "Apart", "CommandPredicate", "Predicate", "VerdictPredicate"]
+
+_ROUNDS = 4  # in which the data sets are run again, forth and back
+
+T = TypeVar("T")
+
+INTERESTING = Signature("interesting")
+"""What a command that exits with 0 says of a candidate."""
+
+
+class Apart(Protocol):
+    """Calls a function in a process that parses models; None where that died of it, or the function failed."""
+
+    def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T | None:
+        """Call it."""
+
+
+class Predicate(Protocol):
+    """Examines candidates, from several threads at a time."""
+
+    heading: dict[str, Any]
+    """Names what is asked: answers to other questions are not taken for answers to this one."""
+    target: str
+    """The canonical text of the target, empty where there is none."""
+
+    def examine(self, candidate: Candidate, apart: Apart) -> Observation:
+        """What becomes of a candidate. Raises TargetError, Interrupted."""
+
+    def run(self, model: bytes, sets: Sequence[Sequence[Value]]) -> Attempt | None:
+        """One attempt at a model, not judged; None where there is no target."""
+
+    def renew(self) -> None:
+        """Whatever is examined next is examined in a new process."""
+
+    def hasten(self, seconds: float | None) -> None:
+        """Allow a candidate so many seconds from now on, at most what was allowed at first; None: as much as that."""
+
+    def stop(self) -> None:
+        """End what runs: nothing more is examined."""
+
+
+def _refused(candidate: Candidate, apart: Apart) -> Observation | None:
+    """What is said of a model that ONNX's checker refuses: it was not tried."""
+    problem = apart(invalid, candidate.model)
+    if problem == "":
+        return None
+    told = problem or "the checker died of it"
+    return Observation(Signature(Word.ERROR, message="invalid"), fit=False, problem=told)
+
+
+class VerdictPredicate:
+    """The verdict of the judge on what a target does: ``jobs`` workers, started when they are needed.
+
+    ``unstable`` asks whether the answer differs from run to run, before it asks whether it is right.
+    """
+
+    def __init__(self, target: Target, limits: Limits, jobs: int = 1, *, unstable: bool = False) -> None:
+        self.target = target.canonical
+        self._unstable = unstable
+        self.heading: dict[str, Any] = {
+            "target": target.canonical, "version": target.version, "seconds": limits.seconds,
+            "memory": limits.resident_bytes, "unstable": unstable,
+        }  # fmt: skip
+        self._target, self._full, self._jobs = target, limits, jobs
+        self._limits = limits
+        self._stop = threading.Event()
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        for _ in range(jobs):
+            self._idle.put(None)
+
+    def examine(self, candidate: Candidate, apart: Apart) -> Observation:
+        """Run and judge a candidate that the checker accepts."""
+        refused = _refused(candidate, apart)
+        if refused is not None:
+            return refused
+        attempt = self.run(candidate.model, candidate.values())
+        if self._unstable and attempt.outcome is Outcome.OK and not self._repeats(candidate, attempt):
+            return Observation(Signature(Word.NONDETERMINISTIC))
+        found = apart(assess, candidate, self.target, attempt, beside_of(attempt))
+        if found is None:
+            return Observation(Signature(Word.ERROR), fit=False, problem="judging it failed")
+        names = names_in(candidate.proto()) if attempt.outcome is not Outcome.OK else ()
+        signature = signature_of(found.verdict, attempt, names)
+        return Observation(signature, found.defined, found.problem, found.verdict, attempt.message)
+
+    def _repeats(self, candidate: Candidate, attempt: Attempt) -> bool:
+        """Whether the same outputs come again, with the data sets in other orders."""
+        sets, due = candidate.values(), list(attempt.outputs)
+        again = self.run(candidate.model, [*sets, *reversed(sets)] * _ROUNDS)
+        wanted = [*due, *reversed(due)] * _ROUNDS
+        return again.outcome is Outcome.OK and all(
+            same(list(got), list(want)) for got, want in zip(again.outputs, wanted, strict=True)
+        )
+
+    def run(self, model: bytes, sets: Sequence[Sequence[Value]]) -> Attempt:
+        """One attempt in whichever worker is free."""
+        try:
+            request = encode(Message("execute", {"folder": None}, [list(inputs) for inputs in sets], model))
+        except FrameError as problem:
+            return Attempt(Outcome.ERROR, None, str(problem), "", 0.0, 0.0, ())
+        worker = self._idle.get()
+        try:
+            if worker is not None and (not worker.alive or worker.bloated):
+                worker.close()
+                worker = None
+            if worker is None:
+                worker = start_worker(self._target, self._limits, self._stop)
+            return worker.execute(request)
+        finally:
+            self._idle.put(worker)
+
+    def renew(self) -> None:
+        """End all workers."""
+        held = [self._idle.get() for _ in range(self._jobs)]
+        for worker in held:
+            if worker is not None:
+                worker.close()
+            self._idle.put(None)
+
+    def hasten(self, seconds: float | None) -> None:
+        """Workers have other limits from now on."""
+        self._limits = self._full if seconds is None else replace(self._full, seconds=min(seconds, self._full.seconds))
+        self.renew()
+
+    def stop(self) -> None:
+        """End all workers, those at work too."""
+        self._stop.set()
+        self.renew()
+
+
+class CommandPredicate:
+    """A command of the user's, which exits with 0 for a candidate that is interesting.
+
+    It is called with the model's path and that of its test_data_set_0, in place of ``{model}`` and ``{inputs}`` or
+    else behind its own arguments, in an empty folder. One that takes longer than ``seconds`` is ended, and not
+    interesting.
+    """
+
+    target = ""
+
+    def __init__(self, command: Sequence[str], seconds: float) -> None:
+        self.heading: dict[str, Any] = {"command": list(command), "seconds": seconds}
+        self._command, self._seconds = tuple(command), seconds
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def examine(self, candidate: Candidate, apart: Apart) -> Observation:
+        """Ask the command about a candidate that the checker accepts."""
+        refused = _refused(candidate, apart)
+        if refused is not None:
+            return refused
+        with tempfile.TemporaryDirectory(prefix="fuzz-reduce-") as folder:
+            place = Path(folder)
+            write_candidate(place / "case", candidate)
+            (place / "here").mkdir()
+            status = self._call(place)
+        word = INTERESTING if status == 0 else Signature("dull")
+        return Observation(word, said=f"exit status {status}")
+
+    def _call(self, place: Path) -> int:
+        paths = {"{model}": str(place / "case/model.onnx"), "{inputs}": str(place / "case/test_data_set_0")}
+        arguments = [_filled(word, paths) for word in self._command]
+        if arguments == list(self._command):
+            arguments += paths.values()
+        try:
+            process = subprocess.Popen(
+                arguments, cwd=place / "here", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            told = f"{self._command[0]} cannot be started: {error.strerror}; it is called in a folder of its own"
+            raise UsageError(f"{told}, so give whole paths") from None
+        self._running.add(process)
+        try:
+            return process.wait(self._seconds)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:
+            _end(process)
+            self._running.discard(process)
+
+    def run(self, model: bytes, sets: Sequence[Sequence[Value]]) -> None:
+        """There is no target."""
+
+    def renew(self) -> None:
+        """Each call is a new process as it is."""
+
+    def hasten(self, seconds: float | None) -> None:
+        """A command takes as long as it takes."""
+
+    def stop(self) -> None:
+        """End the commands that run."""
+        for process in tuple(self._running):
+            _end(process)
+
+
+def _filled(word: str, paths: dict[str, str]) -> str:
+    for name, path in paths.items():
+        word = word.replace(name, path)
+    return word
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,131 @@
+"""From a failing case to the smallest one that fails alike: passes, in turn, until none of them helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fuzz.judge.verdict import Word
+from fuzz.triage.bodies import bypass_nodes, open_bodies
+from fuzz.triage.candidate import size
+from fuzz.triage.content import drop_attributes, drop_data_sets, drop_outputs, free_constants, simplify_values
+from fuzz.triage.extent import described, survey
+from fuzz.triage.naming import anonymise, rename
+from fuzz.triage.nodes import reduce_nodes
+from fuzz.triage.search import Search
+from fuzz.triage.signature import element_types, identity, pattern
+from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fuzz.triage.candidate import Candidate
+    from fuzz.triage.laboratory import Laboratory
+    from fuzz.triage.observation import Observation
+    from fuzz.triage.signature import Signature
+
+__all__ = ["PASSES", "Reduction", "reduce_case"]
+
+_ROUNDS = 4
+_HASTE = 5.0  # seconds that a candidate for a timeout gets; what is left at the end is given all
+
+_STRUCTURE: tuple[Callable[[Search], None], ...] = (
+    drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, free_constants,
+)  # fmt: skip
+_CONTENT: tuple[Callable[[Search], None], ...] = (
+    fix_sizes, shrink_sizes, drop_ranks, drop_attributes, simplify_values, rename,
+)  # fmt: skip
+
+PASSES = (*_STRUCTURE, *_CONTENT)
+"""In this order: fewer nodes first, since each makes all that follows cheaper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What a reduction came to.
+
+    ``first`` is what the case did before, ``last`` what the reduced ``case`` does in a fresh worker. ``signature``
+    is the one that was kept: of a wrong answer that of where it begins. ``nodes`` and ``nodes_before`` count nodes,
+    ``executions`` what was run. ``others`` are candidates that failed in another way.
+    ``kept`` names values that ``anonymise`` had to leave. ``reach`` holds the failing standard models that a wrong
+    answer belongs to, with how they are wrong, and ``surveyed`` how many were run to tell.
+    """
+
+    case: Candidate
+    first: Observation
+    last: Observation
+    signature: Signature
+    nodes_before: int
+    executions: int
+    others: Mapping[Signature, Candidate] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    reach: Mapping[str, str] = field(default_factory=dict)
+    surveyed: int = 0
+
+    @property
+    def nodes(self) -> int:
+        """Of the reduced model, bodies included."""
+        return size(self.case)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the reduced case fails in a fresh worker as the case did."""
+        return self.last.fit and self.last.signature == self.signature
+
+    @property
+    def pattern(self) -> str:
+        """The operators and types that are left."""
+        proto = self.case.proto()
+        return pattern(proto, element_types(proto))
+
+    def identity(self, target: str) -> str:
+        """What findings are compared by."""
+        return identity(target, self.signature, self.pattern, described(self.reach))
+
+
+def reduce_case(
+    laboratory: Laboratory, case: Candidate, first: Observation, *, anonymous: bool = False,
+    told: Callable[[Search], None] = lambda _: None,
+) -> Reduction:  # fmt: skip
+    """Reduce a case that was observed to fail (``first``); ``told`` is called with each better one.
+
+    Deterministic: for the same case on the same target the same candidates are tried in the same order, whatever
+    the number of workers. Raises TargetError where no worker starts.
+    """
+    search = Search(laboratory, case, first, told)
+    hasty = first.signature.word == Word.TIMEOUT
+    if hasty:
+        laboratory.predicate.hasten(_HASTE)
+    _search(search)
+    kept = tuple(anonymise(search)) if anonymous else ()
+    laboratory.predicate.hasten(None)
+    last = laboratory.fresh(search.best)
+    if hasty and last.signature != first.signature:
+        # It was slow and no more: only what takes all the time that was given counts then.
+        laboratory.forget()
+        search = Search(laboratory, case, first, told)
+        _search(search)
+        kept = tuple(anonymise(search)) if anonymous else ()
+        last = laboratory.fresh(search.best)
+    ran = laboratory.executions
+    reach, surveyed = survey(laboratory, search.best) if search.wanted.word == Word.WRONG else ({}, 0)
+    return Reduction(search.best, first, last, search.wanted, size(case), ran, search.others, kept, reach, surveyed)
+
+
+def _search(search: Search) -> None:
+    """The passes, in turn, until nothing gets smaller."""
+    nodes = -1
+    while nodes != size(search.best):
+        nodes = size(search.best)
+        _apply(search, _STRUCTURE)
+    for _ in range(_ROUNDS):
+        before = search.best
+        _apply(search, _CONTENT)
+        if search.best == before:
+            break
+        _apply(search, _STRUCTURE)
+
+
+def _apply(search: Search, passes: tuple[Callable[[Search], None], ...]) -> None:
+    for change in passes:
+        change(search)

@@ -1,0 +1,141 @@
+"""The whole of ``fuzz reduce``: a model of anybody's, what it fails with, and a folder for what it is reduced to."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.protocol import InvalidCase
+from fuzz.case import read_inputs
+from fuzz.check import case_of
+from fuzz.errors import CaseError, StorageError, UsageError
+from fuzz.signature import read_signature
+from fuzz.triage.candidate import Candidate, self_contained, size
+from fuzz.triage.laboratory import Laboratory
+from fuzz.triage.output import write_candidate, write_json
+from fuzz.triage.predicate import INTERESTING
+from fuzz.triage.reduction import reduce_case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fuzz.triage.observation import Observation
+    from fuzz.triage.predicate import Predicate
+    from fuzz.triage.reduction import Reduction
+    from fuzz.triage.search import Search
+    from fuzz.triage.signature import Signature
+
+__all__ = ["NOTES", "Wish", "read_candidate", "reduce_model", "report"]
+
+_TOLD = 160
+
+NOTES = "examined.jsonl"
+"""What was examined so far: the same command, called again, goes on from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be reduced, and where to."""
+
+    model: Path
+    inputs: Path | None
+    out: Path
+    jobs: int = 1
+    anonymous: bool = False
+
+
+def read_candidate(model: Path, inputs: Path | None) -> Candidate:
+    """A model with its data sets (as ``fuzz check`` takes them), external data inside. Raises as that does."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-reduce-") as scratch:
+        case = case_of(model, inputs, Path(scratch))
+        ports = read_signature(model)
+        names = [port.name for port in ports.inputs]
+        feeds = [dict(zip(names, read_inputs(case, folder, ports), strict=False)) for folder in case.data_sets]
+    try:
+        content = self_contained(model.read_bytes(), str(model.parent))
+    except (InvalidCase, OSError) as error:
+        raise CaseError(f"{model}: {error}") from None
+    return Candidate(content, tuple(feeds))
+
+
+def reduce_model(
+    wish: Wish, predicate: Predicate, progress: Callable[[Search], None] = lambda _: None
+) -> Reduction:
+    """Reduce a model. The best so far lies in ``wish.out`` at any time.
+
+    Raises CaseError, UsageError (nothing fails, so there is nothing to reduce), StorageError, TargetError.
+    """
+    case = read_candidate(wish.model, wish.inputs)
+    try:
+        wish.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {wish.out}: {error.strerror}; give another --out") from None
+    with Laboratory(predicate, jobs=wish.jobs, notes=wish.out / NOTES) as laboratory:
+        first = laboratory.fresh(case)
+        _check(wish.model, predicate, first)
+        again = laboratory.fresh(case)
+        if again.signature != first.signature:
+            raise UsageError(
+                f"{wish.model} fails in one way and then in another ({first.signature}; {again.signature}): "
+                "see `fuzz stable`"
+            )
+        write_candidate(wish.out, case)
+
+        def better(search: Search) -> None:
+            write_candidate(wish.out, search.best)
+            progress(search)
+
+        done = reduce_case(laboratory, case, first, anonymous=wish.anonymous, told=better)
+        _finish(wish.out, laboratory, done)
+    return done
+
+
+def _check(model: Path, predicate: Predicate, first: Observation) -> None:
+    """UsageError where a case is none that can be reduced."""
+    if first.signature == INTERESTING or first.finding:
+        return
+    if not first.fit:
+        raise UsageError(f"{model} is no case to reduce: {first.problem}")
+    if predicate.target:
+        said = "" if first.verdict is None else first.verdict.message.split("\n", 1)[0][:_TOLD]
+        told = f" ({said})" if said else ""
+        raise UsageError(f"{model} is {first.signature.word} on {predicate.target}{told}: there is nothing to reduce")
+    raise UsageError(f"the command does not find {model} interesting: {first.said} where 0 is due")
+
+
+def _finish(out: Path, laboratory: Laboratory, done: Reduction) -> None:
+    known = laboratory.know(done.case)
+    write_candidate(out, done.case, known.values if known is not None else ())
+    for number, (signature, candidate) in enumerate(sorted(done.others.items(), key=lambda pair: str(pair[0]))):
+        folder = out / "others" / f"{number}-{_word(signature)}"
+        write_candidate(folder, candidate)
+        write_json(folder / "signature.json", {"signature": signature.to_json(), "nodes": size(candidate)})
+    write_json(out / "reduction.json", report(done, laboratory.predicate.target))
+
+
+def _word(signature: Signature) -> str:
+    return "-".join(re.findall(r"[a-z]+", f"{signature.word} {signature.symptom or signature.stage}".lower()))
+
+
+def report(done: Reduction, target: str) -> dict[str, Any]:
+    """What ``reduction.json`` and ``--json`` say."""
+    return {
+        "target": target,
+        "signature": done.signature.to_json(),
+        "identity": done.identity(target),
+        "pattern": done.pattern,
+        "extent": dict(done.reach),
+        "nodes_before": done.nodes_before,
+        "nodes": done.nodes,
+        "executions": done.executions,
+        "surveyed": done.surveyed,
+        "repeats": done.repeats,
+        "others": [
+            {"signature": signature.to_json(), "nodes": size(candidate)}
+            for signature, candidate in sorted(done.others.items(), key=lambda pair: str(pair[0]))
+        ],
+        "kept": list(done.kept),
+    }

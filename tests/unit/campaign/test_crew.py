@@ -1,0 +1,94 @@
+"""Processes that examine seeds, and what happens when one of them dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuzz.campaign.campaign import Campaign
+from fuzz.campaign.crew import Crew
+from fuzz.campaign.examiner import Examiner
+from fuzz.campaign.ledger import Ledger
+from fuzz.campaign.trial import Answer, Sighting, Trial, finding_id
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_targets
+from fuzz.generate.settings import Settings
+
+SETTINGS = Settings(nodes=(1, 3), operators=("Relu", "Add"), dtypes=("float",))
+
+
+@pytest.fixture
+def campaign():
+    return Campaign(SETTINGS, parse_targets(("onnxruntime",)), Limits(60.0, 4096 << 20))
+
+
+def test_a_seed_that_ends_its_process_twice_is_told(campaign, tmp_path):
+    found = []
+    with Crew(campaign, tmp_path, 1) as crew:
+        for trials in crew.results(iter([7]), 0.02):
+            found.extend(trials)
+            if not found:
+                crew._members[0]._process.kill()
+    (trial,) = found
+    assert trial == Trial(7, problem="the process that examined it ended with exit code -9")
+
+
+def test_a_seed_that_was_beside_one_is_examined_by_the_next_process(campaign, tmp_path):
+    found, killed = [], False
+    with Crew(campaign, tmp_path, 1) as crew:
+        for trials in crew.results(iter([1, 2]), 0.02):
+            found.extend(trials)
+            if not killed:
+                crew._members[0]._process.kill()
+                killed = True
+    assert sorted(trial.seed for trial in found) == [1, 2]
+    assert [a.verdict for trial in found for a in trial.answers] == ["ok", "ok"]
+
+
+def test_data_beside_the_model_is_executed_from_files(campaign, tmp_path):
+    from dataclasses import replace
+
+    settings = replace(SETTINGS, structure=("external",), operators=("Add",), nodes=(3, 6))
+    with Examiner(replace(campaign, settings=settings), tmp_path) as examiner:
+        trials = [examiner.examine(seed) for seed in range(12)]
+    assert {a.verdict for trial in trials for a in trial.answers} == {"ok"}
+    assert not any(trial.problem for trial in trials)
+
+
+def test_what_our_own_code_cannot_do_is_a_row(campaign, tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise ArithmeticError("no such case\nat all")
+
+    monkeypatch.setattr("fuzz.campaign.subject.generate_case", fail)
+    with Examiner(campaign, tmp_path) as examiner:
+        trial = examiner.examine(3)
+    assert trial == Trial(3, problem="ArithmeticError: no such case")
+    with Ledger.open(tmp_path, campaign) as ledger:
+        ledger.take(trial)
+        ledger.flush()
+        assert ledger.problems() == [(3, "ArithmeticError: no such case")]
+
+
+def sighting(folder, identity="same"):
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_text(folder.name)
+    return Sighting("onnxruntime", identity, "wrong (value)", "Relu(float)", 1, 5, folder)
+
+
+def test_of_the_same_finding_the_lowest_seed_is_kept(campaign, tmp_path):
+    answer = Answer("onnxruntime", campaign.targets[0].version, "ok", "wrong", "", 2, 0.1)
+    with Ledger.open(tmp_path, campaign) as ledger:
+        for seed in (5, 2, 9):
+            shown = sighting(tmp_path / f"findings/.part-1-{seed}")
+            ledger.take(Trial(seed, 5, 0.0, 0.0, (answer,), (shown,)))
+        (finding,) = ledger.findings()
+        assert (finding.seed, finding.count) == (2, 3)
+        assert ledger.counts() == {"onnxruntime": {"wrong": 3}}
+    place = tmp_path / "findings" / finding_id("same")
+    assert (place / "model.onnx").read_text() == ".part-1-2"
+    assert list((tmp_path / "findings").iterdir()) == [place]
+
+
+def test_half_written_folders_of_a_killed_run_are_cleared(campaign, tmp_path):
+    sighting(tmp_path / "findings/.part-1-00000001-0")
+    with Ledger.open(tmp_path, campaign):
+        assert list((tmp_path / "findings").iterdir()) == []
