@@ -16,28 +16,35 @@ __all__ = ["connect", "row_id", "storable", "storage_errors", "transaction"]
 
 
 def connect(path: Path, tables: str, version: str) -> sqlite3.Connection:
-    """A connection to a file with these tables, which are made where there are none. ``tables`` has one of the name meta.
+    """A connection to a file with these tables, which are made where there are none; one has the name meta.
 
     Raises StorageError: it cannot be read or written, or another version of this program made it.
     """
     with storage_errors(path):
         connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
+            for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {setting}")
             with transaction(connection, path):
-                if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
-                    for statement in tables.split(";"):
-                        connection.execute(statement)
-                    connection.execute("INSERT INTO meta VALUES ('version', ?)", (version,))
-                row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-            if row is None or row[0] != version:
-                raise StorageError(f"{path} was made by another version of fuzz: use another --root, or remove the file")
+                _make(connection, tables, version)
+            _check(connection, path, version)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _make(connection: sqlite3.Connection, tables: str, version: str) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+        for statement in tables.split(";"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('version', ?)", (version,))
+
+
+def _check(connection: sqlite3.Connection, path: Path, version: str) -> None:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    if row is None or row[0] != version:
+        raise StorageError(f"{path} was made by another version of fuzz: use another --root, or remove the file")
 
 
 @contextlib.contextmanager

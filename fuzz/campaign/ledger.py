@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fuzz.campaign.shelf import FINDINGS_FOLDER, clear, lock_findings, replace_folder
 from fuzz.campaign.trial import finding_id
 from fuzz.database import connect, row_id, storable, storage_errors, transaction
+from fuzz.errors import StorageError
 
 if TYPE_CHECKING:
     import sqlite3

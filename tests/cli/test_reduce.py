@@ -100,7 +100,8 @@ def test_a_model_that_is_not_there(fuzz, refused):
 
 
 def test_the_best_so_far_survives_ctrl_c_and_the_same_command_goes_on(fuzz, model):
-    (fuzz.home / "check.sh").write_text('sleep 0.3; echo . >> "$HOME_OF_TEST/calls"; test -f "$1"\n')
+    script = 'sleep 0.3; test -f "$1" && sha256sum < "$1" >> "$HOME_OF_TEST/calls"\n'
+    (fuzz.home / "check.sh").write_text(script)
     arguments = ["reduce", "case/model.onnx", "--out", "small", "--jobs", "1", "--", "sh", str(fuzz.home / "check.sh")]
     environment = {**os.environ, "HOME_OF_TEST": str(fuzz.home)}
     running = subprocess.Popen(
@@ -118,12 +119,16 @@ def test_the_best_so_far_survives_ctrl_c_and_the_same_command_goes_on(fuzz, mode
     assert running.returncode == 130
     assert errors.strip().startswith("interrupted; what was finished is kept")
     assert len(operators(best)) < 7
-    before = len((fuzz.home / "calls").read_text())
+    calls = fuzz.home / "calls"
+    before = calls.read_text().split("\n")[:-1]
+    calls.unlink()
     done = fuzz(*arguments, HOME_OF_TEST=str(fuzz.home))
     assert done.returncode == 1
     assert len(operators(best)) == 1
-    whole = len((fuzz.home / "calls").read_text())
+    after = calls.read_text().split("\n")[:-1]
+    # The case itself is asked about twice each time, and what Ctrl-C ended again; the third made the best.
+    finished = {before[2], *before[3:-1]}
+    assert not finished & set(after)
     fresh = fuzz("reduce", "case/model.onnx", "--out", "other", *arguments[4:], HOME_OF_TEST=str(fuzz.home))
     assert fresh.returncode == 1
-    assert whole - before < len((fuzz.home / "calls").read_text()) - whole
     assert best.read_bytes() == (fuzz.home / "other/model.onnx").read_bytes()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import numpy as np
 import onnx
@@ -12,6 +14,7 @@ from onnx import numpy_helper
 from fuzz.errors import CaseError, StorageError, UsageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
+from fuzz.execute.worker import Interrupted
 from fuzz.triage.predicate import INTERESTING, CommandPredicate, VerdictPredicate
 from fuzz.triage.run import NOTES, Wish, read_candidate, reduce_model
 from tests.unit.triage.conftest import CHAIN, ROW, Asked, Inline, candidate, has, operators, text
@@ -53,6 +56,21 @@ def test_arguments_of_a_command_name_the_files(model):
     predicate = CommandPredicate(["sh", "-c", script, "sh", "{model}", "{inputs}"], 60.0)
     with Inline(predicate) as laboratory:
         assert laboratory.observe(read_candidate(model, None)).signature == INTERESTING
+
+
+def test_a_command_that_is_ended_with_the_run_has_said_nothing(model, tmp_path):
+    predicate = command(f"touch {tmp_path}/begun; sleep 60")
+
+    def end() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        predicate.stop()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with Inline(predicate) as laboratory, pytest.raises(Interrupted):
+        laboratory.observe(read_candidate(model, None))
+    ending.join()
 
 
 def test_a_command_that_takes_too_long_is_ended(model):
