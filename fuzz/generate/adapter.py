@@ -63,10 +63,10 @@ def fit(builder: Builder, value: Value, sizes: tuple[int, ...]) -> Value | None:
             return _resized(builder, ranked, sizes)
         flat = value if len(have) == 1 else builder.adapter("Reshape", (value,), {"shape": (-1,)})
         resized = None if flat is None else _resized(builder, flat, (prod(sizes),))
-        value, have = (value, have) if resized is None else (resized, resized.array.shape)
         if resized is None:
             return None
-    return value if have == sizes else _reshaped(builder, value, sizes)
+        value = resized
+    return value if value.array.shape == sizes else _reshaped(builder, value, sizes)
 
 
 def to_rank(builder: Builder, value: Value, rank: tuple[int, int]) -> Value | None:

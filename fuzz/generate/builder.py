@@ -140,6 +140,11 @@ class Builder:
             self.computed.setdefault(value.type.dtype.name, []).append(value)
         self.by_shape.setdefault((value.type.dtype.name, value.array.shape), []).append(value)
 
+    def of_type(self, name: str, *, computed: bool = True) -> Sequence[Value]:
+        """The values of an element type: those that nodes compute, where there are any and they are wanted."""
+        known = self.computed.get(name, ()) if computed else ()
+        return known or self.by_dtype.get(name, ())
+
     def part(self) -> None:
         """Let the nodes that follow read nothing of what there is: they are a graph beside."""
         for seen in (self.values, self.containers, self.by_dtype, self.computed, self.by_shape):
@@ -256,8 +261,9 @@ class Builder:
         if name in PROPAGATED and overflows(name, operands):
             raise Infeasible(f"ONNX's inference refuses {name} of constants that overflows")
         held = tuple([None if v is None else v.array for v in operands])
-        arrays = evaluated(row, sign, self._run(node, typing.params, held, dtypes, outputs))
-        exact = all(v is None or v.exact for v in operands)
+        run = self._run(node, typing.params, held, dtypes, outputs)
+        arrays = evaluated(row, sign, run)
+        exact = run.exact
         if bodies and exact:
             exact = all(v.exact for body in bodies for v in (*body.captured, *body.outputs))
         results = []

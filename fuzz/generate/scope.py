@@ -61,6 +61,11 @@ def _fit(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return count <= _LARGEST
 
 
+def _pools(known: Mapping[str, list[Value]], allowed: Sequence[DType]) -> list[list[Value]]:
+    """The values of each of these types of which there are any."""
+    return [pool for dtype in allowed if (pool := known.get(dtype.name))]
+
+
 def _age(pool: Sequence[Value]) -> int:
     """The number in the name of the newest value: names are counted."""
     return int(pool[-1].name[1:])
@@ -162,10 +167,7 @@ class Scope(Draws):
     ) -> Value | None:
         """A value that exists and fits, or is made to fit by adapters; None where luck or shapes say no."""
         known = self.builder.computed if self.coin(_COMPUTED) else self.builder.by_dtype
-        pools = [pool for d in allowed if (pool := known.get(d.name))]
-        if not pools:
-            known = self.builder.by_dtype
-            pools = [pool for d in allowed if (pool := known.get(d.name))]
+        pools = _pools(known, allowed) or _pools(self.builder.by_dtype, allowed)
         if not pools:
             return self._converted(allowed, rank, domain, where)
         for attempt in range(_LOOKS):
@@ -284,7 +286,7 @@ class Scope(Draws):
             if guarded is not None:
                 return guarded
         if self.builder.plan.adapters and self.coin(0.5):
-            same_type = self.builder.computed.get(dtype.name) or self.builder.by_dtype.get(dtype.name)
+            same_type = self.builder.of_type(dtype.name)
             if same_type:
                 value = self._recent(same_type)
                 for _ in range(_TRIES // 2):
@@ -313,10 +315,9 @@ class Scope(Draws):
 
     def _joined(self, value: Value, variable: str, domain: Domain) -> Value | None:
         """A value that exists and happens to broadcast with this one; None where luck says no."""
-        name = self.dtype(variable).name
-        pool = self.builder.computed.get(name) or self.builder.by_dtype.get(name)
+        pool = self.builder.of_type(self.dtype(variable).name)
         for _ in range(_TRIES if pool else 0):
-            other = self._recent(pool or ())
+            other = self._recent(pool)
             if other is not value and _fit(value.array.shape, other.array.shape):
                 return self._inside(other, domain)
         return None

@@ -148,8 +148,7 @@ class Wired(Scope):
 
     def _matching(self, leaf: Leaf, dtype: DType) -> Value | None:
         """A computed value or an input whose shape is as the leaf's brackets say; their new names are its sizes."""
-        known = self.builder.computed if self.coin(0.8) else self.builder.by_dtype
-        pool = known.get(dtype.name) or self.builder.by_dtype.get(dtype.name)
+        pool = self.builder.of_type(dtype.name, computed=self.coin(0.8))
         if not pool or leaf.shape is None:
             return None
         for _ in range(_TRIES):

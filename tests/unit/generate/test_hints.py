@@ -16,7 +16,8 @@ from abstract.types import TensorType
 from fuzz.generate import emit as emitter
 from fuzz.generate.chain import Sources
 from fuzz.generate.choices import Seeded
-from fuzz.generate.functions import _alike, fold
+from fuzz.generate.convex import is_alike
+from fuzz.generate.functions import fold
 from fuzz.generate.hints import declared, overflows
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
@@ -218,10 +219,10 @@ def test_no_ellipsis_is_stretched_by_what_inference_does_not_know():
 
 def test_calls_that_leave_out_the_split_share_no_function():
     one, other = (onnx.helper.make_node("SplitToSequence", names, ["y"]) for names in (["x", "s"], ["x"]))
-    assert _alike(one, one)
-    assert not _alike(one, other)
+    assert is_alike(one, one)
+    assert not is_alike(one, other)
     clip = [onnx.helper.make_node("Clip", names, ["y"]) for names in (["x", "s"], ["x"])]
-    assert _alike(*clip)
+    assert is_alike(*clip)
 
 
 def test_sizes_are_read_off_types_that_shape_takes():
