@@ -12,15 +12,19 @@ from google.protobuf.message import DecodeError
 
 from abstract.contributed import CONTRIBUTED, qualified
 from abstract.dtypes import BY_CODE
+from abstract.operators import TABLE
 from abstract.schema import signature
 from fuzz.case import find_cases
 from fuzz.errors import CaseError
+from fuzz.generate.emit import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["element", "pairs", "reached"]
+    from abstract.graph import Graph, Node
+
+__all__ = ["Pair", "drawn", "element", "pairs", "reached"]
 
 Pair = tuple[str, str]
 """An operator that we have or that is of ONNX's own domain, and an element type: of its first operand, else output."""
@@ -41,6 +45,30 @@ def reached(root: Path, progress: Callable[[int], None] = lambda _models: None) 
             broken.append(case.id)
         progress(1)
     return found, broken
+
+
+def drawn(graph: Graph) -> tuple[Pair, ...]:
+    """The pairs of a generated graph, in bodies too, each once and sorted: its types are known without inference."""
+    return tuple(sorted(set(_drawn(graph))))
+
+
+def _drawn(graph: Graph) -> Iterator[Pair]:
+    for node in graph.nodes:
+        yield node.operator, _first_type(node, graph.opset)
+        for body in node.bodies:
+            yield from _drawn(body)
+
+
+def _first_type(node: Node, opset: int) -> str:
+    """The type of the first operand as the model writes it, parameters among them; without one of the first output."""
+    sign = signature(node.operator, opset)
+    if not sign.inputs or (first := sign.inputs[0]).name not in TABLE[node.operator].parameters:
+        return next(v.type.dtype.name for v in (*node.inputs, *node.outputs) if v is not None)
+    for value, formal in zip(node.outputs, sign.outputs, strict=False):
+        if formal.variable == first.variable:
+            return value.type.dtype.name
+    stored = node.stored.get(first.variable)
+    return (stored or stored_type(sign.types[first.variable], node.params.get(first.name))).name
 
 
 def pairs(model: onnx.ModelProto) -> Iterator[Pair]:

@@ -18,6 +18,7 @@ from fuzz.execute.start import start_worker
 from fuzz.generate.support import joint_support
 from fuzz.judge.judge import judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
+from fuzz.reach import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +87,9 @@ class Examiner:
             if verdict.verdict in FINDINGS
         ]
         return Trial(
-            subject.seed, subject.made.nodes, generate_seconds, judge_seconds, answers, tuple(sightings)
-        )
+            subject.seed, subject.made.nodes, generate_seconds, judge_seconds, answers, tuple(sightings),
+            pairs=drawn(subject.made.graph),
+        )  # fmt: skip
 
     def _judged(
         self, subject: Subject, targets: Sequence[Target], asked: Sequence[tuple[Attempt, int]]

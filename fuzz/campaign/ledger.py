@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from fuzz.campaign.coverage import COVERAGE_TABLES, Coverage
 from fuzz.campaign.shelf import FINDINGS_FOLDER, clear, lock_findings, replace_folder
 from fuzz.campaign.trial import finding_id
 from fuzz.database import connect, row_id, storable, storage_errors, transaction
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.trial import Sighting, Trial
 
-__all__ = ["LEDGER_NAME", "Finding", "Ledger"]
+__all__ = ["LEDGER_NAME", "LEDGER_VERSION", "Finding", "Ledger"]
 
 LEDGER_NAME = "campaign.sqlite"
-_VERSION = "1"
+LEDGER_VERSION = "2"
 _BATCH, _BATCH_SECONDS = 256, 0.5  # cases written at once, and at the latest after this time
 
 _TABLES = """
@@ -48,6 +49,7 @@ CREATE TABLE "case" (
     nodes INTEGER NOT NULL,
     generate_seconds REAL NOT NULL,
     judge_seconds REAL NOT NULL,
+    finished_seconds REAL NOT NULL,
     problem TEXT NOT NULL,
     PRIMARY KEY (campaign_id, seed)
 ) WITHOUT ROWID;
@@ -80,7 +82,7 @@ CREATE TABLE sighting (
     seed INTEGER NOT NULL,
     target TEXT NOT NULL,
     PRIMARY KEY (finding_id, campaign_id, seed, target)
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
 _FINDINGS = """
 SELECT finding.id, target, seed, signature, pattern, nodes, first_seen, count
@@ -115,6 +117,10 @@ class Ledger:
         self._campaign = row_id(connection, "campaign", digest=campaign.digest, terms=json.dumps(campaign.to_json()))
         self._targets = {t.canonical: row_id(connection, "target", name=t.canonical, version=t.version)
                          for t in campaign.targets}  # fmt: skip
+        self._coverage = Coverage(self._campaign, self._targets)
+        # The clock of a campaign runs while it runs: it goes on where the run before left it.
+        before = self._rows('SELECT coalesce(max(finished_seconds), 0) FROM "case" WHERE campaign_id = ?')[0][0]
+        self._began = self._written_at - before
 
     @classmethod
     def open(cls, root: Path, campaign: Campaign) -> Ledger:
@@ -126,7 +132,7 @@ class Ledger:
         path = root / LEDGER_NAME
         try:
             clear(root)
-            connection = connect(path, _TABLES, _VERSION)
+            connection = connect(path, _TABLES + COVERAGE_TABLES, LEDGER_VERSION)
             try:
                 with storage_errors(path):
                     return cls(connection, root, campaign, lock)
@@ -162,17 +168,23 @@ class Ledger:
     def flush(self) -> None:
         """Write what is not written yet. Raises StorageError."""
         if self._batch:
-            with transaction(self._connection, self._root / LEDGER_NAME):
-                for trial in self._batch:
-                    self._record(trial)
+            now = time.monotonic() - self._began
+            try:
+                with transaction(self._connection, self._root / LEDGER_NAME):
+                    new = [trial for trial in self._batch if self._record(trial, now)]
+                    self._coverage.write(self._connection, new, now)
+            except BaseException:
+                self._coverage.forget()
+                raise
             self._batch = []
         self._written_at = time.monotonic()
 
-    def _record(self, trial: Trial) -> None:
+    def _record(self, trial: Trial, now: float) -> bool:
+        """Write one seed's rows; whether it had none."""
         key = (self._campaign, trial.seed)
-        row = (*key, trial.nodes, trial.generate_seconds, trial.judge_seconds, storable(trial.problem))
+        row = (*key, trial.nodes, trial.generate_seconds, trial.judge_seconds, now, storable(trial.problem))
         # Nothing happens where the row is there: a flush that Ctrl-C ended may come again.
-        self._connection.execute('INSERT INTO "case" VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING', row)
+        cursor = self._connection.execute('INSERT INTO "case" VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING', row)
         self._connection.executemany(
             "INSERT INTO answer VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
             [
@@ -182,6 +194,7 @@ class Ledger:
         )
         for sighting in trial.sightings:
             self._sight(trial.seed, sighting)
+        return cursor.rowcount > 0
 
     def _sight(self, seed: int, sighting: Sighting) -> None:
         """Put the case in place if no lower seed shows the same: so it does not hang on which came first."""

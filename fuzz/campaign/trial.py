@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fuzz.reach import Pair
+
 __all__ = ["Answer", "Sighting", "Trial", "finding_id"]
 
 
@@ -48,7 +50,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One seed. ``problem`` says why it has no answers, in case our own code failed; seconds are of CPU time."""
+    """One seed. ``problem`` says why it has no answers, in case our own code failed; seconds are of CPU time.
+
+    ``pairs`` are the operators of the case, each with the element type of its first operand (``fuzz.reach``).
+    """
 
     seed: int
     nodes: int = 0
@@ -57,3 +62,4 @@ class Trial:
     answers: tuple[Answer, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     problem: str = ""
+    pairs: tuple[Pair, ...] = ()
