@@ -156,10 +156,10 @@ def _bytes(values: Sequence[Value]) -> int:
 
 def _start(fields: Mapping[str, Any], progress: Progress, outlet: _Outlet) -> _Service | None:
     options = dict(fields["options"])
-    fault = options.pop("fault", None)
+    faults = options.pop("fault", None)
     try:
         backend: Backend = _module(fields["module"]).BACKEND
-        if fault is not None:
+        for fault in faults.split("+") if faults else ():
             backend = _module("backends.faults.backend").Faulty(backend, fault)
     except Exception as problem:  # noqa: BLE001 - whatever a foreign package raises on import is the answer
         outlet.send("failed", {"message": _say(problem)})

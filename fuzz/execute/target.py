@@ -54,7 +54,7 @@ class Target:
         canonical: the target's text with its options sorted; two texts that mean the same have the same.
         backend: the registry's name of the backend.
         version: the version that will run; empty where a local build does not say one.
-        options: the backend's own options, and ``fault`` where one is to be planted in it.
+        options: the backend's own options, and ``fault`` where one or more are to be planted in it.
         device: where it runs.
         entry: the registry's row.
         python: the interpreter that the worker runs on.
@@ -169,7 +169,7 @@ def _pairs(text: str, options: str | None) -> dict[str, str]:
 def _check_options(entry: Entry, options: Mapping[str, str]) -> None:
     for key, value in options.items():
         if key == "fault":
-            _check_fault(entry, value)
+            _check_faults(entry, value)
             continue
         option = entry.option(key)
         if option is None:
@@ -192,11 +192,12 @@ def _check_passes(entry: Entry, version: str, options: Mapping[str, str]) -> Non
             )
 
 
-def _check_fault(entry: Entry, name: str) -> None:
-    """Every backend can have one of the faults that `fuzz selftest` plants."""
-    if name not in FAULTS:
-        hint = did_you_mean(name, FAULTS)
-        raise TargetError(f"{entry.name}:fault={name}: unknown fault{hint}; `fuzz selftest --list` shows them")
+def _check_faults(entry: Entry, names: str) -> None:
+    """Every backend can have the faults that `fuzz selftest` plants, several joined by +."""
+    for name in names.split("+"):
+        if name not in FAULTS:
+            hint = did_you_mean(name, FAULTS)
+            raise TargetError(f"{entry.name}:fault={names}: unknown fault{hint}; `fuzz selftest --list` shows them")
 
 
 def _place(

@@ -111,21 +111,40 @@ class Laboratory:
         return self.apart(know, candidate)
 
     def apart(self, function: Callable[..., T], /, *arguments: Any) -> T | None:
-        """Call a function in the process that parses models; None where that died of it, or the function failed."""
+        """Call a function in the process that parses models; None where that died of it, or the function failed.
+
+        A process may die of what its neighbours do, or of what it did before: the call is made once more in a process
+        that does nothing else, and only what ends that one as well has no answer.
+        """
         with self._lock:
             if self._executor is None:
                 self._pool = ExitStack()
                 self._executor = self._pool.enter_context(process_pool(self.jobs, memory=_MEMORY))
             executor = self._executor
         try:
-            return executor.submit(function, *arguments).result()
-        except BrokenProcessPool:
-            with self._lock:
-                if self._executor is executor:
-                    self._close_pool()
+            future = executor.submit(function, *arguments)
+        except RuntimeError:  # the pool broke, or was put away because it broke, while this thread came to it
+            self._put_away(executor)
+        else:
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                self._put_away(executor)
+            except MemoryError:
+                pass
+            except Exception:  # noqa: BLE001 - a candidate that our own code cannot treat is no candidate
+                return None
+        try:
+            with process_pool(1, memory=_MEMORY) as own:
+                return own.submit(function, *arguments).result()
+        except Exception:  # noqa: BLE001 - it is this call that no process survives
             return None
-        except Exception:  # noqa: BLE001 - a candidate that our own code cannot treat is no candidate
-            return None
+
+    def _put_away(self, executor: ProcessPoolExecutor) -> None:
+        """End a pool that is broken, unless another thread has done so."""
+        with self._lock:
+            if self._executor is executor:
+                self._close_pool()
 
     def _close_pool(self) -> None:
         if self._pool is not None:

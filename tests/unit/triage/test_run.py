@@ -16,6 +16,7 @@ from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Interrupted
 from fuzz.triage.predicate import INTERESTING, CommandPredicate, VerdictPredicate
+from fuzz.triage.reduction import reduce_case
 from fuzz.triage.run import NOTES, Wish, read_candidate, reduce_model
 from tests.unit.triage.conftest import CHAIN, ROW, Asked, Inline, candidate, has, operators, text
 
@@ -163,3 +164,38 @@ def test_a_process_that_dies_of_a_model_is_replaced():
 
 def test_targets_of_reductions_are_named():
     assert VerdictPredicate(parse_target("reference"), Limits(1.0, 1 << 30)).heading["target"] == "reference"
+
+
+def dies_once(place):
+    """Ends its process, but for the second time."""
+    import os
+    from pathlib import Path
+
+    if not Path(place).exists():
+        Path(place).touch()
+        os._exit(3)
+    return 7
+
+
+def test_a_process_that_dies_once_loses_no_candidate(tmp_path):
+    from fuzz.triage.laboratory import Laboratory
+
+    with Laboratory(Asked(has("Exp"))) as laboratory:
+        assert laboratory.apart(dies_once, tmp_path / "died") == 7
+
+
+TWO = """g (float[2, 3] x) => (float[6, 3] y) {
+    a = Neg (x)  b = Exp (a)  c = Abs (x)  d = Concat <axis = 0> (b, c, x)  y = Relu (d) }"""
+
+
+def test_of_two_faults_in_one_target_a_reduction_keeps_to_one():
+    target = parse_target("reference:fault=dropped-negation+refused-concat")
+    with Inline(VerdictPredicate(target, Limits(20.0, 1 << 30))) as laboratory:
+        case = candidate(TWO, ROW)
+        first = laboratory.observe(case)
+        assert first.signature.word == "rejected"
+        done = reduce_case(laboratory, case, first)
+        assert done.repeats
+        assert operators(done.case) == ["Concat"]
+        wrong = laboratory.observe(candidate("g (float[2, 3] x) => (float[2, 3] y) { y = Neg (x) }", ROW))
+        assert wrong.signature.word == "wrong"
