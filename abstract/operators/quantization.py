@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abstract.constraints import Infeasible
 from abstract.dims import ceil_div
 from abstract.dtypes import BY_CODE, BY_NAME, DType
 from abstract.error import is_exact, rounding_unit, spread, step_unit, underflow
@@ -116,13 +117,23 @@ def granular_shape(t: Typing) -> tuple[Shape, ...]:
         wanted[axis] = ceil_div(x[axis], block)
         for mine, theirs in zip(scale, wanted, strict=True):
             t.store.unify(mine, theirs)
-    elif scale and not (len(scale) == 1 and t.store.value(scale[0]) == 1):
+    elif scale and not _is_one(t, scale):
+        if len(scale) > 1:
+            raise Infeasible("a scale of more axes than one, and no blocks")
         t.store.unify(scale[0], x[axis if len(x) > 1 else 0])
     zero = t.shapes[2] if len(t.shapes) > 2 else None
-    if zero is not None and len(zero) == len(scale):  # one for all scales does no harm
-        for mine, theirs in zip(zero, scale, strict=True):
-            t.store.unify(mine, theirs)
+    if zero is None or (not (len(zero) == len(scale) > 0) and _is_one(t, zero)):  # one for all scales does no harm
+        return (x,)
+    if len(zero) != len(scale):
+        raise Infeasible("zero points of another shape than the scales")
+    for mine, theirs in zip(zero, scale, strict=True):
+        t.store.unify(mine, theirs)
     return (x,)
+
+
+def _is_one(t: Typing, shape: Shape) -> bool:
+    """Whether it is one number, as a scalar or a vector."""
+    return not shape or (len(shape) == 1 and t.store.value(shape[0]) == 1)
 
 
 def _granular(run: Run, given: Array) -> Array:

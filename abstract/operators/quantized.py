@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import divisible
+from abstract.constraints import Infeasible, divisible
 from abstract.dims import Dim, floor_div
 from abstract.dtypes import BY_NAME, DType
 from abstract.error import is_exact, spread, step_unit
@@ -131,19 +131,58 @@ def _of(t: Typing, *positions: int) -> Typing:
     return Typing(t.params, shapes, (), 1, t.store)
 
 
+def _belongs(t: Typing, positions: tuple[int, ...], *allowed: Shape) -> None:
+    """Scales and zero points are one number, or have a shape that the text names. Raises Infeasible for others.
+
+    Numpy would broadcast others, and their sizes would then become those of the result.
+    """
+    for position in positions:
+        given = t.shapes[position] if position < len(t.shapes) else None
+        if given is None or not given or (len(given) == 1 and t.store.value(given[0]) == 1):
+            continue
+        wanted = next((shape for shape in allowed if len(shape) == len(given)), None)
+        if wanted is None:
+            raise Infeasible("a scale or zero point of a shape that the operator does not take")
+        for mine, theirs in zip(given, wanted, strict=True):
+            t.store.unify(mine, theirs)
+
+
 def _conv_integer_shape(t: Typing) -> tuple[Shape, ...]:
+    _belongs(t, (2,))
+    _belongs(t, (3,), t[1][:1])
     return conv_shape(_of(t, 0, 1))
 
 
 def _qlinear_conv_shape(t: Typing) -> tuple[Shape, ...]:
+    _belongs(t, (1, 2, 6, 7))
+    _belongs(t, (4, 5), t[3][:1])
     return conv_shape(_of(t, 0, 3, 8))
 
 
+def _rows_of(a: Shape) -> tuple[Shape, ...]:
+    """A number a row: [M], or [..., M, 1]; a vector has no rows."""
+    if len(a) < 2:
+        return ()
+    return ((*a[:-1], 1), *((a[:1],) if len(a) == 2 else ()))
+
+
+def _columns_of(b: Shape) -> tuple[Shape, ...]:
+    """A number a column: [N], or [..., 1, N]; a vector has no columns."""
+    if len(b) < 2:
+        return ()
+    return ((*b[:-2], 1, *b[-1:]), *((b[-1:],) if len(b) == 2 else ()))
+
+
 def _matmul_integer_shape(t: Typing) -> tuple[Shape, ...]:
+    _belongs(t, (2,), *_rows_of(t[0]))
+    _belongs(t, (3,), *_columns_of(t[1]))
     return matmul_shape(_of(t, 0, 1))
 
 
 def _qlinear_matmul_shape(t: Typing) -> tuple[Shape, ...]:
+    _belongs(t, (1, 2), *_rows_of(t[0]))
+    _belongs(t, (4, 5), *_columns_of(t[3]))
+    _belongs(t, (6, 7))
     return matmul_shape(_of(t, 0, 3))
 
 

@@ -281,3 +281,42 @@ def test_an_unknown_number_times_nothing_leaves_the_sum_unknown():
     with np.errstate(invalid="ignore"):
         (bound,) = row.error(run, row.evaluate(run), errors)
     assert np.all(bound >= 246)  # 9, and 255 at most
+
+
+_BYTES = {
+    "MatMulInteger": lambda a, b: (np.ones((3, 2), np.uint8), np.ones((2, 1), np.uint8), a, b),
+    "ConvInteger": lambda a, b: (np.ones((1, 2, 1), np.uint8), np.ones((1, 2, 1), np.uint8), a, b),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "right"),
+    [
+        ("MatMulInteger", None, (2,)),  # two zero points for one column: numpy would make two columns of it
+        ("MatMulInteger", (2,), None),
+        ("MatMulInteger", (3, 2), None),
+        ("ConvInteger", None, (2,)),  # for one map
+        ("ConvInteger", (2,), None),
+    ],
+)
+def test_zero_points_that_do_not_fit_are_no_case(name, left, right):
+    zeros = [None if shape is None else np.zeros(shape, np.uint8) for shape in (left, right)]
+    with pytest.raises(ValueError, match="does not fit its inputs"):
+        by_hand(name, 13, _BYTES[name](*zeros))
+
+
+def test_scales_for_more_maps_than_there_are_are_no_case():
+    x, w, one, zero = np.ones((1, 2, 1), np.uint8), np.ones((1, 2, 1), np.uint8), np.float32(1), np.uint8(0)
+    each = np.ones(2, np.float32), np.zeros(2, np.uint8)
+    with pytest.raises(ValueError, match="does not fit its inputs"):
+        by_hand("QLinearConv", 13, (x, one, zero, w, *each, one, zero))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "zero"),
+    [("QuantizeLinear", (), (3,)), ("DequantizeLinear", (3,), (1, 3)), ("DequantizeLinear", (1, 3), (1, 3))],
+)
+def test_scales_and_zero_points_of_other_shapes_are_no_case(name, scale, zero):
+    x = np.ones((2, 3), np.float32 if name == "QuantizeLinear" else np.uint8)
+    with pytest.raises(ValueError, match="does not fit its inputs"):
+        by_hand(name, 13, (x, np.ones(scale, np.float32), np.zeros(zero, np.uint8)))
