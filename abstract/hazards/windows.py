@@ -125,23 +125,33 @@ def _endless_weight(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if padded and run[1].dtype.kind == "f" and not np.isfinite(run[1]).all() else NONE
 
 
-def _odd_padding(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
-    """Output shapes that are asked for and leave an odd padding to be split."""
-    del y
+def _total_padding(run: Run) -> list[int]:
+    """What is left to be padded, an axis each, where an output shape is asked for."""
     wanted = run.params.get("output_shape")
     if not wanted:
-        return NONE
+        return []
     spatial, kernel = run[0].shape[2:], run[1].shape[2:]
     rank = len(spatial)
     strides, dilations, extra = (
         per_axis(run.params, name, rank, default)
         for name, default in (("strides", 1), ("dilations", 1), ("output_padding", 0))
     )
-    total = [
+    return [
         s * (n - 1) + o + (k - 1) * d + 1 - want
         for n, k, s, d, o, want in zip(spatial, kernel, strides, dilations, extra, wanted[-rank:], strict=True)
     ]
-    return ALL if any(t % 2 or t < 0 for t in total) else NONE
+
+
+def _odd_padding(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Output shapes that are asked for and leave an odd padding to be split."""
+    del y
+    return ALL if any(total % 2 or total < 0 for total in _total_padding(run)) else NONE
+
+
+def _beyond_reach(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """Output shapes that leave a padding below 0."""
+    del y
+    return ALL if any(total < 0 for total in _total_padding(run)) else NONE
 
 
 # -- resampling ------------------------------------------------------------------------------------------------
@@ -278,6 +288,11 @@ HAZARDS: tuple[Hazard, ...] = (
         "deconvolution-odd-padding-defined", ("ConvTranspose",),
         "the same from version 11 on: at the end with SAME_UPPER, else at the start",
         Says.DEFINED, "text: total_padding", Treatment.COMPARE, since=11, words="auto_pads == SAME_UPPER"),
+    Hazard(
+        "deconvolution-beyond", ("ConvTranspose",),
+        "output_shape is more than kernel and strides reach: the padding is below 0; zeros at an end, or refused",
+        Says.SILENT, "text: total_padding", Treatment.AVOID, _beyond_reach, since=11, words="negative|below zero",
+        stops=True),
     Hazard(
         "resize-tie", ("Resize",),
         "a coordinate next to the step between two elements (nearest): the bound spans what may be read",

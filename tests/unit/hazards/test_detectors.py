@@ -249,6 +249,8 @@ EXAMPLES = [
      ((ramp(1, 1, 2), f(INF)[None, None]), {}), [[[1, 1, 1, 1]]]),
     ("deconvolution-odd-padding", "ConvTranspose", 10, ((ramp(1, 1, 3), zeros(1, 1, 3)), {"output_shape": [4]}),
      ((ramp(1, 1, 3), zeros(1, 1, 3)), {"output_shape": [3]}), None),
+    ("deconvolution-beyond", "ConvTranspose", 13, ((ramp(1, 1, 3), zeros(1, 1, 3)), {"output_shape": [6]}),
+     ((ramp(1, 1, 3), zeros(1, 1, 3)), {"output_shape": [5]}), None),
     ("resize-single-corner", "Resize", 13, ((ramp(1, 1, 2, 2), None, None, i(1, 1, 1, 2)),
      {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
      ((ramp(1, 1, 2, 2), None, None, i(1, 1, 3, 2)),
