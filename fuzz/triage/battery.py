@@ -1,105 +1,24 @@
 """Small standard models, one operator each, plain or with one feature: what a target gets wrong of them is its profile.
 
-Names are ``Operator``, ``Operator[feature]``, ``Operator:type``. Values are fixed, of both signs, without equals and
-without halves, so that one mistake seldom looks like another.
+Names are ``Operator``, ``Operator[feature]``, ``Operator:type``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-import onnx.shape_inference
-from onnx import helper, numpy_helper
 
-from backends.tensor import from_numpy
-from fuzz.triage.candidate import Candidate
+from fuzz.triage.probe import Probe, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BATTERY", "Probe", "candidate_of"]
-
-_OPSET = 22
-_IR_VERSION = 10
-_NUMPY = {"float": np.float32, "double": np.float64, "float16": np.float16, "int64": np.int64, "int32": np.int32,
-          "uint8": np.uint8, "bool": np.bool_}  # fmt: skip
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One operator at work.
-
-    ``inputs`` are shapes of operands of ``dtype``, or arrays given as they are; ``parameters`` follow as int64
-    constants; ``family`` says which operators do the same kind of work. What comes before a comma in ``feature`` is
-    compared, what comes behind it tells probes apart.
-    """
-
-    operator: str
-    family: str
-    inputs: tuple[Any, ...]
-    parameters: tuple[Any, ...] = ()
-    feature: str = ""
-    dtype: str = "float"
-    outputs: int = 1
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As profiles have it."""
-        kind = "" if self.dtype == "float" else f":{self.dtype}"
-        return f"{self.operator}{kind}{f'[{self.feature}]' if self.feature else ''}"
-
-
-def values(shape: Shape, dtype: str, at: int = 0) -> np.ndarray[Any, Any]:
-    """Numbers between -3 and 3 (0 to 6 of unsigned types) in no order; ``at`` is the operand's position."""
-    count = prod(shape)
-    order = (np.arange(count) * 7 + 3 * at) % max(count + (count % 7 == 0), 1)
-    spread = (order + 0.5 * at + 1) / (count + 2) * 6.1537 - 3.0
-    if dtype == "bool":
-        return np.asarray((order * (at + 1)) % 3 == 0).reshape(shape)
-    if dtype in {"float", "double", "float16"}:
-        return spread.reshape(shape).astype(_NUMPY[dtype])
-    whole = np.where(np.floor(spread * 3) == 0, 5, np.floor(spread * 3))
-    return np.asarray(np.abs(whole) if dtype.startswith("u") else whole).reshape(shape).astype(_NUMPY[dtype])
-
-
-def candidate_of(probe: Probe) -> Candidate:
-    """The probe as a case. Raises what ONNX raises of a wrong table."""
-    feeds, names, constants = {}, [], []
-    for at, given in enumerate(probe.inputs):
-        array = values(given, probe.dtype, at) if isinstance(given, tuple) else np.asarray(given)
-        names.append(f"x{at}")
-        feeds[f"x{at}"] = from_numpy(array)
-    for at, given in enumerate(probe.parameters):
-        names.append("" if given is None else f"p{at}")
-        if given is not None:
-            constants.append(numpy_helper.from_array(np.array(given, np.int64), f"p{at}"))
-    made = [f"y{at}" for at in range(probe.outputs)]
-    node = helper.make_node(probe.operator, names, made, **probe.attributes)
-    inputs = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(_numpy_of(value))), value.shape)
-        for name, value in feeds.items()
-    ]
-    graph = helper.make_graph([node], "probe", inputs, [onnx.ValueInfoProto(name=n) for n in made], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    return Candidate(inferred.SerializeToString(deterministic=True), (feeds,))
-
-
-def _numpy_of(value: Any) -> Any:
-    return _NUMPY.get(value.element_type, np.float32)
-
-
-# --- the table ------------------------------------------------------------------------------------------------------
+__all__ = ["BATTERY"]
 
 _M: Shape = (3, 4)
+_WIDE: Shape = (6, 7)  # of bits more are needed until nothing agrees by chance
 _ROW: Shape = (1, 4)
 _IMAGE: Shape = (1, 2, 5, 6)
 _CHANNELS: tuple[Shape, ...] = ((2,), (2,), (2,))
@@ -110,7 +29,10 @@ def _unary() -> list[Probe]:
         "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Relu", "Selu", "Sigmoid", "Softplus",
         "Softsign", "Tanh", "ThresholdedRelu",
     )  # fmt: skip
-    others = ("Abs", "Ceil", "Cos", "Exp", "Floor", "Neg", "Reciprocal", "Round", "Sign", "Sin")
+    others = (
+        "Abs", "Asinh", "Atan", "Ceil", "Cos", "Erf", "Exp", "Floor", "Neg", "Reciprocal", "Round", "Sign", "Sin",
+        "Sinh",
+    )  # fmt: skip
     found = [Probe(name, "unary", (_M,)) for name in (*activations, *others)]
     held = ("Abs", "Cos", "Exp", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sin", "Softplus", "Tanh")
     found += (Probe(name, "unary", (_M,), dtype="double") for name in held)
@@ -122,8 +44,19 @@ def _unary() -> list[Probe]:
         Probe("Neg", "unary", (_M,), dtype="int64"),
         Probe("Clip", "unary", (_M, *bounds)),
         Probe("Clip", "unary", (_M, bounds[0]), feature="minimum"),
+        Probe("Clip", "unary", (_M, *bounds), feature="constants", constants=2),
         Probe("PRelu", "arithmetic", (_M, _M)),
         Probe("PRelu", "arithmetic", (_M, (1, 1)), feature="one slope"),
+        *(Probe(name, "unary", (np.arange(1, 13, dtype=np.float32).reshape(_M) / 7,)) for name in ("Log", "Sqrt")),
+        Probe("Not", "logic", (_M,), dtype="bool"),
+        Probe("BitwiseNot", "logic", (_M,), dtype="int32"),
+        Probe("IsNaN", "unary", (np.array([1, np.nan, 2, 3], np.float32),)),
+        Probe("IsInf", "unary", (np.array([1, np.inf, -np.inf, 3], np.float32),)),
+        Probe("IsInf", "unary", (np.array([1, np.inf, -np.inf, 3], np.float32),), feature="one sign",
+              attributes={"detect_negative": 0}),
+        Probe("Shrink", "unary", (_M,), feature="alpha", attributes={"lambd": 0.7, "bias": 0.2}),
+        Probe("ThresholdedRelu", "unary", (_M,), feature="alpha", attributes={"alpha": 0.37}),
+        Probe("Celu", "unary", (_M,), feature="alpha", attributes={"alpha": 0.37}),
         Probe("Gelu", "unary", (_M,), feature="tanh", attributes={"approximate": "tanh"}),
         Probe("HardSigmoid", "unary", (_M,), feature="alpha", attributes={"alpha": 0.37, "beta": 0.11}),
         Probe("Round", "unary", (np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], np.float32),), feature="halves"),
@@ -141,8 +74,9 @@ def _binary() -> list[Probe]:
     found += (Probe(name, "arithmetic", (_M, _M, _M), feature="three") for name in ("Sum", "Mean", "Max", "Min"))
     found += (Probe(name, "comparison", (_M, _M)) for name in compared)
     found += (Probe(name, "comparison", equals, feature="equals") for name in compared)
-    found += (Probe(name, "logic", (_M, _M), dtype="bool") for name in ("And", "Or", "Xor"))
-    found += (Probe(name, "logic", (_M, _M), dtype="int32") for name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"))
+    found.append(Probe("Equal", "comparison", equals, feature="equals"))
+    found += (Probe(name, "logic", (_WIDE, _WIDE), dtype="bool") for name in ("And", "Or", "Xor"))
+    found += (Probe(name, "logic", (_WIDE, _WIDE), dtype="int32") for name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"))
     positive = np.array([1.1, 0.6, 2.3, 1.7], np.float32)
     exponents = np.array([2.5, 0.3, -1.5, 0.7], np.float32)
     shifts = np.array([12, 33, 7, 100], np.uint8), np.array([1, 2, 1, 3], np.uint8)
@@ -150,6 +84,8 @@ def _binary() -> list[Probe]:
         Probe("Pow", "arithmetic", (positive, exponents)),
         Probe("Pow", "arithmetic", (positive, np.float32(2)), feature="square"),
         Probe("Where", "selection", (np.arange(12).reshape(_M) % 3 == 0, _M, _M)),
+        Probe("Where", "selection", (np.arange(12).reshape(_M) % 3 == 0, _M, _M), feature="constants", constants=2),
+        Probe("Sum", "arithmetic", (_M, _M, _M), feature="three, constants", constants=2),
         Probe("BitShift", "logic", shifts, attributes={"direction": "LEFT"}, dtype="uint8"),
         Probe("BitShift", "logic", shifts, feature="right", attributes={"direction": "RIGHT"}, dtype="uint8"),
     ]
@@ -169,6 +105,12 @@ def _casts() -> list[Probe]:
             Probe("Cast", "cast", (_M,), feature=f"to {k}", attributes={"to": into[k]}, dtype="bool")
             for k in ("float", "int32", "uint8")
         ),
+        *(
+            Probe("CastLike", "cast", (_M, np.zeros(1, into)), feature=f"to {name}", dtype="bool")
+            for name, into in (("float", np.float32), ("int32", np.int32))
+        ),
+        Probe("CastLike", "cast", (wide, np.zeros(1, np.int8)), feature="int64 to int8"),
+        Probe("CastLike", "cast", (_M, np.zeros(1, np.int32)), feature="to int32"),
     ]
 
 
@@ -188,10 +130,10 @@ def _movement() -> list[Probe]:
         Probe("Transpose", "transpose", (cube,), feature="equal sizes", attributes={"perm": [2, 1, 0]}),
         Probe("Transpose", "transpose", ((2, 3, 4),), feature="three axes", attributes={"perm": [1, 2, 0]}),
         Probe("Reshape", "reshape", (_M,), ([2, 6],)),
-        Probe("Gather", "gather", (_M, np.array([0, 1, 0], np.int64))),
+        Probe("Gather", "gather", (_M, np.array([0, 1, 0], np.int64)), attributes={"axis": 0}),
         Probe("Gather", "gather", (_M, negative), feature="negative index"),
         Probe("Gather", "gather", (_M, negative % 3), feature="negative axis", attributes={"axis": -1}),
-        Probe("GatherElements", "gather", (_M, index)),
+        Probe("GatherElements", "gather", (_M, index), attributes={"axis": 0}),
         Probe("GatherElements", "gather", (_M, -1 - index), feature="negative index"),
         Probe("GatherND", "gather", (_M, np.array([[0, 1], [1, 2]], np.int64))),
         Probe("GatherND", "gather", (_M, np.array([[-1, 1], [1, -2]], np.int64)), feature="negative index"),
@@ -207,7 +149,16 @@ def _movement() -> list[Probe]:
         Probe("Pad", "pad", (_M,), ([1, 0, 2, 1],), feature="padding"),
         Probe("Pad", "pad", (_M,), ([1, 1, 1, 1],), feature="padding, edge", attributes={"mode": "edge"}),
         Probe("Pad", "pad", (_M, np.array([1, 1, 1, 1], np.int64), np.float32(2.7)), feature="padding, value"),
-        Probe("ScatterElements", "scatter", (_M, index[:, :2], (3, 2))),
+        Probe("ScatterElements", "scatter", (_M, index[:, :2], (3, 2)), attributes={"axis": 0}),
+        Probe("ScatterElements", "scatter", (_M, index[:, :2], (3, 2)), feature="negative axis",
+              attributes={"axis": -1}),
+        Probe("ScatterND", "scatter", (_M, np.array([[1], [0]], np.int64), (2, 4))),
+        Probe("Flatten", "reshape", ((2, 3, 4),), attributes={"axis": 2}),
+        Probe("Flatten", "reshape", ((2, 3, 4),), feature="negative axis", attributes={"axis": -1}),
+        Probe("Unsqueeze", "reshape", (_M,), ([1],)),
+        Probe("Squeeze", "reshape", ((3, 1, 4),), ([1],)),
+        Probe("CenterCropPad", "slice", ((6, 5),), ([4, 7],)),
+        Probe("Compress", "gather", (_M, np.array([True, False, True])), attributes={"axis": 0}),
         Probe("ScatterElements", "scatter", (_M, index[:, :2], (3, 2)), feature="sum", attributes={"reduction": "add"}),
         Probe("ScatterND", "scatter", (_M, np.array([[1], [0]], np.int64), (2, 4)), feature="sum",
               attributes={"reduction": "add"}),
@@ -235,9 +186,12 @@ def _contraction() -> list[Probe]:
         Probe("Gemm", "contraction", (small, identity), feature="identity"),
         Probe("Gemm", "contraction", (_M, (4, 5), (5,)), feature="bias"),
         Probe("Gemm", "contraction", (_M, (4, 5), (5,)), feature="scale", attributes={"alpha": 0.5, "beta": 2.0}),
+        Probe("MatMul", "contraction", (_M, (4, 3)), feature="constants", constants=1),
+        Probe("Gemm", "contraction", (_M, (4, 5)), feature="constants", constants=1),
         Probe("Gemm", "contraction", square, feature="transposed", attributes={"transB": 1}),
         Probe("Conv", "contraction", (image, kernel)),
         Probe("Conv", "contraction", (image, kernel, (2,)), feature="bias"),
+        Probe("Conv", "contraction", (image, kernel), feature="constants", constants=1),
         Probe("Conv", "contraction", (image, (2, 2, 1, 1)), feature="one by one"),
         Probe("Conv", "contraction", (image, kernel), feature="padding", attributes={"pads": [1, 0, 1, 0]}),
         Probe("Conv", "contraction", (image, kernel), feature="padding, uneven", attributes={"pads": [1, 0, 0, 2]}),
@@ -268,12 +222,13 @@ def _window() -> list[Probe]:
         *found,
         Probe("AveragePool", "window", (_IMAGE,), feature="count", attributes=counted),
         Probe("LpPool", "window", (_IMAGE,), feature="order", attributes={**kernel, "p": 1}),
-        *(Probe(name, "window", (_IMAGE,)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
+        Probe("GlobalLpPool", "window", (_IMAGE,), feature="order", attributes={"p": 1}),
+        *(Probe(name, "window", (_IMAGE,)) for name in ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")),
         Probe("GlobalMaxPool", "window", (below,), feature="negative"),
         Probe("MaxPool", "window", (below,), feature="negative", attributes=kernel),
         *(
             Probe("Resize", "resize", (_IMAGE, np.zeros(0, np.float32), np.array([1, 1, 2, 1.5], np.float32)),
-                  feature=f"{mode} {coordinates}",
+                  feature=f"{mode} {coordinates}", constants=2,
                   attributes={"mode": mode, "coordinate_transformation_mode": coordinates})
             for mode in ("nearest", "linear") for coordinates in ("half_pixel", "asymmetric")
         ),
@@ -313,6 +268,14 @@ def _normalization() -> list[Probe]:
         Probe("LayerNormalization", "normalization", (_M, (4,), (4,)), feature="bias"),
         Probe("LayerNormalization", "normalization", ((3, 4), (3, 4)), feature="all axes", attributes={"axis": 0}),
         Probe("GroupNormalization", "normalization", ((2, 4, 3), (4,), (4,)), attributes={"num_groups": 2}),
+        Probe("BatchNormalization", "normalization", (image, channel, channel, channel, variance),
+              feature="constants", constants=4),
+        Probe("LayerNormalization", "normalization", (_M, (4,), (4,)), feature="bias, constants", constants=2),
+        Probe("InstanceNormalization", "normalization", (image, channel, channel), feature="constants", constants=2),
+        Probe("GroupNormalization", "normalization", ((2, 4, 3), (4,), (4,)), feature="constants", constants=2,
+              attributes={"num_groups": 2}),
+        Probe("GroupNormalization", "normalization", ((2, 4, 3), (4,), (4,)), feature="epsilon",
+              attributes={"num_groups": 2, **large}),
         Probe("GroupNormalization", "normalization", ((2, 4, 3), (4,), (4,)), feature="one group",
               attributes={"num_groups": 1}),
         Probe("LRN", "normalization", ((1, 4, 3, 3),), attributes={"size": 3}),
@@ -346,13 +309,13 @@ def _reduction() -> list[Probe]:
             )
         )  # fmt: skip
     found += [
-        Probe("TopK", "choice", (_M, np.array([2], np.int64)), outputs=2),
-        Probe("TopK", "choice", (_M, np.array([2], np.int64)), feature="smallest", outputs=2,
+        Probe("TopK", "choice", (_M,), ([2],), outputs=2),
+        Probe("TopK", "choice", (_M,), ([2],), feature="smallest", outputs=2,
               attributes={"largest": 0}),
-        Probe("CumSum", "cumulation", (_M, np.int64(1))),
-        Probe("CumSum", "cumulation", (_M, np.int64(1)), feature="exclusive", attributes={"exclusive": 1}),
-        Probe("CumSum", "cumulation", (_M, np.int64(1)), feature="reverse", attributes={"reverse": 1}),
-        Probe("CumSum", "cumulation", (_M, np.int64(-1)), feature="negative axis"),
+        Probe("CumSum", "cumulation", (_M,), (1,)),
+        Probe("CumSum", "cumulation", (_M,), (1,), feature="exclusive", attributes={"exclusive": 1}),
+        Probe("CumSum", "cumulation", (_M,), (1,), feature="reverse", attributes={"reverse": 1}),
+        Probe("CumSum", "cumulation", (_M,), (-1,), feature="negative axis"),
     ]  # fmt: skip
     return found
 

@@ -18,7 +18,9 @@ from backends.tensor import Tensor, to_numpy
 from fuzz.execute.run import beside_of
 from fuzz.judge.verdict import Word
 from fuzz.triage.assessment import assess, know
-from fuzz.triage.battery import BATTERY, candidate_of
+from fuzz.triage.battery import BATTERY
+from fuzz.triage.misreading import misread
+from fuzz.triage.probe import candidate_of
 from fuzz.triage.relation import ANYWHERE, OTHER, relation
 
 if TYPE_CHECKING:
@@ -26,15 +28,18 @@ if TYPE_CHECKING:
 
     from backends.tensor import Value
     from fuzz.execute.attempt import Attempt
-    from fuzz.triage.battery import Probe
     from fuzz.triage.candidate import Candidate
     from fuzz.triage.laboratory import Laboratory
+    from fuzz.triage.probe import Probe
 
 __all__ = ["Surveyor", "described", "extent", "survey", "told"]
 
 _LENGTH = 300
 
+_TELLING = frozenset({"identity", "constants"})  # features that tell one mistake of the whole target from another
+
 Link = tuple[str, ...]
+
 
 class Surveyor:
     """Asks a target about the probes of a battery, each once. Raises TargetError, Interrupted.
@@ -70,7 +75,8 @@ def told(candidate: Candidate, target: str, attempt: Attempt) -> str:
     if len(got) > 1 and _same(due[0], got[1]) and _same(due[1], got[0]):
         return "outputs exchanged"
     operands = [value for name in graph.node[-1].input if isinstance(value := values.get(name), Tensor)]
-    return next((how for want, have in zip(due, got, strict=False) if (how := _how(want, have, operands))), OTHER)
+    how = next((how for want, have in zip(due, got, strict=False) if (how := _how(want, have, operands))), OTHER)
+    return how if how in ANYWHERE else misread(candidate, values, got) or how
 
 
 def _how(want: Value, have: Value, operands: Sequence[Tensor]) -> str:
@@ -105,7 +111,8 @@ def extent(
     """The failing probes that a finding with these links belongs to, with their relations; empty where none fails.
 
     A link is ``("operator", its name)`` or ``("relation", one that says enough by itself)``.
-    ``ask`` says how the target is wrong at a probe. It is asked of what could belong to them and of nothing else.
+    ``ask`` says how the target is wrong at a probe. It is asked of what could belong to them and of nothing else: where
+    a relation says enough by itself, of a sample, since all that fails so is one bug.
     """
     reached = set(links)
     found: dict[str, str] = {}
@@ -119,7 +126,20 @@ def extent(
             if links & reached:
                 found[name], grown = ask(name), True
                 reached |= links
-    return {name: found[name] for name in sorted(found)}
+    told = {link[1] for link in reached if link[0] == "relation" and link[1] in ANYWHERE}
+    sampled = {name: ask(name) for name in _sample(battery) if told and ask(name) in told}
+    return dict(sorted((sampled or found).items()))
+
+
+def _sample(battery: Mapping[str, Probe]) -> list[str]:
+    """A few probes of each family: the first of each element type, plain if it can be, and with each feature the first.
+
+    What is imprecise in one way and what is in another differ by which of these they fail.
+    """
+    seen: dict[tuple[str, str, str], str] = {}
+    for name, probe in battery.items():
+        seen.setdefault((probe.family, probe.dtype, probe.feature if probe.feature in _TELLING else ""), name)
+    return list(seen.values())
 
 
 def described(found: Mapping[str, str]) -> str:
@@ -139,10 +159,10 @@ def _near(link: Link, probe: Probe) -> bool:
         case ("operator", operator):
             return probe.operator == operator
         case ("feature", feature):
-            return _kind(probe) == feature
+            return feature in _features(probe)
         case ("relation", _, family):
             return probe.family == family
-    return True
+    return False
 
 
 def _links(probe: Probe, ask: Callable[[str], str], battery: Mapping[str, Probe]) -> set[Link]:
@@ -150,11 +170,10 @@ def _links(probe: Probe, ask: Callable[[str], str], battery: Mapping[str, Probe]
     how = ask(probe.name)
     links: set[Link] = {("operator", probe.operator)}
     links.add(("relation", how) if how in ANYWHERE else ("relation", how, probe.family))
-    siblings = [other for other in battery.values() if other.operator == probe.operator]
-    if probe.feature and all(_kind(other) == _kind(probe) for other in siblings if ask(other.name)):
-        links.add(("feature", _kind(probe)))
-    return links
+    siblings = [other for other in battery.values() if other.operator == probe.operator and ask(other.name)]
+    common = frozenset.intersection(*map(_features, siblings))
+    return links | {("feature", feature) for feature in common}
 
 
-def _kind(probe: Probe) -> str:
-    return probe.feature.partition(",")[0]
+def _features(probe: Probe) -> frozenset[str]:
+    return frozenset(filter(None, probe.feature.split(", ")))

@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ANYWHERE", "OTHER", "RELATIONS", "relation"]
+__all__ = ["ALONG", "ANYWHERE", "BROADCAST", "EXCHANGED", "OTHER", "RELATIONS", "relation"]
 
 Array = NDArray[Any]
 
 OTHER = "other values"
 """What no relation of the table explains."""
+
+ALONG = "along another axis"
+BROADCAST = "of an operand broadcast"
+EXCHANGED = "of an operand in place of another"
+"""What ``fuzz.triage.misreading`` tells, by asking the reference."""
 
 _HELD = ("bfloat16", "float16", "tf32", "float32")  # fewest bits of fraction first; tf32 has 10 and float32's range
 _CLOSE = {2: 2.0**-7, 4: 1e-5, 8: 1e-10}  # relative, by bytes of the element type
@@ -31,7 +36,8 @@ _MOST_AXES = 5  # whose orders are tried
 
 ANYWHERE = frozenset(
     {
-        "another element type", "axes of size 1 more", "axes of size 1 less", "outputs exchanged",
+        "another element type", "axes of size 1 more", "axes of size 1 less", "outputs exchanged", ALONG, BROADCAST,
+        EXCHANGED,
         *(f"held in {kind}" for kind in _HELD),
     }
 )  # fmt: skip

@@ -9,8 +9,9 @@ from backends.protocol import Outcome
 from backends.tensor import from_numpy, to_numpy
 from fuzz.execute.attempt import Attempt
 from fuzz.triage.assessment import invalid, know
-from fuzz.triage.battery import BATTERY, Probe, candidate_of
+from fuzz.triage.battery import BATTERY
 from fuzz.triage.extent import described, extent, survey, told
+from fuzz.triage.probe import Probe, candidate_of
 
 SMALL = {
     probe.name: probe
@@ -55,6 +56,28 @@ def test_a_feature_without_which_both_are_right():
     failing = {"Softmax[negative axis]": "other values", "Concat[negative axis]": "permuted"}
     assert reached(failing, ("operator", "Softmax")) == ["Concat[negative axis]", "Softmax[negative axis]"]
     assert reached(failing | {"Concat": "permuted"}, ("operator", "Softmax")) == ["Softmax[negative axis]"]
+
+
+def test_of_a_mistake_that_is_the_same_anywhere_a_sample_tells():
+    failing = dict.fromkeys(BATTERY, "held in bfloat16")
+    asked = []
+
+    def ask(name):
+        asked.append(name)
+        return failing[name]
+
+    first = extent(ask, [("operator", "Cosh"), ("relation", "held in bfloat16")])
+    assert 20 < len(set(asked)) == len(first) < len(BATTERY) / 3
+    assert extent(failing.get, [("operator", "Gemm"), ("relation", "held in bfloat16")]) == first
+
+
+def test_of_several_features_the_common_one_ties():
+    failing = {name: "other values" for name, probe in BATTERY.items() if "bias" in probe.feature}
+    found = extent(lambda name: failing.get(name, ""), [("operator", "Conv")])
+    assert set(found) == set(failing)
+    constants = {name: "other values" for name, probe in BATTERY.items() if "constants" in probe.feature}
+    found = extent(lambda name: constants.get(name, ""), [("operator", "LayerNormalization")])
+    assert set(found) == set(constants)
 
 
 def test_what_cannot_belong_to_it_is_not_asked():
