@@ -20,13 +20,16 @@ class Campaign:
     """Settings of the generator, targets sorted by their canonical texts, limits of one case on one target.
 
     Targets are judged together (one may settle what another disputes), so other targets make another campaign.
-    Without ``reduces`` a finding keeps the case as it was generated.
+    Without ``reduces`` a finding keeps the case as it was generated. ``first`` is the first seed: what is known of the
+    seeds before decides over those that follow, unless it ``steers`` not.
     """
 
     settings: Settings
     targets: tuple[Target, ...]
     limits: Limits
     reduces: bool = True
+    first: int = 0
+    steers: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """All of it, versions of the targets included."""
@@ -36,6 +39,8 @@ class Campaign:
             "seconds": self.limits.seconds,
             "memory": self.limits.resident_bytes,
             "reduces": self.reduces,
+            "first": self.first,
+            "steers": self.steers,
         }
 
     @property

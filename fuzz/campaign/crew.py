@@ -1,4 +1,4 @@
-"""The processes that examine seeds: what each has in hand, and what becomes of it when one of them dies."""
+"""The processes that examine seeds and reduce what fails: what each has in hand, what becomes of it when one dies."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Self
 
 from fuzz.campaign.examiner import Examiner
-from fuzz.campaign.trial import Trial
+from fuzz.campaign.task import Reduce, Task
+from fuzz.campaign.trial import Exhibit, Trial
 from fuzz.errors import FuzzError
+from fuzz.execute.process import resident_bytes
 from fuzz.pool import prepare_process, seldom_collect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -26,19 +29,20 @@ __all__ = ["Crew"]
 
 _DEPTH = 2  # seeds that a process has in hand: one at work, one so that it need not wait
 _FAREWELL = 5.0  # seconds that a process has to end its workers and itself
-_LIVES = 2  # processes that one seed may cost
+_WATCHED = 0.25  # seconds between two looks at the memory that they hold
 
 # A process of its own from the start: what the driver holds (the display's threads, the store) is not copied into it.
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Crew:
-    """Processes that examine seeds of a campaign side by side. A context manager: at its end all processes are gone."""
+    """Processes that work at a campaign side by side. A context manager: at its end all processes are gone."""
 
     def __init__(self, campaign: Campaign, parts: Path, jobs: int) -> None:
         self._campaign, self._parts = campaign, parts
-        self._lost: dict[int, int] = {}
-        self._again: deque[int] = deque()
+        self._lost: dict[tuple[int, str], int] = {}
+        self._again: deque[Task] = deque()
+        self._watched = time.monotonic()
         self._members: list[_Member] = []
         self._jobs = jobs
 
@@ -62,34 +66,37 @@ class Crew:
             member.close()
         self._members.clear()
 
-    def results(self, seeds: Iterator[int], tick: float) -> Iterator[list[Trial]]:
-        """What came of seeds, in the order in which they are done; at least every ``tick`` seconds, if of none.
+    def results(self, task: Callable[[], Task | None], tick: float) -> Iterator[list[Trial | Exhibit]]:
+        """What came of tasks, in the order in which they are done; at least every ``tick`` seconds, if of none.
 
-        ``seeds`` is asked for the next one when there is somebody to examine it. Raises what an examiner raises.
+        ``task`` is asked for the next one when there is somebody to do it; None says that there is none at the moment.
+        It ends when there is none and nothing is being done. Raises what an examiner raises.
         """
-        while self._hand_out(seeds):
+        while self._hand_out(task):
             ready = wait([handle for member in self._members for handle in member.handles], tick)
-            trials: list[Trial] = []
+            results: list[Trial | Exhibit] = []
             for at, member in enumerate(self._members):
                 if not member.handles.isdisjoint(ready):
-                    trials.extend(member.heard())
+                    results.extend(member.heard())
                     if not member.alive:
-                        trials.extend(self._bury(at))
-            yield trials
+                        results.extend(self._bury(at))
+            self._watch()
+            yield results
 
-    def _hand_out(self, seeds: Iterator[int]) -> bool:
-        """Give each process seeds to do; whether any is in hand. All have one before one has two."""
+    def _hand_out(self, task: Callable[[], Task | None]) -> bool:
+        """Give each process something to do; whether any has. All have one task before one has two."""
         for depth in range(_DEPTH):
             for member in self._members:
-                if len(member.pending) > depth:
+                # Nothing waits behind a reduction, which takes a hundred times as long as a case.
+                if len(member.pending) > depth or any(isinstance(one, Reduce) for one in member.pending):
                     continue
-                seed = self._again.popleft() if self._again else next(seeds, None)
-                if seed is None:
+                found = self._again.popleft() if self._again else task()
+                if found is None:
                     break
-                member.give(seed)
+                member.give(found)
         return any(member.pending for member in self._members)
 
-    def _bury(self, at: int) -> list[Trial]:
+    def _bury(self, at: int) -> list[Trial | Exhibit]:
         """Put another in the place of a dead process. What it was at is tried once more; then the case is at fault."""
         dead = self._members[at]
         dead.close()
@@ -98,18 +105,27 @@ class Crew:
             return []
         culprit = dead.pending.popleft()
         self._again.extend(dead.pending)
-        self._lost[culprit] = self._lost.get(culprit, 0) + 1
-        if self._lost[culprit] < _LIVES:
-            self._again.append(culprit)
-            return []
-        return [Trial(culprit, problem=f"the process that examined it ended with exit code {dead.exit_code}")]
+        self._lost[culprit.key] = deaths = self._lost.get(culprit.key, 0) + 1
+        what = culprit.after(deaths, dead.exit_code)
+        if isinstance(what, Trial | Exhibit):
+            return [what]
+        self._again.append(what)
+        return []
+
+    def _watch(self) -> None:
+        """Kill a process that holds more memory than a worker may: a case of such a size is nobody's use."""
+        now = time.monotonic()
+        if now - self._watched >= _WATCHED:
+            self._watched = now
+            for member in self._members:
+                member.confine(self._campaign.limits.resident_bytes)
 
 
 class _Member:
     """One process, and the driver's end of the pipe to it."""
 
     def __init__(self, campaign: Campaign, parts: Path) -> None:
-        self.pending: deque[int] = deque()
+        self.pending: deque[Task] = deque()
         self.exit_code: int | None = None
         self._pipe, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, campaign, parts, os.getpid()))
@@ -118,24 +134,29 @@ class _Member:
         self.handles: frozenset[Connection | int] = frozenset((self._pipe, self._process.sentinel))
         self.alive = True
 
-    def give(self, seed: int) -> None:
-        self.pending.append(seed)
+    def give(self, task: Task) -> None:
+        self.pending.append(task)
         with contextlib.suppress(OSError):  # it is dead, which its sentinel tells
-            self._pipe.send(seed)
+            self._pipe.send(task)
 
-    def heard(self) -> list[Trial]:
+    def confine(self, most: int) -> None:
+        """Kill it where it holds more than so many bytes; its workers, which have limits of their own, not counted."""
+        if resident_bytes((self._process.pid or 0,)) > most:
+            self._process.kill()
+
+    def heard(self) -> list[Trial | Exhibit]:
         """What it has sent; raises what it was sent to raise."""
-        trials = []
+        results = []
         try:
             while self._pipe.poll():
                 said = self._pipe.recv()
                 if isinstance(said, FuzzError):
                     raise said
-                self.pending.remove(said.seed)
-                trials.append(said)
+                self.pending = deque(task for task in self.pending if task.key != said.key)
+                results.append(said)
         except (EOFError, OSError):
             self.alive = False
-        return trials
+        return results
 
     def bid_farewell(self) -> None:
         """End it, whatever it does: one that waits for a seed learns that there is none, another is interrupted."""
@@ -153,7 +174,7 @@ class _Member:
 
 
 def _serve(pipe: Connection, campaign: Campaign, parts: Path, driver: int) -> None:
-    """Examine seeds as they come. SIGTERM ends workers and folders on its way out."""
+    """Do tasks as they come. SIGTERM ends workers and folders on its way out."""
     prepare_process()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if os.getppid() != driver:  # it was killed before this process could ask to die with it
@@ -161,9 +182,9 @@ def _serve(pipe: Connection, campaign: Campaign, parts: Path, driver: int) -> No
     seldom_collect()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError), Examiner(campaign, parts) as examiner:
         while True:
-            seed = pipe.recv()
+            task = pipe.recv()
             try:
-                found: Trial | FuzzError = examiner.examine(seed)
+                found: Trial | Exhibit | FuzzError = examiner.do(task)
             except FuzzError as error:
                 found = error
             pipe.send(found)

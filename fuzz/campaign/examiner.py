@@ -1,17 +1,21 @@
-"""One seed after another: generated, executed on every target, judged; what fails is asked again, and made small."""
+"""One seed after another: generated, executed on every target, judged, and asked again if it fails; or made small."""
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Event
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from backends.protocol import Outcome
-from fuzz.campaign.exhibit import show
+from backends.protocol import Outcome, Stage
+from fuzz.campaign.exhibit import cpu_now, show
+from fuzz.campaign.rough import rough_key
 from fuzz.campaign.subject import ready
-from fuzz.campaign.trial import Answer, Trial
+from fuzz.campaign.task import Examine
+from fuzz.campaign.trial import Answer, Exhibit, Failure, Trial
 from fuzz.errors import FuzzError
+from fuzz.execute.attempt import Attempt
 from fuzz.execute.execution import Execution
 from fuzz.execute.run import beside_of
 from fuzz.execute.start import start_worker
@@ -25,12 +29,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from abstract.graph import Graph
     from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.subject import Subject
-    from fuzz.campaign.trial import Sighting
-    from fuzz.execute.attempt import Attempt
+    from fuzz.campaign.task import Reduce, Task
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Worker
+    from fuzz.generate.settings import Settings
 
 __all__ = ["Examiner"]
 
@@ -60,36 +65,72 @@ class Examiner:
         for target in tuple(self._workers):
             self._drop(target)
 
-    def examine(self, seed: int) -> Trial:
-        """All that comes of a seed. Raises TargetError where no worker starts, StorageError."""
+    def do(self, task: Task) -> Trial | Exhibit:
+        """All that comes of a task. Raises TargetError where no worker starts, StorageError."""
+        return self.examine(task) if isinstance(task, Examine) else self.reduce(task)
+
+    def examine(self, task: Examine) -> Trial:
+        """Generate, execute, judge. Raises as ``do``."""
         start = time.process_time()
         try:
-            with ready(seed, self._campaign.settings, self._supports) as subject:
-                return self._tried(subject, time.process_time() - start)
+            with ready(task.seed, self._settings(task.rests), self._supports) as subject:
+                return self._tried(subject, self._asked(task), time.process_time() - start)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - one seed must not end a night's run; its row says what happened
-            return Trial(seed, problem=f"{type(error).__name__}: {error}".split("\n", 1)[0][:_TOLD])
+            return Trial(task.seed, problem=_line(error))
 
-    def _tried(self, subject: Subject, generate_seconds: float) -> Trial:
-        targets = self._campaign.targets
+    def reduce(self, task: Reduce) -> Exhibit:
+        """Make a failing case small. Raises as ``do``."""
+        told = json.loads(task.failure.told)
+        target = next(t for t in self._campaign.targets if t.canonical == task.failure.target)
+        start = cpu_now()
+        try:
+            with ready(task.seed, self._settings(tuple(told["rests"])), self._supports) as subject:
+                attempt, verdict = _remembered(told)
+                sightings = show(self._campaign, subject, target, attempt, verdict, task, self._parts)
+        except FuzzError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above; its row says why there is nothing to show
+            return Exhibit(task.seed, task.failure.target, problem=_line(error))
+        return Exhibit(task.seed, task.failure.target, sightings, cpu_seconds=cpu_now() - start)
+
+    def _settings(self, rests: tuple[str, ...]) -> Settings:
+        return replace(self._campaign.settings, rests=rests)
+
+    def _asked(self, task: Examine) -> tuple[Target, ...]:
+        return tuple(t for t in self._campaign.targets if task.asked is None or t.canonical in task.asked)
+
+    def _tried(self, subject: Subject, targets: tuple[Target, ...], generate_seconds: float) -> Trial:
         asked = [self._ask(target, subject) for target in targets]
         start = time.process_time()
         verdicts = self._judged(subject, targets, asked)
         for at in range(len(targets)):
             if verdicts[at].verdict in FINDINGS and asked[at][1] == 1:
-                verdicts[at] = self._confirmed(subject, at, asked, verdicts[at])
-        judge_seconds = time.process_time() - start
-        answers = tuple(map(_answer, targets, asked, verdicts))
-        sightings = [
-            self._shown(subject, target, attempt, verdict)
+                verdicts[at] = self._confirmed(subject, targets, at, asked, verdicts[at])
+        failures = tuple(
+            self._failure(subject, target, attempt, verdict)
             for target, (attempt, _), verdict in zip(targets, asked, verdicts, strict=True)
             if verdict.verdict in FINDINGS
-        ]
+        )
+        judge_seconds = time.process_time() - start
+        ran = any(attempt.outcome is Outcome.OK for attempt, _ in asked)
         return Trial(
-            subject.seed, subject.made.nodes, generate_seconds, judge_seconds, answers, tuple(sightings),
-            pairs=drawn(subject.made.graph),
+            subject.seed, subject.made.nodes, generate_seconds, judge_seconds,
+            tuple(map(_answer, targets, asked, verdicts)), failures, pairs=drawn(subject.made.graph),
+            links=_links(subject.made.graph) if ran else frozenset(),
         )  # fmt: skip
+
+    def _failure(self, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict) -> Failure:
+        def run(model: bytes) -> Attempt:
+            return self._ready(target).execute(subject.asking(model))
+
+        key, site = rough_key(target.canonical, subject.made.model, subject.samples, verdict, attempt, run)
+        told = {
+            "rests": subject.record["settings"]["rests"], "verdict": asdict(verdict), "outcome": attempt.outcome.value,
+            "stage": attempt.stage and attempt.stage.value, "message": attempt.message, "stderr": attempt.stderr,
+        }  # fmt: skip
+        return Failure(target.canonical, key, site, json.dumps(told, sort_keys=True))
 
     def _judged(
         self, subject: Subject, targets: Sequence[Target], asked: Sequence[tuple[Attempt, int]]
@@ -98,20 +139,17 @@ class Examiner:
         return judge(subject.name, subject.made.model, "", subject.samples, executions)
 
     def _confirmed(
-        self, subject: Subject, at: int, asked: list[tuple[Attempt, int]], verdict: Verdict
+        self, subject: Subject, targets: Sequence[Target], at: int, asked: list[tuple[Attempt, int]], verdict: Verdict
     ) -> Verdict:
         """The verdict on a target in a fresh worker; where it is another one, what ran before it mattered."""
-        target = self._campaign.targets[at]
+        target = targets[at]
         self._drop(target)
         asked[at] = self._ready(target).execute(subject.request), 2
-        again = self._judged(subject, self._campaign.targets, asked)[at]
+        again = self._judged(subject, targets, asked)[at]
         if again.verdict == verdict.verdict:
             return again
         told = f"{verdict.verdict} at first, {again.verdict} in a fresh worker: {verdict.message}"
         return replace(again, verdict=Word.FLAKY.value, message=told)
-
-    def _shown(self, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict) -> Sighting:
-        return show(self._campaign, subject, target, attempt, verdict, self._parts)
 
     # --- execution ----------------------------------------------------------------------------------------------------
 
@@ -148,6 +186,24 @@ def _execution(subject: Subject, target: Target, asked: tuple[Attempt, int]) -> 
         wall_seconds=attempt.wall_seconds, cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
         beside=beside_of(attempt),
     )  # fmt: skip
+
+
+def _remembered(told: dict[str, Any]) -> tuple[Attempt, Verdict]:
+    """The failing answer as a process told it that is busy with other seeds by now; its outputs are gone."""
+    index = told["verdict"]["index"]
+    verdict = Verdict(**{**told["verdict"], "index": None if index is None else tuple(index)})
+    stage = Stage(told["stage"]) if told["stage"] else None
+    return Attempt(Outcome(told["outcome"]), stage, told["message"], told["stderr"], 0.0, 0.0, ()), verdict
+
+
+def _links(graph: Graph) -> frozenset[str]:
+    """Which operators feed which in the main graph."""
+    makers = {value: node.operator for node in graph.nodes for value in node.outputs}
+    return frozenset(f"{makers[v]}>{node.operator}" for node in graph.nodes for v in node.inputs if v in makers)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:_TOLD]
 
 
 def _answer(target: Target, asked: tuple[Attempt, int], verdict: Verdict) -> Answer:

@@ -1,12 +1,14 @@
-"""The case that shows a finding: reduced where it can be, a standard test case with ``verdict.json`` beside it."""
+"""The cases that show findings: reduced where they can be, standard test cases with ``verdict.json`` beside them."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from fuzz.campaign.rough import sites_of
 from fuzz.campaign.trial import Sighting
 from fuzz.errors import FuzzError
 from fuzz.triage.candidate import names_in, size
@@ -17,82 +19,146 @@ from fuzz.triage.reduction import reduce_case
 from fuzz.triage.signature import element_types, identity, pattern, signature_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from backends.tensor import Value
     from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.subject import Subject
+    from fuzz.campaign.task import Reduce
     from fuzz.execute.attempt import Attempt
     from fuzz.execute.target import Target
     from fuzz.judge.verdict import Verdict
     from fuzz.triage.candidate import Candidate
+    from fuzz.triage.observation import Observation
     from fuzz.triage.reduction import Reduction
 
-__all__ = ["PART", "show"]
+__all__ = ["PART", "cpu_now", "show"]
 
 PART = ".part-"
 """How the name of a folder begins that is not in its place yet; then the process that writes it, and the case."""
 
+_ASIDE = 2  # candidates of one reduction that failed in another way, and are looked into
+
+
+def cpu_now() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
 
 def show(
-    campaign: Campaign, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict, parts: Path
-) -> Sighting:
-    """Write the case of a failure into a folder under ``parts``, reduced. Raises StorageError, TargetError."""
-    at = campaign.targets.index(target)
-    folder = parts / f"{PART}{os.getpid()}-{subject.name}-{at}"
-    shutil.rmtree(folder, ignore_errors=True)
-    case = subject.candidate()
-    reduction, problem = _reduced(campaign, target, case, folder) if campaign.reduces else (None, "not asked for")
-    if reduction is None:
-        proto = case.proto()
+    campaign: Campaign, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict, task: Reduce, parts: Path
+) -> tuple[Sighting, ...]:
+    """Write the case of a failing answer into a folder under ``parts``, reduced, and what else its reduction showed.
+
+    Raises StorageError, TargetError.
+    """
+    exhibitor = _Exhibitor(campaign, subject, target, parts)
+    reductions, problem = exhibitor.reduced(task)
+    if not reductions:
+        return (exhibitor.plain(attempt, verdict, problem),)
+    shown = [
+        exhibitor.small(number, reduction, known) for number, (reduction, known) in enumerate(reductions)
+    ]
+    return tuple({sighting.identity: sighting for sighting in reversed(shown)}.values())[::-1]
+
+
+class _Exhibitor:
+    """Writes the cases of one seed on one target."""
+
+    def __init__(self, campaign: Campaign, subject: Subject, target: Target, parts: Path) -> None:
+        self._campaign, self._subject, self._target = campaign, subject, target
+        self._case = subject.candidate()
+        self._before = size(self._case)
+        self._place = parts / f"{PART}{os.getpid()}-{subject.name}-{campaign.targets.index(target)}"
+
+    def plain(self, attempt: Attempt, verdict: Verdict, problem: str) -> Sighting:
+        """The case as it was generated."""
+        proto = self._case.proto()
         shape = pattern(proto, element_types(proto))
         signature = signature_of(verdict, attempt, names_in(proto))
-        known, nodes = identity(target.canonical, signature, shape), size(case)
-        _place(subject, folder)
-    else:
-        signature, shape = reduction.signature, reduction.pattern
-        known, nodes = reduction.identity(target.canonical), reduction.nodes
-    sighting = Sighting(target.canonical, known, str(signature), shape, nodes, size(case), folder)
-    said: dict[str, Any] = {
-        "target": target.canonical, "version": target.version, "seed": subject.seed, "campaign": campaign.to_json(),
-        "identity": known, "signature": signature.to_json(), "pattern": shape, "nodes": nodes,
-        "nodes_before": size(case), "unreduced": problem, "verdict": asdict(verdict), "message": attempt.message,
-    }  # fmt: skip
-    if reduction is not None and reduction.last.verdict is not None:
-        said["verdict"], said["message"] = asdict(reduction.last.verdict), reduction.last.said
-        said["executions"] = reduction.executions
-    write_json(folder / "verdict.json", said)
-    write_json(folder / "case.json", subject.record)
-    return sighting
+        named = identity(self._target.canonical, signature, shape)
+        folder = self._folder(0)
+        scratch = folder.with_name(f"{folder.name}.scratch")
+        shutil.rmtree(scratch, ignore_errors=True)
+        self._subject.write(scratch).rename(folder)
+        shutil.rmtree(scratch)
+        sighting = Sighting(self._target.canonical, named, str(signature), shape, self._before, self._before, folder)
+        self._tell(sighting, signature.to_json(), verdict, attempt.message, unreduced=problem)
+        return sighting
+
+    def small(self, number: int, done: Reduction, known: Sequence[Mapping[str, Value]]) -> Sighting:
+        """A reduced case; those that come second are what candidates of the first one's reduction failed with."""
+        folder, shape = self._folder(number), done.pattern
+        write_candidate(folder, done.case, known)
+        sighting = Sighting(
+            self._target.canonical, done.identity(self._target.canonical), str(done.signature), shape, done.nodes,
+            done.nodes_before, folder, sites_of(done.case.model), number > 0,
+        )  # fmt: skip
+        verdict = done.last.verdict
+        self._tell(sighting, done.signature.to_json(), verdict, done.last.said, executions=done.executions)
+        return sighting
+
+    def _folder(self, number: int) -> Path:
+        folder = self._place.with_name(f"{self._place.name}-{number}")
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+    def _tell(
+        self, sighting: Sighting, signature: dict[str, Any], verdict: Verdict | None, message: str, *,
+        unreduced: str = "", **more: object,
+    ) -> None:  # fmt: skip
+        target = self._target
+        said: dict[str, Any] = {
+            "target": target.canonical, "version": target.version, "seed": self._subject.seed,
+            "campaign": self._campaign.to_json(), "identity": sighting.identity, "signature": signature,
+            "pattern": sighting.pattern, "nodes": sighting.nodes, "nodes_before": sighting.nodes_before,
+            "unreduced": unreduced, "aside": sighting.aside, "message": message,
+            "verdict": None if verdict is None else asdict(verdict), **more,
+        }  # fmt: skip
+        write_json(sighting.folder / "verdict.json", said)
+        write_json(sighting.folder / "case.json", self._subject.record)
+
+    # --- reduction ----------------------------------------------------------------------------------------------------
+
+    def reduced(self, task: Reduce) -> tuple[list[tuple[Reduction, Sequence[Mapping[str, Value]]]], str]:
+        """The case made small, then what its candidates failed with beside; or why it is not made small.
+
+        One process reduces a case by itself: other cases keep the other cores busy, and the result is the same for any
+        number of processes.
+        """
+        if task.plain or not self._campaign.reduces:
+            return [], task.plain or "not asked for"
+        try:
+            with Laboratory(VerdictPredicate(self._target, self._campaign.limits)) as laboratory:
+                done, problem = _attempted(laboratory, self._case)
+                if done is None:
+                    return [], problem
+                found = [done, *self._aside(laboratory, done, task.known)]
+                values = [laboratory.know(one.case) for one in found]
+        except FuzzError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a finding must not be lost because it cannot be made small
+            return [], f"reducing it failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]
+        return [(one, () if known is None else known.values) for one, known in zip(found, values, strict=True)], ""
+
+    def _aside(self, laboratory: Laboratory, done: Reduction, known: frozenset[str]) -> Iterator[Reduction]:
+        """The smallest candidates that failed in other ways than the findings that are known, each made small."""
+        others = sorted(done.others.items(), key=lambda pair: (size(pair[1]), str(pair[0])))
+        new = [pair for pair in others if f"{self._target.canonical} | {pair[0]}" not in known]
+        for signature, case in new[:_ASIDE]:
+            found, _ = _attempted(laboratory, case)
+            if found is not None and found.first.signature == signature:
+                yield found
 
 
-def _reduced(campaign: Campaign, target: Target, case: Candidate, folder: Path) -> tuple[Reduction | None, str]:
-    """The case made small, or why it is not: it fails no more by itself, or not twice in the same way.
-
-    One process reduces a case by itself: other cases keep the other cores busy, and the result is the same for any
-    number of processes.
-    """
-    try:
-        with Laboratory(VerdictPredicate(target, campaign.limits)) as laboratory:
-            first = laboratory.fresh(case)
-            if not first.finding:
-                return None, f"by itself it is {first.signature}: {first.problem}".removesuffix(": ")
-            if (again := laboratory.fresh(case).signature) != first.signature:
-                return None, f"it fails in one way and then in another: {first.signature}; {again}"
-            done = reduce_case(laboratory, case, first)
-            if not done.repeats:
-                return None, f"reduced it is {done.last.signature} in a fresh worker"
-            known = laboratory.know(done.case)
-    except FuzzError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a finding must not be lost because it cannot be made small
-        return None, f"reducing it failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]
-    write_candidate(folder, done.case, known.values if known is not None else ())
-    return done, ""
-
-
-def _place(subject: Subject, folder: Path) -> None:
-    """The case as it was generated, as the folder itself."""
-    scratch = folder.with_name(f"{folder.name}.scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    subject.write(scratch).rename(folder)
-    shutil.rmtree(scratch)
+def _attempted(laboratory: Laboratory, case: Candidate) -> tuple[Reduction | None, str]:
+    """The case made small, or why it is not: it fails no more by itself, or not twice in the same way."""
+    first: Observation = laboratory.fresh(case)
+    if not first.finding:
+        return None, f"by itself it is {first.signature}: {first.problem}".removesuffix(": ")
+    if (again := laboratory.fresh(case).signature) != first.signature:
+        return None, f"it fails in one way and then in another: {first.signature}; {again}"
+    done = reduce_case(laboratory, case, first)
+    return (done, "") if done.repeats else (None, f"reduced it is {done.last.signature} in a fresh worker")

@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from fuzz.campaign.coverage import COVERAGE_TABLES, Coverage
-from fuzz.campaign.shelf import FINDINGS_FOLDER, clear, lock_findings, replace_folder
-from fuzz.campaign.trial import finding_id
+from fuzz.campaign.readings import Finding, Readings
+from fuzz.campaign.shelf import FINDINGS_FOLDER, clear, lock_findings, replace_folder, sync
+from fuzz.campaign.tables import LEDGER_VERSION, TABLES
+from fuzz.campaign.trial import Exhibit, Trial, finding_id
 from fuzz.database import connect, row_id, storable, storage_errors, transaction
 from fuzz.errors import StorageError
 
@@ -26,98 +27,31 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fuzz.campaign.campaign import Campaign
-    from fuzz.campaign.trial import Sighting, Trial
+    from fuzz.campaign.trial import Sighting
 
 __all__ = ["LEDGER_NAME", "LEDGER_VERSION", "Finding", "Ledger"]
 
 LEDGER_NAME = "campaign.sqlite"
-LEDGER_VERSION = "2"
-_BATCH, _BATCH_SECONDS = 256, 0.5  # cases written at once, and at the latest after this time
+_BATCH, _BATCH_SECONDS = 256, 0.5  # things written at once, and at the latest after this time
 
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE campaign (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, terms TEXT NOT NULL);
-CREATE TABLE target (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    UNIQUE (name, version)
-);
-CREATE TABLE "case" (
-    campaign_id INTEGER NOT NULL REFERENCES campaign (id),
-    seed INTEGER NOT NULL,
-    nodes INTEGER NOT NULL,
-    generate_seconds REAL NOT NULL,
-    judge_seconds REAL NOT NULL,
-    finished_seconds REAL NOT NULL,
-    problem TEXT NOT NULL,
-    PRIMARY KEY (campaign_id, seed)
-) WITHOUT ROWID;
-CREATE TABLE answer (
-    campaign_id INTEGER NOT NULL,
-    seed INTEGER NOT NULL,
-    target_id INTEGER NOT NULL REFERENCES target (id),
-    outcome TEXT NOT NULL,
-    verdict TEXT NOT NULL,
-    message TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    cpu_seconds REAL NOT NULL,
-    PRIMARY KEY (campaign_id, seed, target_id),
-    FOREIGN KEY (campaign_id, seed) REFERENCES "case" (campaign_id, seed)
-) WITHOUT ROWID;
-CREATE TABLE finding (
-    id TEXT PRIMARY KEY,
-    identity TEXT NOT NULL UNIQUE,
-    signature TEXT NOT NULL,
-    pattern TEXT NOT NULL,
-    nodes INTEGER NOT NULL,
-    target TEXT NOT NULL,
-    campaign_id INTEGER NOT NULL REFERENCES campaign (id),
-    seed INTEGER NOT NULL,
-    first_seen TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE sighting (
-    finding_id TEXT NOT NULL REFERENCES finding (id),
-    campaign_id INTEGER NOT NULL,
-    seed INTEGER NOT NULL,
-    target TEXT NOT NULL,
-    PRIMARY KEY (finding_id, campaign_id, seed, target)
-) WITHOUT ROWID;
-"""
-_FINDINGS = """
-SELECT finding.id, target, seed, signature, pattern, nodes, first_seen, count
-FROM finding JOIN (
-    SELECT finding_id, count(*) AS count FROM sighting WHERE campaign_id = ? GROUP BY finding_id
-) ON finding_id = finding.id ORDER BY count DESC, finding.id
-"""
+_Decision: TypeAlias = tuple[int, str, bool]
+"""Seed and target of a failing answer, and whether it is to be reduced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A distinct failure: where it was seen first of all seeds, and how often in the campaign that is asked about."""
-
-    id: str
-    target: str
-    seed: int
-    signature: str
-    pattern: str
-    nodes: int
-    first_seen: str
-    count: int
-
-
-class Ledger:
+class Ledger(Readings):
     """An open store, for one campaign. Use it in one thread; as a context manager it closes itself."""
 
     def __init__(self, connection: sqlite3.Connection, root: Path, campaign: Campaign, lock: int) -> None:
         """Use `Ledger.open`."""
-        self._connection, self._root, self._lock = connection, root, lock
-        self._batch: list[Trial] = []
+        number = row_id(connection, "campaign", digest=campaign.digest, terms=json.dumps(campaign.to_json()))
+        targets = {t.canonical: row_id(connection, "target", name=t.canonical, version=t.version)
+                   for t in campaign.targets}  # fmt: skip
+        super().__init__(connection, root / LEDGER_NAME, number, targets)
+        self._root, self._lock = root, lock
+        self._batch: list[Trial | Exhibit | _Decision] = []
         self._written_at = time.monotonic()
-        self._campaign = row_id(connection, "campaign", digest=campaign.digest, terms=json.dumps(campaign.to_json()))
-        self._targets = {t.canonical: row_id(connection, "target", name=t.canonical, version=t.version)
-                         for t in campaign.targets}  # fmt: skip
-        self._coverage = Coverage(self._campaign, self._targets)
+        self._links = self.links()
+        self._coverage = Coverage(number, targets)
         # The clock of a campaign runs while it runs: it goes on where the run before left it.
         before = self._rows('SELECT coalesce(max(finished_seconds), 0) FROM "case" WHERE campaign_id = ?')[0][0]
         self._began = self._written_at - before
@@ -132,7 +66,7 @@ class Ledger:
         path = root / LEDGER_NAME
         try:
             clear(root)
-            connection = connect(path, _TABLES + COVERAGE_TABLES, LEDGER_VERSION)
+            connection = connect(path, TABLES + COVERAGE_TABLES, LEDGER_VERSION)
             try:
                 with storage_errors(path):
                     return cls(connection, root, campaign, lock)
@@ -159,25 +93,47 @@ class Ledger:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def take(self, trial: Trial) -> None:
-        """Keep what came of a seed; at once where something was found. Raises StorageError."""
-        self._batch.append(trial)
-        if trial.sightings or len(self._batch) >= _BATCH or time.monotonic() - self._written_at > _BATCH_SECONDS:
+    def take(self, result: Trial | Exhibit) -> None:
+        """Keep what came of a seed, or of a reduction: that at once. Raises StorageError."""
+        self._batch.append(result)
+        full = len(self._batch) >= _BATCH or time.monotonic() - self._written_at > _BATCH_SECONDS
+        if full or isinstance(result, Exhibit):
             self.flush()
+
+    def decide(self, seed: int, target: str, *, due: bool) -> None:
+        """Keep whether a failing answer is to be reduced, or taken for one of those that fail alike."""
+        self._batch.append((seed, target, due))
+
+    def begin(self, epoch: int, seed: int, terms: str) -> None:
+        """Keep what an epoch is begun with, from its first seed on. Raises StorageError."""
+        with transaction(self._connection, self._path):
+            row = (self._campaign, epoch, seed, terms)
+            self._connection.execute("INSERT INTO epoch VALUES (?,?,?,?) ON CONFLICT DO NOTHING", row)
 
     def flush(self) -> None:
         """Write what is not written yet. Raises StorageError."""
         if self._batch:
             now = time.monotonic() - self._began
             try:
-                with transaction(self._connection, self._root / LEDGER_NAME):
-                    new = [trial for trial in self._batch if self._record(trial, now)]
-                    self._coverage.write(self._connection, new, now)
+                with transaction(self._connection, self._path):
+                    new = [item for item in self._batch if self._write(item, now)]
+                    self._coverage.write(self._connection, [item for item in new if isinstance(item, Trial)], now)
             except BaseException:
                 self._coverage.forget()
+                self._links = {}
                 raise
             self._batch = []
         self._written_at = time.monotonic()
+
+    def _write(self, item: Trial | Exhibit | _Decision, now: float) -> bool:
+        """Write one thing; whether it was not there."""
+        if isinstance(item, Trial):
+            return self._record(item, now)
+        if isinstance(item, Exhibit):
+            self._show(item, now)
+        else:
+            self._mark(*item)
+        return True
 
     def _record(self, trial: Trial, now: float) -> bool:
         """Write one seed's rows; whether it had none."""
@@ -192,11 +148,42 @@ class Ledger:
                 for a in trial.answers
             ],
         )
-        for sighting in trial.sightings:
-            self._sight(trial.seed, sighting)
+        self._connection.executemany(
+            "INSERT INTO failure VALUES (?,?,?,?,?,'open',?,0,0) ON CONFLICT DO NOTHING",
+            [
+                (*key, f.target, row_id(self._connection, "rough", name=storable(f.rough)), f.site, storable(f.told))
+                for f in trial.failures
+            ],
+        )
+        self._link(trial)
         return cursor.rowcount > 0
 
-    def _sight(self, seed: int, sighting: Sighting) -> None:
+    def _link(self, trial: Trial) -> None:
+        new = [name for name in trial.links if self._links.get(name, trial.seed + 1) > trial.seed]
+        self._connection.executemany(
+            "INSERT INTO link VALUES (?,?,?) ON CONFLICT DO UPDATE SET seed = min(seed, excluded.seed)",
+            [(self._campaign, name, trial.seed) for name in sorted(new)],
+        )
+        self._links.update(dict.fromkeys(new, trial.seed))
+
+    def _mark(self, seed: int, target: str, due: bool) -> None:
+        key = (self._campaign, seed, target)
+        # Nobody asks for what was told of an answer that is not reduced.
+        change = "state = 'due'" if due else "state = 'assumed', told = ''"
+        where = "WHERE campaign_id = ? AND seed = ? AND target = ? AND state = 'open'"
+        self._connection.execute(f"UPDATE failure SET {change} {where}", key)  # noqa: S608 - one of two texts of ours
+
+    def _show(self, exhibit: Exhibit, now: float) -> None:
+        for sighting in exhibit.sightings:
+            self._sight(exhibit.seed, exhibit.target, sighting)
+        row = ("shown" if exhibit.sightings else "lost", storable(exhibit.problem), exhibit.cpu_seconds, now)
+        self._connection.execute(
+            "UPDATE failure SET state = ?, told = ?, cpu_seconds = ?, finished_seconds = ?"
+            " WHERE campaign_id = ? AND seed = ? AND target = ?",
+            (*row, self._campaign, exhibit.seed, exhibit.target),
+        )
+
+    def _sight(self, seed: int, target: str, sighting: Sighting) -> None:
         """Put the case in place if no lower seed shows the same: so it does not hang on which came first."""
         name = finding_id(sighting.identity)
         query = "SELECT seed, target FROM finding WHERE id = ?"
@@ -204,58 +191,18 @@ class Ledger:
         told = [storable(t) for t in (sighting.identity, sighting.signature, sighting.pattern)]
         row = (name, *told, sighting.nodes, sighting.target, self._campaign, seed)
         if known is None or (seed, sighting.target) <= known:
+            if sighting.folder.is_dir():
+                sync(sighting.folder)
             replace_folder(sighting.folder, self._root / FINDINGS_FOLDER / name)
             first = datetime.now(UTC).isoformat(timespec="seconds")
             self._connection.execute(
                 "INSERT INTO finding VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+                " signature = excluded.signature, pattern = excluded.pattern, nodes = excluded.nodes,"
                 " target = excluded.target, campaign_id = excluded.campaign_id, seed = excluded.seed",
                 (*row, first),
             )
         shutil.rmtree(sighting.folder, ignore_errors=True)
         self._connection.execute(
-            "INSERT INTO sighting VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
-            (name, self._campaign, seed, sighting.target),
+            "INSERT INTO sighting VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            (name, self._campaign, seed, target, sighting.sites, sighting.aside),
         )
-
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    def has(self, seed: int) -> bool:
-        """Whether a seed was examined, and written."""
-        query = 'SELECT 1 FROM "case" WHERE campaign_id = ? AND seed = ?'
-        return bool(self._rows(query, seed))
-
-    def cases(self) -> int:
-        """How many seeds were examined."""
-        return int(self._rows('SELECT count(*) FROM "case" WHERE campaign_id = ?')[0][0])
-
-    def problems(self) -> list[tuple[int, str]]:
-        """Seeds on which our own code failed, and how."""
-        return self._rows('SELECT seed, problem FROM "case" WHERE campaign_id = ? AND problem <> ? ORDER BY seed', "")
-
-    def counts(self, column: str = "verdict") -> dict[str, dict[str, int]]:
-        """How many cases have each verdict (or ``outcome``), by target."""
-        names = {number: name for name, number in self._targets.items()}
-        counts: dict[str, dict[str, int]] = {name: {} for name in self._targets}
-        query = f"SELECT target_id, {column}, count(*) FROM answer WHERE campaign_id = ? GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608 - a column's name
-        for target, word, count in self._rows(query):
-            counts[names[target]][word] = count
-        return counts
-
-    def findings(self) -> list[Finding]:
-        """What was found, the most frequent first."""
-        return [Finding(*row) for row in self._rows(_FINDINGS)]
-
-    def to_json(self) -> dict[str, Any]:
-        """What ``fuzz run --json`` prints of the store."""
-        return {
-            "cases": self.cases(),
-            "targets": self.counts(),
-            "findings": [asdict(finding) for finding in self.findings()],
-            "problems": [{"seed": seed, "problem": problem} for seed, problem in self.problems()],
-        }
-
-    # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _rows(self, query: str, *parameters: object) -> list[Any]:
-        with storage_errors(self._root / LEDGER_NAME):
-            return self._connection.execute(query, (self._campaign, *parameters)).fetchall()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fuzz.campaign.crew import Crew
+from fuzz.campaign.schedule import Schedule
 from fuzz.campaign.shelf import FINDINGS_FOLDER
 from fuzz.execute.scratch import clear_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from fuzz.campaign.budget import Budget
     from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.ledger import Ledger
-    from fuzz.campaign.trial import Trial
+    from fuzz.campaign.trial import Exhibit, Trial
 
 __all__ = ["run_campaign"]
 
@@ -28,35 +30,31 @@ def run_campaign(  # noqa: PLR0913 - each is a choice of the user's
     root: Path,
     ledger: Ledger,
     *,
-    seed: int = 0,
     count: int | None = None,
     seconds: float | None = None,
+    findings: int | None = None,
+    budgets: Mapping[str, Budget] = MappingProxyType({}),
     jobs: int = 1,
-    progress: Callable[[Sequence[Trial]], None] = lambda _trials: None,
-) -> int:
-    """Examine ``count`` seeds from ``seed`` on, those that the store has left out; how many were examined now.
+    progress: Callable[[Sequence[Trial | Exhibit], Schedule], None] = lambda _results, _schedule: None,
+) -> Schedule:
+    """Examine ``count`` seeds, those that the store has left out, and reduce what fails; how far it came.
 
-    Without ``count`` there is no end to them. After ``seconds`` no seed is begun any more. Which case a seed makes and
-    what comes of it does not hang on ``jobs``. ``progress`` is told what is new, several times a second.
+    Without ``count`` there is no end to them. After ``seconds`` no seed is begun any more, with so many ``findings``
+    nothing is. Which case a seed makes and what comes of it does not hang on ``jobs``. ``progress`` is told what is
+    new, several times a second.
 
     Raises TargetError (a worker cannot be started at all), StorageError; what was finished is kept, whatever it is.
     """
     clear_abandoned()
     end = None if seconds is None else time.monotonic() + seconds
-    done = 0
+    schedule = Schedule(
+        campaign, ledger, count=count, wanted=findings, budgets=budgets,
+        open_=lambda: end is None or time.monotonic() < end,
+    )  # fmt: skip
     with Crew(campaign, root / FINDINGS_FOLDER, jobs) as crew:
-        for trials in crew.results(_seeds(ledger, seed, count, end), _TICK):
-            for trial in trials:
-                ledger.take(trial)
-            done += len(trials)
-            progress(trials)
+        for results in crew.results(schedule.next, _TICK):
+            for result in results:
+                schedule.take(result)
+            progress(results, schedule)
     ledger.flush()
-    return done
-
-
-def _seeds(ledger: Ledger, first: int, count: int | None, end: float | None) -> Iterator[int]:
-    for seed in itertools.count(first) if count is None else range(first, first + count):
-        if end is not None and time.monotonic() >= end:
-            return
-        if not ledger.has(seed):
-            yield seed
+    return schedule

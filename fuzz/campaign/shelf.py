@@ -13,7 +13,7 @@ from fuzz.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FINDINGS_FOLDER", "clear", "lock_findings", "replace_folder"]
+__all__ = ["FINDINGS_FOLDER", "clear", "lock_findings", "replace_folder", "sync"]
 
 FINDINGS_FOLDER = "findings"
 
@@ -39,6 +39,15 @@ def clear(root: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def sync(folder: Path) -> None:
+    """Have the disk keep a folder and all that is in it. Raises StorageError."""
+    try:
+        for path in (*folder.rglob("*"), folder):
+            _sync(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error.strerror}; free some space or give another --root") from None
+
+
 def replace_folder(folder: Path, place: Path) -> None:
     """Move a folder into place; one that is there makes way. A call that was interrupted may come again."""
     if not folder.is_dir() and place.is_dir():
@@ -52,5 +61,15 @@ def replace_folder(folder: Path, place: Path) -> None:
             shutil.rmtree(old)
         else:
             folder.rename(place)
+        _sync(place.parent)
     except OSError as error:
         raise StorageError(f"cannot write {place}: {error.strerror}; free some space or give another --root") from None
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep a file's content, or which names a folder holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

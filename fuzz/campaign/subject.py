@@ -49,6 +49,11 @@ class Subject:
         """What ``case.json`` says."""
         return {"seed": self.seed, **self.made.record}
 
+    def asking(self, model: bytes) -> Sequence[bytes]:
+        """The message that asks to execute another model, with its data inside, on the same inputs."""
+        values = [list(data_set.inputs.values()) for data_set in self.made.data_sets]
+        return encode(Frame("execute", {"folder": None}, values, model))
+
     def candidate(self) -> Candidate:
         """The case as a reduction takes it: data inside the model, inputs that it asks for alone."""
         names = [port.name for port in signature(self.made.model).inputs]

@@ -1,4 +1,4 @@
-"""What came of one seed: plain data, on its way from the process that examined it to the driver."""
+"""What came of one seed, and of one failing answer: plain data, on its way from where it was found to the driver."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from fuzz.reach import Pair
 
-__all__ = ["Answer", "Sighting", "Trial", "finding_id"]
+__all__ = ["Answer", "Exhibit", "Failure", "Sighting", "Trial", "finding_id"]
 
 
 def finding_id(identity: str) -> str:
@@ -33,10 +33,51 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A target failed. ``folder`` is where the case lies that shows it, for the driver to put in place.
+class Failure:
+    """A failing answer, not reduced yet.
 
-    ``identity`` is what tells it from other findings, ``nodes`` how many are left of ``nodes_before``.
+    ``rough`` is what it is taken for before any search (``fuzz/campaign/rough.py``), ``site`` the operator with its
+    element type where it seems to begin, empty where nothing tells. ``told`` is what a reduction has to know of the
+    answer, as JSON.
+    """
+
+    target: str
+    rough: str
+    site: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One seed. ``problem`` says why it has no answers, in case our own code failed; seconds are of CPU time.
+
+    ``pairs`` are the operators of the case, each with the element type of its first operand (``fuzz.reach``),
+    ``links`` says which feed which, ``Producer>Consumer``, if a target ran the model.
+    """
+
+    seed: int
+    nodes: int = 0
+    generate_seconds: float = 0.0
+    judge_seconds: float = 0.0
+    answers: tuple[Answer, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    problem: str = ""
+    pairs: tuple[Pair, ...] = ()
+    links: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Names the task that it came of."""
+        return self.seed, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A finding was seen. ``folder`` is where the case lies that shows it, for the driver to put in place.
+
+    ``identity`` is what tells it from other findings, ``nodes`` how many are left of ``nodes_before``, ``sites`` the
+    operators with their types that it is put down to. ``aside`` says that it is not what the case failed with, but
+    what a candidate of its reduction did.
     """
 
     target: str
@@ -46,20 +87,21 @@ class Sighting:
     nodes: int
     nodes_before: int
     folder: Path
+    sites: str = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One seed. ``problem`` says why it has no answers, in case our own code failed; seconds are of CPU time.
-
-    ``pairs`` are the operators of the case, each with the element type of its first operand (``fuzz.reach``).
-    """
+class Exhibit:
+    """What came of reducing a failing answer. ``problem`` says why it shows nothing, if so."""
 
     seed: int
-    nodes: int = 0
-    generate_seconds: float = 0.0
-    judge_seconds: float = 0.0
-    answers: tuple[Answer, ...] = ()
+    target: str
     sightings: tuple[Sighting, ...] = ()
     problem: str = ""
-    pairs: tuple[Pair, ...] = ()
+    cpu_seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Names the task that it came of."""
+        return self.seed, self.target

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fuzz.campaign.trial import Trial
 from fuzz.cli.tables import printable
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fuzz.campaign.ledger import Finding, Ledger
-    from fuzz.campaign.trial import Trial
+    from fuzz.campaign.schedule import Schedule
+    from fuzz.campaign.trial import Exhibit
 
 __all__ = ["Board", "display"]
 
@@ -35,11 +37,15 @@ class Board:
         self._verdicts = {target: Counter(ledger.counts().get(target, {})) for target in targets}
         self._latest: dict[str, deque[bool]] = {target: deque(maxlen=_RUN) for target in targets}
         self._findings: list[Finding] = ledger.findings()
-        self._done = 0
+        self._operators, self._links = ledger.operators(), set(ledger.links())
+        self._quarantined: tuple[str, ...] = ()
+        self._spent: tuple[str, ...] = ()
+        self._waiting = self._done = 0
         self._times: deque[tuple[float, int]] = deque([(now, 0)])
 
-    def take(self, trials: Sequence[Trial], now: float) -> None:
-        """Count what came of some seeds."""
+    def take(self, results: Sequence[Trial | Exhibit], schedule: Schedule, now: float) -> None:
+        """Count what came of some tasks."""
+        trials = [result for result in results if isinstance(result, Trial)]
         self._done += len(trials)
         self._times.append((now, self._done))
         while len(self._times) > 2 and now - self._times[0][0] > _SPAN:
@@ -48,7 +54,11 @@ class Board:
             for answer in trial.answers:
                 self._verdicts[answer.target][answer.verdict] += 1
                 self._latest[answer.target].append(answer.outcome in _LIVE)
-        if any(trial.sightings for trial in trials):
+            self._operators.update(operator for operator, _ in trial.pairs)
+            self._links |= trial.links
+        terms = schedule.terms
+        self._quarantined, self._spent, self._waiting = terms.quarantined, terms.spent, schedule.waiting
+        if len(trials) < len(results):
             self._findings = self._ledger.findings()
 
     @property
@@ -64,27 +74,50 @@ class Board:
         from rich.text import Text
 
         of = "" if self._count is None else f" of {self._count:,}"
-        found, seconds = len(self._findings), now - self._began
-        head = f"{self._done:,} cases now{of}, {self.rate:.1f}/s, {found:,} findings, {seconds:.0f} s"
+        found = len(self._findings)
+        lines = (
+            f"{self._done:,} cases now{of}, {self.rate:.1f}/s, {_clock(now - self._began)}",
+            f"{len(self._operators):,} operators, {len(self._links):,} pairs of them",
+            f"{found:,} findings, {self._waiting:,} failing cases to be reduced",
+        )
         words = sorted({word for row in self._verdicts.values() for word in row})
-        table = Table("target", "healthy", *words, box=None, pad_edge=False)
+        table = Table("target", "health", box=None, pad_edge=False)
+        table.columns[0].overflow, table.columns[0].min_width = "fold", 12
+        for word in words:
+            table.add_column(word, justify="right", no_wrap=True)
         for target, row in self._verdicts.items():
             table.add_row(printable(target), self._health(target), *(f"{row[word]:,}" for word in words))
-        rows = [Text(f"{f.id} {f.count:,} x {f.target} {f.signature}: {f.pattern}", overflow="ellipsis", no_wrap=True)
-                for f in self._findings[:_LATEST]]  # fmt: skip
-        return Group(Text(head), table, *rows)
+        rows = [Text(f"{f.count:,} x {f.pattern}: {f.signature} on {f.target} ({f.id})", overflow="ellipsis",
+                     no_wrap=True) for f in self._findings[:_LATEST]]  # fmt: skip
+        more = [Text(f"and {found - _LATEST:,} more findings")] if found > _LATEST else []
+        return Group(*map(Text, lines), table, *rows, *more)
 
     def _health(self, target: str) -> str:
-        """The share of its latest answers that did not end badly."""
+        """The share of its latest answers that did not end badly, or why it is not asked."""
+        if target in self._spent:
+            return "spent"
+        if target in self._quarantined:
+            return "quarantined"
         latest = self._latest[target]
         return f"{100 * sum(latest) // len(latest)}%" if latest else "·"
 
 
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds, what is 0 in front left out."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 @contextmanager
-def display(ledger: Ledger, targets: Sequence[str], count: int | None) -> Iterator[Callable[[Sequence[Trial]], None]]:
+def display(
+    ledger: Ledger, targets: Sequence[str], count: int | None
+) -> Iterator[Callable[[Sequence[Trial | Exhibit], Schedule], None]]:
     """Yield a function that is told what is new; it draws nothing where nobody watches."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _results, _schedule: None
         return
     from rich.console import Console
     from rich.live import Live
@@ -93,10 +126,10 @@ def display(ledger: Ledger, targets: Sequence[str], count: int | None) -> Iterat
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         drawn = 0.0
 
-        def progress(trials: Sequence[Trial]) -> None:
+        def progress(results: Sequence[Trial | Exhibit], schedule: Schedule) -> None:
             nonlocal drawn
             now = time.monotonic()
-            board.take(trials, now)
+            board.take(results, schedule, now)
             if now - drawn >= _REFRESH:
                 drawn = now
                 live.update(board.picture(now), refresh=True)

@@ -41,7 +41,14 @@ class _Run(SeveralValues):
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="How many seeds.  [default: no end]")
 @click.option("--time", "seconds", type=Number(min=0, min_open=True), metavar="S",
               help="Begin no case after so many seconds.  [default: no end]")  # fmt: skip
+@click.option("--target-findings", "wanted", type=click.IntRange(min=1), metavar="N",
+              help="Stop when there are so many distinct findings.  [default: no end]")  # fmt: skip
+@click.option("--budget", "budgets", multiple=True, metavar="TARGET=AMOUNT",
+              help="CPU time that a target may take: seconds in all (tvm=600), or its share of what all of them take "
+              "(tvm=25%). Repeat it for several.  [default: all are asked about each case]")  # fmt: skip
 @generator_options
+@click.option("--steer/--no-steer", "steers", default=True, show_default=True,
+              help="Make rarer what known findings begin at, so that others show.")  # fmt: skip
 @click.option("--reduce/--no-reduce", "reduces", default=True, show_default=True,
               help="Make each failing case small, which also tells one bug from another. Without it each keeps the "
               "case as it was generated, for `fuzz reduce` to make small.")  # fmt: skip
@@ -55,6 +62,9 @@ def command(
     seed: int,
     count: int | None,
     seconds: float | None,
+    wanted: int | None,
+    budgets: tuple[str, ...],
+    steers: bool,
     reduces: bool,
     timeout: float,
     memory: int,
@@ -64,12 +74,15 @@ def command(
 ) -> int:
     """Generate, execute, judge and reduce, case after case, on all cores.
 
-    Goes on until Ctrl-C, unless --count or --time say when to stop. A case that passes costs a row in
-    DIR/campaign.sqlite. A failing one is asked again in a fresh worker, reduced, and put with those that fail
-    alike: DIR/findings/ID/ is a standard ONNX test case with verdict.json beside it.
+    Goes on until Ctrl-C, unless --count, --time or --target-findings say when to stop. A case that passes costs a
+    row in DIR/campaign.sqlite. A failing one is asked again in a fresh worker, reduced, and put with those that fail
+    alike: DIR/findings/ID/ is a standard ONNX test case with verdict.json beside it. Of many that fail alike at the
+    same operator and type the first three are reduced, then the 4th, 8th, 16th, ...; the others are assumed to be
+    the same.
 
     The same command in the same DIR goes on where it was, after Ctrl-C as after a kill: what was finished is not
-    run again. Other targets, versions or settings are another campaign, beside it.
+    run again. Other targets, versions, settings or another first seed are another campaign, beside it. A target that
+    only crashes, hangs or refuses is asked about a few cases now and then, until it is better.
 
     \b
     fuzz run --backend onnxruntime --backend openvino --for onnxruntime openvino --time 3600
@@ -78,8 +91,10 @@ def command(
     Exit codes: 0 nothing was found, 1 findings, 2 misuse, 130 interrupted.
 
     --json prints {root, campaign, cases, targets: {TARGET: {VERDICT: n}}, findings: [{id, target, seed, signature,
-    pattern, nodes, first_seen, count}], problems: [{seed, problem}]}: all that the campaign has come to.
+    pattern, nodes, first_seen, count, assumed}], problems: [{seed, problem}], operators, links, waiting, quarantined,
+    spent}: all that the campaign has come to.
     """
+    from fuzz.campaign.budget import read_budgets
     from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.ledger import Ledger
     from fuzz.campaign.run import run_campaign
@@ -89,14 +104,17 @@ def command(
 
     settings = read_settings(wishes)
     targets = tuple(sorted(read_targets(backends), key=lambda target: target.canonical))
-    campaign = Campaign(settings, targets, Limits(timeout, memory << 20), reduces)
+    names = [target.canonical for target in targets]
+    amounts = read_budgets(budgets, names)
+    campaign = Campaign(settings, targets, Limits(timeout, memory << 20), reduces, seed, steers)
     workers = jobs or len(os.sched_getaffinity(0))
     with Ledger.open(root, campaign) as ledger:
-        with display(ledger, [target.canonical for target in targets], count) as progress:
-            run_campaign(
-                campaign, root, ledger, seed=seed, count=count, seconds=seconds, jobs=workers, progress=progress
-            )
-        result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json()}
+        with display(ledger, names, count) as progress:
+            schedule = run_campaign(
+                campaign, root, ledger, count=count, seconds=seconds, findings=wanted, budgets=amounts, jobs=workers,
+                progress=progress,
+            )  # fmt: skip
+        result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json(), **schedule.to_json()}
     if as_json:
         print_json(result)
     else:
@@ -119,4 +137,8 @@ def _print(root: Path, result: dict[str, Any]) -> None:
             f"{printable(found['target'])}, {found['nodes']} nodes: {printable(found['pattern'])}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
+    for target in result["quarantined"]:
+        output.print(f"{printable(target)} fails on nearly everything and is asked seldom", highlight=False)
+    for target in result["spent"]:
+        output.print(f"{printable(target)} has used up its --budget and is not asked any more", highlight=False)
     output.print(f"{result['cases']:,} cases, {len(result['findings']):,} findings in {root}", highlight=False)

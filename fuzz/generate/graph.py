@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,10 +43,12 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
 
     Raises NothingFits where the settings leave no operator that can be called, ValueError where they make no sense.
     """
+    rests = settings.rests
+    settings = replace(settings, rests=())  # what is worked out for settings is kept, and rests change for ever
     if settings.mixed_opsets:
         settings = draw_opset(choices, settings)
     names = menu(settings)
-    plan = choices.together(lambda: draw_plan(choices, settings, names, supports))
+    plan = choices.together(lambda: draw_plan(choices, replace(settings, rests=rests), names, supports))
     builder = Builder(choices, plan, grow=grow)
     with np.errstate(all="ignore"):
         # What a function gives outside its domain is looked at afterwards, and refused.

@@ -6,7 +6,7 @@ broad one (Groce et al., Swarm Testing, ISSTA 2012).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
 from fuzz.generate.bait.share import Bait
+from fuzz.generate.rest import draw_rests
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.shaping import Shaping, draw_shaping
 from fuzz.generate.structure import draw_structure
@@ -244,10 +245,15 @@ _NAMED_BAIT = (0.5, 1.0)
 _NEAR = (0.0, 0.5, 0.5, 0.8)
 
 
-def _draw_bait(choices: Choices, settings: Settings, supports: Supports | None) -> Bait | None:
+def _draw_bait(
+    choices: Choices, settings: Settings, supports: Supports | None, own: Supports | None
+) -> Bait | None:
+    """``supports`` is what the targets run, ``own`` what of it this model may have."""
     if not settings.bait:
         return None
-    rows = patterns(settings, supports)
+    rows = patterns(replace(settings, rests=()), supports)
+    if own is not None and own is not supports:
+        rows = tuple(row for row in rows if all(_runs(name, settings.opset, own) for name in row.operators))
     named = "all" not in settings.bait
     chances = _NAMED_BAIT if named else _BAIT
     chance, near = chances[choices.integer(0, len(chances) - 1)], _NEAR[choices.integer(0, len(_NEAR) - 1)]
@@ -256,10 +262,14 @@ def _draw_bait(choices: Choices, settings: Settings, supports: Supports | None) 
 
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:
     """One model's plan. ``names`` is what ``menu`` gave for these settings."""
+    able = supports
+    supports = draw_rests(choices, settings.rests, supports)
     nodes = choices.integer(*settings.nodes)
     own = list(names) if settings.operators else _subset(names, choices)
     if settings.nonfinite and not settings.operators:
         own = [name for name in own if carries(name)]
+    if supports is not None and supports is not able:
+        own = [name for name in own if _runs(name, settings.opset, supports)]
     if len(own) < 3:
         own = list(names)
     operators = list(chain.from_iterable(map(_TICKETS.__getitem__, own)))
@@ -268,7 +278,7 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
     fresh = (0.1, 0.03, 0.01, 0.0)[choices.integer(0, 3)]  # the least: operands that hang on no other node
     initializer = (0.2, 0.5, 0.8)[choices.integer(0, 2)] * (0.3 if dynamic else 1.0) * settings.constant_data
     adapters = not dynamic and choices.integer(0, 3) > 0
-    bait = _draw_bait(choices, settings, supports)
+    bait = _draw_bait(choices, settings, able, supports)
     structure = draw_structure(choices, settings)
     topology = draw_topology(choices, structure)
     if topology == "chain":

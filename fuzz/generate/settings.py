@@ -37,7 +37,7 @@ class Settings:
     ``structure`` names what models may have beside operators (``fuzz/generate/structure.py``), or "all".
     ``empty`` is the share of models that have sizes of 0. With ``mixed_opsets`` each model draws its version,
     ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own. ``nonfinite`` puts NaN and
-    infinities into tensors of floats.
+    infinities into tensors of floats. ``rests`` are operators that most models do without (``fuzz/generate/rest.py``).
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -56,6 +56,7 @@ class Settings:
     empty: float = 0.025
     domains: tuple[str, ...] = ()
     nonfinite: bool = False
+    rests: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

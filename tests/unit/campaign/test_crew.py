@@ -8,7 +8,8 @@ from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.crew import Crew
 from fuzz.campaign.examiner import Examiner
 from fuzz.campaign.ledger import Ledger
-from fuzz.campaign.trial import Answer, Sighting, Trial, finding_id
+from fuzz.campaign.task import Examine
+from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial, finding_id
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
 from fuzz.generate.settings import Settings
@@ -21,10 +22,16 @@ def campaign():
     return Campaign(SETTINGS, parse_targets(("onnxruntime",)), Limits(60.0, 4096 << 20))
 
 
+def tasks(*seeds):
+    """Hands out seeds, then nothing."""
+    left = iter(map(Examine, seeds))
+    return lambda: next(left, None)
+
+
 def test_a_seed_that_ends_its_process_twice_is_told(campaign, tmp_path):
     found = []
     with Crew(campaign, tmp_path, 1) as crew:
-        for trials in crew.results(iter([7]), 0.02):
+        for trials in crew.results(tasks(7), 0.02):
             found.extend(trials)
             if not found:
                 crew._members[0]._process.kill()
@@ -35,7 +42,7 @@ def test_a_seed_that_ends_its_process_twice_is_told(campaign, tmp_path):
 def test_a_seed_that_was_beside_one_is_examined_by_the_next_process(campaign, tmp_path):
     found, killed = [], False
     with Crew(campaign, tmp_path, 1) as crew:
-        for trials in crew.results(iter([1, 2]), 0.02):
+        for trials in crew.results(tasks(1, 2), 0.02):
             found.extend(trials)
             if not killed:
                 crew._members[0]._process.kill()
@@ -49,7 +56,7 @@ def test_data_beside_the_model_is_executed_from_files(campaign, tmp_path):
 
     settings = replace(SETTINGS, structure=("external",), operators=("Add",), nodes=(3, 6))
     with Examiner(replace(campaign, settings=settings), tmp_path) as examiner:
-        trials = [examiner.examine(seed) for seed in range(12)]
+        trials = [examiner.examine(Examine(seed)) for seed in range(12)]
     assert {a.verdict for trial in trials for a in trial.answers} == {"ok"}
     assert not any(trial.problem for trial in trials)
 
@@ -60,7 +67,7 @@ def test_what_our_own_code_cannot_do_is_a_row(campaign, tmp_path, monkeypatch):
 
     monkeypatch.setattr("fuzz.campaign.subject.generate_case", fail)
     with Examiner(campaign, tmp_path) as examiner:
-        trial = examiner.examine(3)
+        trial = examiner.do(Examine(3))
     assert trial == Trial(3, problem="ArithmeticError: no such case")
     with Ledger.open(tmp_path, campaign) as ledger:
         ledger.take(trial)
@@ -79,7 +86,10 @@ def test_of_the_same_finding_the_lowest_seed_is_kept(campaign, tmp_path):
     with Ledger.open(tmp_path, campaign) as ledger:
         for seed in (5, 2, 9):
             shown = sighting(tmp_path / f"findings/.part-1-{seed}")
-            ledger.take(Trial(seed, 5, 0.0, 0.0, (answer,), (shown,)))
+            failure = Failure("onnxruntime", "wrong | Relu", "Relu:float", "{}")
+            ledger.take(Trial(seed, 5, 0.0, 0.0, (answer,), (failure,)))
+            ledger.decide(seed, "onnxruntime", due=True)
+            ledger.take(Exhibit(seed, "onnxruntime", (shown,)))
         (finding,) = ledger.findings()
         assert (finding.seed, finding.count) == (2, 3)
         assert ledger.counts() == {"onnxruntime": {"wrong": 3}}

@@ -1,0 +1,64 @@
+"""What a process of the crew is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from fuzz.campaign.trial import Exhibit, Trial
+
+if TYPE_CHECKING:
+    from fuzz.campaign.trial import Failure
+
+__all__ = ["Examine", "Reduce", "Task"]
+
+_LIVES = 2  # processes that a task may cost before it is given up, or asked for less
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """Generate a seed's case, with some operators at rest, execute it on the targets that are named, judge it."""
+
+    seed: int
+    rests: tuple[str, ...] = ()
+    asked: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Names the task."""
+        return self.seed, ""
+
+    def after(self, deaths: int, exit_code: int | None) -> Task | Trial:
+        """What is to be done where so many processes have died of it; a result where that is nothing more."""
+        if deaths < _LIVES:
+            return self
+        return Trial(self.seed, problem=f"the process that examined it ended with exit code {exit_code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Make a seed's case small that failed on a target.
+
+    ``known`` are signatures of findings: candidates that fail so are not looked into. With ``plain`` the case is kept
+    as it is, for that reason.
+    """
+
+    seed: int
+    failure: Failure
+    known: frozenset[str] = frozenset()
+    plain: str = ""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Names the task."""
+        return self.seed, self.failure.target
+
+    def after(self, deaths: int, exit_code: int | None) -> Task | Exhibit:
+        """What is to be done where so many processes have died of it; a result where that is nothing more."""
+        if deaths < _LIVES:
+            return self
+        told = f"the process that reduced it ended with exit code {exit_code}"
+        return Exhibit(self.seed, self.failure.target, problem=told) if self.plain else replace(self, plain=told)
+
+
+Task: TypeAlias = Examine | Reduce
