@@ -255,8 +255,14 @@ class Job:
         return Outcome.OK, self.remark
 
 
+_KEPT = "revealed"  # under this name a compiled model waits for the request that reveals it
+
+
 def _execute(job: Job) -> None:
-    """Compile the model, run every data set, send the outputs of each."""
+    """Compile the model, run every data set, send the outputs of each.
+
+    With the field `keep` what was compiled stays until the next request, which may be `reveal`.
+    """
     compiled = job.compile()
     for number, inputs in enumerate(job.request.values):
         given = inputs if isinstance(inputs, list) else []
@@ -265,6 +271,8 @@ def _execute(job: Job) -> None:
             _compared(job, compiled, given, number)
         else:
             job.outputs(compiled.run(given))
+    if job.request.fields.get("keep"):
+        job.kept[_KEPT] = compiled
 
 
 def _is_rewritten(compiled: Compiled) -> TypeGuard[Rewritten]:
@@ -292,6 +300,18 @@ def _show(job: Job) -> None:
     compiled = job.compile()
     for inputs in job.request.values:
         compiled.run(inputs if isinstance(inputs, list) else [])
+    _report(job, compiled)
+
+
+def _reveal(job: Job) -> None:
+    """Report what the backend can show of the model that the last request has kept."""
+    compiled = job.kept.pop(_KEPT, None)
+    if compiled is not None:
+        job.enter(Stage.RUN)
+        _report(job, compiled)
+
+
+def _report(job: Job, compiled: Compiled) -> None:
     if isinstance(compiled, Showing):
         for name, content in compiled.artefacts().items():
             job.report({"file": name}, [Tensor("uint8", (len(content),), content)])
@@ -304,7 +324,7 @@ def _list(job: Job) -> None:
 
 
 _OPERATIONS: Mapping[str, Callable[[Job], None]] = MappingProxyType(
-    {"execute": _execute, "time": time_model, "vary": vary, "show": _show, "passes": _list}
+    {"execute": _execute, "time": time_model, "vary": vary, "show": _show, "reveal": _reveal, "passes": _list}
 )
 """What a worker can be asked to do with a model, by the operation of the request's frame."""
 
@@ -321,6 +341,8 @@ class _Service:
 
     def serve(self, request: Frame) -> None:
         """Do what the request asks for and send what became of it."""
+        if request.operation != "reveal":
+            self.kept.pop(_KEPT, None)
         job = Job(request, self)
         wall, cpu = time.perf_counter(), _cpu_seconds()
         try:

@@ -1,0 +1,1 @@
+"""Inputs that make compilers do what they have not done yet: features of artefacts, what is kept, what is mutated."""
