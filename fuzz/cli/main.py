@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "exec": "Run the cases of a root on backends, isolated.",
     "diff": "Judge what was executed against the fp64 reference.",
     "run": "All of it in a loop: the campaign.",
+    "report": "Write a page of what was found and what was reached.",
     "check": "Run and judge one model of your own.",
     "reduce": "Make a failing model small.",
     "perf": "Measure: is a target slower than it should be?",

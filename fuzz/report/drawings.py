@@ -1,13 +1,12 @@
-"""Pictures of many models, made in processes of their own: a hostile model may end one, never the report."""
+"""Pictures of many models, made in processes of their own."""
 
 from __future__ import annotations
 
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuzz.pool import process_pool
 from fuzz.report.graph import read_graph
+from fuzz.report.isolated import in_processes
 from fuzz.report.picture import draw
 from fuzz.wire import WireError
 
@@ -15,12 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Drawing", "draw_models"]
+__all__ = ["Drawing", "draw_model", "draw_models"]
 
 _LARGEST_INFERRED = 64 << 20  # bytes of a model whose types are inferred for the labels
 _LARGEST_READ = 1 << 31
-_MEMORY = 4 << 30  # bytes of address space
-_CHUNK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +30,27 @@ class Drawing:
     problem: str = ""
 
 
-Task = tuple[str, "Path", tuple[str, ...]]
+Task = tuple["Path", tuple[str, ...]]
 
 
 def draw_models(
     models: Mapping[str, Path], marked: Mapping[str, Sequence[str]], jobs: int
 ) -> dict[str, Drawing]:
     """Draw each model; ``marked`` names, by the same key, nodes or values that are to stand out."""
-    tasks: list[Task] = [(key, path, tuple(marked.get(key, ()))) for key, path in models.items()]
-    chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
-    drawings: dict[str, Drawing] = {}
-    with process_pool(jobs, memory=_MEMORY) as pool:
-        for chunk, future in [(chunk, pool.submit(_draw_chunk, chunk)) for chunk in chunks]:
-            try:
-                drawings.update(future.result())
-            except BrokenProcessPool:
-                drawings.update({task[0]: _draw_alone(task) for task in chunk})
-    return drawings
+    tasks: list[Task] = [(path, tuple(marked.get(key, ()))) for key, path in models.items()]
+    return dict(zip(models, in_processes(_draw_chunk, tasks, jobs, _lost), strict=True))
 
 
-def _draw_alone(task: Task) -> Drawing:
-    with process_pool(1, memory=_MEMORY) as pool:
-        try:
-            return pool.submit(_draw_chunk, [task]).result()[task[0]]
-        except BrokenProcessPool:
-            return Drawing("", 0, (), "drawing this model ended the process that did it")
+def _lost(_: Task) -> Drawing:
+    return Drawing("", 0, (), "drawing this model ended the process that did it")
 
 
-def _draw_chunk(tasks: Sequence[Task]) -> dict[str, Drawing]:
-    return {key: _draw_one(path, marked) for key, path, marked in tasks}
+def _draw_chunk(tasks: Sequence[Task]) -> list[Drawing]:
+    return [draw_model(path, marked) for path, marked in tasks]
 
 
-def _draw_one(path: Path, marked: tuple[str, ...]) -> Drawing:
+def draw_model(path: Path, marked: Sequence[str] = ()) -> Drawing:
+    """Draw one model, in this process."""
     try:
         if path.stat().st_size >= _LARGEST_READ:
             return Drawing("", 0, (), "the model file is larger than 2 GiB")

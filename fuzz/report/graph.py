@@ -18,7 +18,7 @@ from fuzz.wire import WireError, as_bytes, as_int, as_text, fields, packed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["GraphView", "NodeView", "read_graph", "type_label"]
+__all__ = ["GraphView", "NodeView", "read_graph", "tensor_label", "type_label"]
 
 _NESTING = 16  # subgraphs in subgraphs
 _SHOWN = 6  # entries of an attribute that are written out
@@ -65,10 +65,11 @@ def type_label(value_type: ValueType) -> str:
     if value_type.kind != "tensor":
         inner = type_label(value_type.element) if value_type.element else ""
         return f"{ {'sequence': 'seq', 'optional': 'opt'}.get(value_type.kind, value_type.kind)}({inner})"
-    return _tensor_label(value_type.element_type or "?", value_type.shape)
+    return tensor_label(value_type.element_type or "?", value_type.shape)
 
 
-def _tensor_label(element_type: str, shape: tuple[int | str | None, ...] | None) -> str:
+def tensor_label(element_type: str, shape: tuple[int | str | None, ...] | None) -> str:
+    """`f32 2×3`, `i64 scalar`: the type and sizes of a tensor; its type alone where the shape is not known."""
     name = _SHORT.get(element_type, element_type)
     if shape is None:
         return name
@@ -113,7 +114,7 @@ def _initializer(message: memoryview) -> tuple[str, str]:
             code = as_int(value)
         elif number == 8:
             name = as_text(value)
-    return name, _tensor_label(_NAMES.get(code, "?"), tuple(shape))
+    return name, tensor_label(_NAMES.get(code, "?"), tuple(shape))
 
 
 def _node(message: memoryview) -> NodeView:

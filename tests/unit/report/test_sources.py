@@ -1,0 +1,200 @@
+"""From a root to a report: a campaign's store and folders, whatever state they are in, and roots that were judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from onnx import numpy_helper, parser
+
+from fuzz.campaign.campaign import Campaign
+from fuzz.campaign.history import read_history
+from fuzz.campaign.ledger import Ledger
+from fuzz.campaign.trial import Answer, Sighting, Trial, finding_id
+from fuzz.errors import RootError, StorageError
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_targets
+from fuzz.generate.settings import Settings
+from fuzz.judge.verdict import Verdict
+from fuzz.report.exhibit import read_exhibits
+from fuzz.report.sources import read_account
+from fuzz.store import Store
+
+RELU = "g (float[2] x) => (float[2] y) <float[1] w = {0.5}> { t = Relu (x)  y = Add (t, w) }"
+WRONG = Verdict("c", "onnxruntime", 0, "wrong", "y", 5.0, (1,), 1.5, 2.0, 0.1)
+
+
+def write_folder(folder, verdict=WRONG):
+    data = folder / "test_data_set_0"
+    data.mkdir(parents=True)
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {RELU}')
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    for name, array in (("input_0", [-1, 1]), ("output_0", [0.5, 1.5])):
+        (data / f"{name}.pb").write_bytes(numpy_helper.from_array(np.array(array, np.float32)).SerializeToString())
+    said = {"target": "onnxruntime", "version": "1", "verdict": asdict(verdict), "nodes_before": 12, "message": "so"}
+    (folder / "verdict.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A campaign of three cases on two targets, in two sittings, that found two things."""
+    settings = Settings(operators=("Relu", "Add"), dtypes=("float", "int32"))
+    campaign = Campaign(settings, parse_targets(("onnxruntime", "onnxruntime:opt=0")), Limits(60.0, 4096 << 20))
+    version = campaign.targets[0].version
+
+    def trial(seed, verdict, sightings=()):
+        answers = [
+            Answer(target.canonical, version, "ok", word, "", 1, 0.5)
+            for target, word in zip(campaign.targets, (verdict, "ok"), strict=True)
+        ]
+        pairs = (("Add", "float"), ("Relu", "float"))
+        return Trial(seed, 2, 0.1, 0.2, tuple(answers), tuple(sightings), pairs=pairs)
+
+    def shown(identity, seed):
+        folder = write_folder(tmp_path / f"findings/.part-1-{identity}-{seed}")
+        return Sighting("onnxruntime", identity, "wrong (value)", f"Add({identity})", 2, 12, folder)
+
+    with Ledger.open(tmp_path, campaign) as ledger:
+        ledger.take(trial(0, "wrong", [shown("one", 0)]))
+        ledger.take(trial(1, "wrong", [shown("one", 1)]))
+    with Ledger.open(tmp_path, campaign) as ledger:
+        ledger.take(trial(2, "wrong", [shown("two", 2)]))
+    return tmp_path
+
+
+def test_a_campaign(root):
+    account = read_account(root, 1)
+    assert (account.cases, account.campaigns, account.problems) == (3, 1, ())
+    assert [(row.name, row.verdicts) for row in account.targets] == [
+        ("onnxruntime", {"wrong": 3}), ("onnxruntime:opt=0", {"ok": 3}),
+    ]  # fmt: skip
+    first, second = account.discoveries
+    assert (first.title, first.count, first.word, first.seed, first.nodes_before) == ("Add(one)", 2, "wrong", 0, 12)
+    assert (second.title, second.count) == ("Add(two)", 1)
+    assert first.seconds < second.seconds <= account.seconds
+    assert first.verdict.actual == 2.0
+    assert [(v.role, v.name, v.label, v.elements) for v in first.values] == [
+        ("input", "x", "f32 2", "-1 1"), ("constant", "w", "f32 1", "0.5"), ("expected", "y", "f32 2", "0.5 1.5"),
+    ]  # fmt: skip
+    assert first.operators == ["Add", "Relu"]
+    assert set(account.wanted) == {(name, kind) for name in ("Add", "Relu") for kind in ("float", "int32")}
+    assert account.missing == [("Add", "int32"), ("Relu", "int32")]
+    cell = account.cells["Add", "float"]
+    assert (cell["onnxruntime"].state, cell["onnxruntime"].findings, cell["onnxruntime"].failed) == ("found", 2, 3)
+    assert (cell["onnxruntime:opt=0"].state, cell["onnxruntime:opt=0"].cases) == ("ok", 3)
+    assert account.done[-1] == (account.seconds, 3)
+
+
+def test_it_can_be_read_while_a_run_writes(root):
+    history = read_history(root)
+    terms = history.terms[0]
+    campaign = Campaign(Settings.from_json(terms["settings"]), parse_targets(("tract",)), Limits(60.0, 1 << 30))
+    with Ledger.open(root, campaign) as ledger:
+        ledger.take(Trial(7, problem="ValueError: no"))
+        ledger.flush()
+        account = read_account(root, 1)
+    assert (account.campaigns, account.cases) == (2, 4)
+    assert account.problems == ("seed 7: ValueError: no",)
+    assert account.seconds >= history.seconds
+
+
+def test_what_one_folder_lacks_stops_no_other(root):
+    lost, broken = (root / "findings" / finding_id(name) for name in ("one", "two"))
+    shutil.rmtree(lost)
+    (broken / "model.onnx").write_bytes(b"\xff\xffno model")
+    (broken / "verdict.json").write_text("{")
+    write_folder(root / "findings/0123456789ab")
+    account = read_account(root, 2)
+    found = {discovery.id: discovery for discovery in account.discoveries}
+    assert found[lost.name].problems == ("the folder is not there",)
+    assert found[lost.name].title == "Add(one)"
+    assert len(found[broken.name].problems) == 3
+    assert "no JSON" in found[broken.name].problems[0]
+    assert (found["0123456789ab"].problems, found["0123456789ab"].word) == ((), "wrong")
+    assert any(str(lost) in problem for problem in account.problems)
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("[]", "verdict.json holds no object"),
+        ('{"verdict": 3}', "verdict.json tells no verdict: it is no object"),
+        ('{"verdict": {"case": "c"}}', "verdict.json tells no verdict"),
+        ('{"verdict": {"case": "c", "target": "t", "data_set": 0, "verdict": "wrong", "bound": "x"}}', "no verdict"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_a_verdict_that_others_wrote(tmp_path, told, problem):
+    folder = write_folder(tmp_path / "0123456789ab")
+    (folder / "verdict.json").write_text(told)
+    (exhibit,) = read_exhibits([folder], 1)
+    assert any(problem in found for found in exhibit.problems), exhibit.problems
+    assert exhibit.drawing.svg
+    assert len(exhibit.values) == 3
+
+
+def test_what_lies_beside_is_shown_whole_up_to_a_size(tmp_path):
+    folder = write_folder(tmp_path / "0123456789ab")
+    (folder / "repro.py").write_bytes(b"print('\xff')")
+    (folder / "NOTES.md").write_text("x" * 100_000)
+    (exhibit,) = read_exhibits([folder], 1)
+    assert exhibit.repro == "print('\ufffd')"
+    assert len(exhibit.notes) == 65_538
+
+
+def test_findings_that_were_copied_out_of_their_root(root, tmp_path_factory):
+    place = tmp_path_factory.mktemp("copied")
+    shutil.copytree(root / "findings", place / "findings")
+    account = read_account(place, 1)
+    assert [found.word for found in account.discoveries] == ["wrong", "wrong"]
+    assert (account.targets, account.wanted) == ((), None)
+
+
+def test_a_store_of_another_version(root):
+    with sqlite3.connect(root / "campaign.sqlite") as connection:
+        connection.execute("UPDATE meta SET value = '0'")
+    connection.close()
+    with pytest.raises(StorageError, match="another version"):
+        read_account(root, 1)
+
+
+def test_settings_that_are_not_known_here_cost_what_was_never_reached_alone(root):
+    with sqlite3.connect(root / "campaign.sqlite") as connection:
+        connection.execute("""UPDATE campaign SET terms = '{"settings": {"novelty": 3}}'""")
+    connection.close()
+    account = read_account(root, 1)
+    assert account.wanted is None
+    assert "what was never reached cannot be told" in account.problems[0]
+    assert len(account.discoveries) == 2
+
+
+def test_a_root_that_was_judged(tmp_path):
+    for name in ("a", "b"):
+        write_folder(tmp_path / "cases" / name)
+    with Store.open(tmp_path, create=True) as store:
+        with pytest.raises(RootError, match="fuzz diff"):
+            read_account(tmp_path, 1)
+        store.record_verdicts([
+            Verdict("a", "tvm", 0, "wrong", "y", 5.0, (1,), 1.5, 2.0, 0.1), Verdict("b", "tvm", 0, "ok"),
+            Verdict("gone", "tvm", 0, "crash", message="signal 11"),
+        ])  # fmt: skip
+    account = read_account(tmp_path, 1)
+    assert account.campaigns == 0
+    wrong, crash = account.discoveries
+    assert (wrong.title, wrong.word, wrong.drawing.nodes) == ("a", "wrong", 2)
+    assert [value.role for value in wrong.values] == ["input", "constant", "expected"]
+    assert (crash.title, crash.drawing.svg) == ("gone", "")
+    assert account.problems == (f"case gone is no more in {tmp_path}",)
+    assert account.cells["Relu", "float"]["tvm"].verdicts == {"wrong": 1, "ok": 1}
+
+
+def test_no_root(tmp_path):
+    with pytest.raises(RootError, match="there is no root"):
+        read_account(tmp_path / "nowhere", 1)
+    with pytest.raises(RootError, match="nothing was judged"):
+        read_account(tmp_path, 1)
