@@ -13,6 +13,7 @@ from fuzz.database import storage_errors
 from fuzz.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Covered", "Found", "History", "read_history"]
@@ -21,11 +22,12 @@ _STEPS = 400  # points of a curve over time
 
 _FOUND = """
 SELECT finding.id, finding.target, finding.signature, finding.pattern, finding.nodes, finding.seed, first_seen,
-    (SELECT count(*) FROM sighting WHERE finding_id = finding.id),
-    (SELECT min(offset + finished_seconds) FROM sighting
-        JOIN "case" ON "case".campaign_id = sighting.campaign_id AND "case".seed = sighting.seed
-        JOIN beginning ON beginning.campaign_id = sighting.campaign_id WHERE finding_id = finding.id)
-FROM finding ORDER BY finding.id
+    (SELECT count(*) FROM sighting WHERE finding_id = finding.id), coalesce(alike, 0),
+    (SELECT min(offset + finished_seconds) FROM sighting AS s
+        JOIN failure AS f ON f.campaign_id = s.campaign_id AND f.seed = s.seed AND f.target = s.target
+        JOIN beginning ON beginning.campaign_id = s.campaign_id WHERE finding_id = finding.id)
+FROM finding LEFT JOIN (SELECT finding_id, count(*) AS alike FROM assumed GROUP BY 1) ON finding_id = finding.id
+ORDER BY finding.id
 """
 _COVERED = """
 SELECT operator, type, target.name, version, verdict, sum(cases), min(offset + first_seconds)
@@ -38,14 +40,19 @@ _BEGINNING = """
 CREATE TEMP TABLE beginning AS
 SELECT id AS campaign_id, coalesce(sum(ran) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0.0)
     AS offset
-FROM (SELECT id, coalesce((SELECT max(finished_seconds) FROM "case" WHERE campaign_id = campaign.id), 0.0) AS ran
-    FROM campaign)
+FROM (SELECT id, max(
+        coalesce((SELECT max(finished_seconds) FROM "case" WHERE campaign_id = campaign.id), 0.0),
+        coalesce((SELECT max(finished_seconds) FROM failure WHERE campaign_id = campaign.id), 0.0)
+    ) AS ran FROM campaign)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding's row: how many cases showed it, and after how many seconds of running the first of them was done."""
+    """A finding's row: in how many reduced cases it was seen, and after how many seconds of running first.
+
+    So many more were ``assumed``: they fail as cases of this finding do, and were not reduced.
+    """
 
     id: str
     target: str
@@ -54,7 +61,8 @@ class Found:
     nodes: int
     seed: int
     first_seen: str
-    count: int
+    reduced: int
+    assumed: int
     seconds: float | None
 
 
@@ -76,7 +84,8 @@ class History:
     """All campaigns of a root. Seconds are those in which they ran, one after the other in the order of their making.
 
     ``terms`` is what each was asked for (``Campaign.to_json``). ``counts`` has the cases of each verdict by target and
-    version; ``done`` the number of cases finished by a time, both growing.
+    version; ``done`` the number of cases finished by a time, both growing. ``waiting`` failing answers are not reduced
+    yet; what could not be done with which seed is in ``problems``.
     """
 
     terms: tuple[dict[str, Any], ...]
@@ -87,7 +96,8 @@ class History:
     found: tuple[Found, ...]
     covered: tuple[Covered, ...]
     done: tuple[tuple[float, int], ...]
-    problems: tuple[tuple[int, str], ...]
+    waiting: int
+    problems: tuple[str, ...]
 
 
 def read_history(root: Path) -> History | None:
@@ -115,18 +125,30 @@ def _read(connection: sqlite3.Connection) -> History:
     ):
         counts.setdefault((name, version), {})[verdict] = count
     done = _done(connection)
-    problems = run('SELECT seed, problem FROM "case" WHERE problem <> ? ORDER BY campaign_id, seed', ("",)).fetchall()
+    found = tuple(Found(*row) for row in run(_FOUND))
+    ends = [seconds for seconds, _ in done[-1:]] + [one.seconds for one in found if one.seconds is not None]
     return History(
         terms=tuple(json.loads(terms) for (terms,) in run("SELECT terms FROM campaign ORDER BY id")),
         cases=cases,
-        seconds=done[-1][0] if done else 0.0,
+        seconds=max(ends, default=0.0),
         cpu_seconds=cpu + on_targets,
         counts=counts,
-        found=tuple(Found(*row) for row in run(_FOUND)),
+        found=found,
         covered=tuple(Covered(*row) for row in run(_COVERED)),
         done=done,
-        problems=tuple(problems),
+        waiting=run("SELECT count(*) FROM failure WHERE state IN ('open', 'due')").fetchone()[0],
+        problems=tuple(_problems(connection)),
     )
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+    """What our own code failed at: seeds, and reductions that came to nothing."""
+    run = connection.execute
+    for seed, problem in run('SELECT seed, problem FROM "case" WHERE problem <> ? ORDER BY campaign_id, seed', ("",)):
+        yield f"seed {seed}: {problem}"
+    lost = "SELECT seed, target, told FROM failure WHERE state = 'lost' ORDER BY campaign_id, seed, target"
+    for seed, target, problem in run(lost):
+        yield f"seed {seed} failed on {target}, and shows nothing: {problem}"
 
 
 def _done(connection: sqlite3.Connection) -> tuple[tuple[float, int], ...]:

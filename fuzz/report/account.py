@@ -42,7 +42,8 @@ class TargetRow:
 class Discovery:
     """One finding: of a campaign a distinct failure, of a judged root one target's answer to one case.
 
-    ``count`` is how many cases showed it, ``seconds`` after how much running the first did (None where no clock ran).
+    ``count`` is how many cases showed it, of which so many as ``assumed`` were not reduced; ``seconds`` is after how
+    much running it was found (None where no clock ran).
     ``folder`` is where the case lies; ``problems`` what of it cannot be read. ``title`` says what is left of the model.
     """
 
@@ -57,6 +58,7 @@ class Discovery:
     drawing: Drawing
     verdict: Verdict | None = None
     message: str = ""
+    assumed: int = 0
     nodes_before: int | None = None
     seed: int | None = None
     first_seen: str = ""
@@ -126,7 +128,8 @@ class Account:
     """All that a report says. ``campaigns`` is 0 for a root that was executed and judged case by case.
 
     ``cells`` are by pair and target; ``wanted`` are the pairs that its settings allow, None where that is not known.
-    ``done`` is how many cases were finished by a time, ``reached`` how many pairs some target had answered.
+    ``waiting`` failing answers are not reduced yet. ``done`` is how many cases were finished by a time, ``seen`` when
+    the first case with a pair was. ``problems`` is what could not be read, or done, in words.
     """
 
     title: str
@@ -140,6 +143,7 @@ class Account:
     cpu_seconds: float | None = None
     done: tuple[tuple[float, int], ...] = ()
     seen: Mapping[Pair, float] = field(default_factory=dict)
+    waiting: int = 0
     problems: tuple[str, ...] = ()
 
     @property

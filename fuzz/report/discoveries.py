@@ -30,7 +30,8 @@ def discoveries_section(account: Account) -> str:
     """The tools and the list, the gravest first."""
     found = account.discoveries
     if not found:
-        return '<h2 id="findings">Findings</h2><p class="card none-found">Nothing was found.</p>'
+        nothing = "Nothing was found yet." if account.waiting else "Nothing was found."
+        return f'<h2 id="findings">Findings</h2><p class="card none-found">{nothing}</p>{_waiting(account)}'
     targets = _options("all targets", sorted({d.target for d in found}))
     present = {d.word for d in found}
     verdicts = _options("all verdicts", [word.value for word in Word if word.value in present])
@@ -47,9 +48,15 @@ def discoveries_section(account: Account) -> str:
         '<option value="nodes">smallest first</option><option value="newest">newest first</option></select>'
         f'<output id="shown" aria-live="polite">{len(found):,} of {len(found):,} findings</output></div>'
         f'<ol class="found" id="found">{items}</ol>'
-        '<p class="card none-found" id="none" hidden>No finding fits. '
+        f'{_waiting(account)}<p class="card none-found" id="none" hidden>No finding fits. '
         '<button type="button" id="clear">Show all</button></p>'
     )
+
+
+def _waiting(account: Account) -> str:
+    if not account.waiting:
+        return ""
+    return f'<p class="muted">{account.waiting:,} failing answers are not reduced yet: the campaign goes on.</p>'
 
 
 def _options(every: str, names: Iterable[str]) -> str:
@@ -188,7 +195,7 @@ def _facts(account: Account, found: Discovery) -> str:
     facts = (
         ("target", f"{found.target} {found.version}".strip()),
         ("first differs at", found.verdict.node if found.verdict else None),
-        ("seen in", f"{found.count:,} of {account.cases:,} cases" if account.campaigns and account.cases else None),
+        ("seen in", _seen(account, found)),
         ("reduced", reduced or (f"no: {found.unreduced}" if found.unreduced else None)),
         ("seed", found.seed),
         ("first seen", first),
@@ -201,6 +208,13 @@ def _facts(account: Account, found: Discovery) -> str:
         if value not in {None, ""}
     )
     return f'<h4>Case</h4><dl class="facts">{rows}</dl>'
+
+
+def _seen(account: Account, found: Discovery) -> str | None:
+    if not account.campaigns or not account.cases:
+        return None
+    alike = f", {found.assumed:,} of them assumed alike" if found.assumed else ""
+    return f"{found.count:,} of {account.cases:,} cases{alike}"
 
 
 def _values(values: Sequence[Listed]) -> str:

@@ -49,7 +49,7 @@ def read_account(root: Path, jobs: int, advance: Callable[[int], None] = lambda 
     raise RootError(f"nothing was judged in {root}: run `fuzz run --root {root}`, or `fuzz exec` and `fuzz diff`")
 
 
-_NO_HISTORY = History((), 0, 0.0, 0.0, {}, (), (), (), ())
+_NO_HISTORY = History((), 0, 0.0, 0.0, {}, (), (), (), 0, ())
 
 
 # --- campaigns --------------------------------------------------------------------------------------------------------
@@ -69,7 +69,6 @@ def _of_campaigns(root: Path, history: History, jobs: int, advance: Callable[[in
     )
     targets = tuple(TargetRow(name, version, counts) for (name, version), counts in history.counts.items())
     wanted, problems = _wanted(history.terms)
-    problems += [f"seed {seed}: {problem}" for seed, problem in history.problems]
     seen: dict[Pair, float] = {}
     for row in history.covered:
         pair = row.operator, row.type
@@ -78,7 +77,7 @@ def _of_campaigns(root: Path, history: History, jobs: int, advance: Callable[[in
         title=str(root), campaigns=max(len(history.terms), 1), cases=history.cases, targets=targets,
         discoveries=tuple(discoveries), cells=_with_findings(_covered(history), discoveries), wanted=wanted,
         seconds=history.seconds, cpu_seconds=history.cpu_seconds, done=history.done, seen=seen,
-        problems=(*problems, *_unread(discoveries)),
+        waiting=history.waiting, problems=(*problems, *history.problems, *_unread(discoveries)),
     )  # fmt: skip
 
 
@@ -91,7 +90,8 @@ def _discovery(name: str, exhibit: Exhibit, row: Found | None) -> Discovery:
     return Discovery(
         id=name, target=target, version=str(said.get("version", "")), word=word,
         title=(row.pattern if row else str(said.get("pattern", ""))) or operators or name,
-        signature=row.signature if row else _signature(signature), count=row.count if row else 1,
+        signature=row.signature if row else _signature(signature), count=row.reduced + row.assumed if row else 1,
+        assumed=row.assumed if row else 0,
         folder=exhibit.folder, drawing=exhibit.drawing, verdict=verdict,
         message=str(said.get("message") or (verdict.message if verdict else "")),
         nodes_before=_whole(said.get("nodes_before")), seed=row.seed if row else _whole(said.get("seed")),

@@ -14,7 +14,7 @@ from onnx import numpy_helper, parser
 from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.history import read_history
 from fuzz.campaign.ledger import Ledger
-from fuzz.campaign.trial import Answer, Sighting, Trial, finding_id
+from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial, finding_id
 from fuzz.errors import RootError, StorageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
@@ -42,40 +42,48 @@ def write_folder(folder, verdict=WRONG):
 
 @pytest.fixture
 def root(tmp_path):
-    """A campaign of three cases on two targets, in two sittings, that found two things."""
+    """A campaign of four cases on two targets, in two sittings, that found two things, one in two cases."""
     settings = Settings(operators=("Relu", "Add"), dtypes=("float", "int32"))
     campaign = Campaign(settings, parse_targets(("onnxruntime", "onnxruntime:opt=0")), Limits(60.0, 4096 << 20))
     version = campaign.targets[0].version
 
-    def trial(seed, verdict, sightings=()):
+    def trial(seed):
         answers = [
             Answer(target.canonical, version, "ok", word, "", 1, 0.5)
-            for target, word in zip(campaign.targets, (verdict, "ok"), strict=True)
+            for target, word in zip(campaign.targets, ("wrong", "ok"), strict=True)
         ]
+        failure = Failure("onnxruntime", f"key {seed // 3}", "Add(float)", "{}")
         pairs = (("Add", "float"), ("Relu", "float"))
-        return Trial(seed, 2, 0.1, 0.2, tuple(answers), tuple(sightings), pairs=pairs)
+        return Trial(seed, 2, 0.1, 0.2, tuple(answers), (failure,), pairs=pairs)
 
     def shown(identity, seed):
         folder = write_folder(tmp_path / f"findings/.part-1-{identity}-{seed}")
-        return Sighting("onnxruntime", identity, "wrong (value)", f"Add({identity})", 2, 12, folder)
+        sighting = Sighting("onnxruntime", identity, "wrong (value)", f"Add({identity})", 2, 12, folder)
+        return Exhibit(seed, "onnxruntime", (sighting,))
 
     with Ledger.open(tmp_path, campaign) as ledger:
-        ledger.take(trial(0, "wrong", [shown("one", 0)]))
-        ledger.take(trial(1, "wrong", [shown("one", 1)]))
+        for seed in (0, 1, 2):
+            ledger.take(trial(seed))
+        ledger.decide(2, "onnxruntime", due=False)
+        ledger.take(shown("one", 0))
+        ledger.take(Exhibit(1, "onnxruntime", problem="it fails no more"))
     with Ledger.open(tmp_path, campaign) as ledger:
-        ledger.take(trial(2, "wrong", [shown("two", 2)]))
+        ledger.take(trial(3))
+        ledger.take(shown("two", 3))
+        ledger.take(trial(4))
     return tmp_path
 
 
 def test_a_campaign(root):
     account = read_account(root, 1)
-    assert (account.cases, account.campaigns, account.problems) == (3, 1, ())
+    assert (account.cases, account.campaigns, account.waiting) == (5, 1, 1)
+    assert account.problems == ("seed 1 failed on onnxruntime, and shows nothing: it fails no more",)
     assert [(row.name, row.verdicts) for row in account.targets] == [
-        ("onnxruntime", {"wrong": 3}), ("onnxruntime:opt=0", {"ok": 3}),
+        ("onnxruntime", {"wrong": 5}), ("onnxruntime:opt=0", {"ok": 5}),
     ]  # fmt: skip
     first, second = account.discoveries
-    assert (first.title, first.count, first.word, first.seed, first.nodes_before) == ("Add(one)", 2, "wrong", 0, 12)
-    assert (second.title, second.count) == ("Add(two)", 1)
+    assert (first.title, first.count, first.assumed, first.seed, first.nodes_before) == ("Add(one)", 2, 1, 0, 12)
+    assert (second.title, second.count, second.assumed) == ("Add(two)", 1, 0)
     assert first.seconds < second.seconds <= account.seconds
     assert first.verdict.actual == 2.0
     assert [(v.role, v.name, v.label, v.elements) for v in first.values] == [
@@ -85,9 +93,10 @@ def test_a_campaign(root):
     assert set(account.wanted) == {(name, kind) for name in ("Add", "Relu") for kind in ("float", "int32")}
     assert account.missing == [("Add", "int32"), ("Relu", "int32")]
     cell = account.cells["Add", "float"]
-    assert (cell["onnxruntime"].state, cell["onnxruntime"].findings, cell["onnxruntime"].failed) == ("found", 2, 3)
-    assert (cell["onnxruntime:opt=0"].state, cell["onnxruntime:opt=0"].cases) == ("ok", 3)
-    assert account.done[-1] == (account.seconds, 3)
+    assert (cell["onnxruntime"].state, cell["onnxruntime"].findings, cell["onnxruntime"].failed) == ("found", 2, 5)
+    assert (cell["onnxruntime:opt=0"].state, cell["onnxruntime:opt=0"].cases) == ("ok", 5)
+    assert account.done[-1][1] == 5
+    assert account.done[-1][0] <= account.seconds
 
 
 def test_it_can_be_read_while_a_run_writes(root):
@@ -98,8 +107,8 @@ def test_it_can_be_read_while_a_run_writes(root):
         ledger.take(Trial(7, problem="ValueError: no"))
         ledger.flush()
         account = read_account(root, 1)
-    assert (account.campaigns, account.cases) == (2, 4)
-    assert account.problems == ("seed 7: ValueError: no",)
+    assert (account.campaigns, account.cases) == (2, 6)
+    assert account.problems[0] == "seed 7: ValueError: no"
     assert account.seconds >= history.seconds
 
 
