@@ -21,7 +21,8 @@ class Campaign:
 
     Targets are judged together (one may settle what another disputes), so other targets make another campaign.
     Without ``reduces`` a finding keeps the case as it was generated. ``first`` is the first seed: what is known of the
-    seeds before decides over those that follow, unless it ``steers`` not.
+    seeds before decides over those that follow, unless it ``steers`` not. With a ``baseline``, which is one of two
+    targets, only what the other one does worse is a finding.
     """
 
     settings: Settings
@@ -30,6 +31,7 @@ class Campaign:
     reduces: bool = True
     first: int = 0
     steers: bool = True
+    baseline: Target | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it, versions of the targets included."""
@@ -41,6 +43,7 @@ class Campaign:
             "reduces": self.reduces,
             "first": self.first,
             "steers": self.steers,
+            "baseline": None if self.baseline is None else self.baseline.canonical,
         }
 
     @property

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from backends.protocol import Outcome, Stage
 from fuzz.campaign.exhibit import cpu_now, show
+from fuzz.campaign.gate import worse
 from fuzz.campaign.rough import rough_key
 from fuzz.campaign.subject import ready
 from fuzz.campaign.task import Examine
 from fuzz.campaign.trial import Answer, Exhibit, Failure, Trial
-from fuzz.errors import FuzzError
+from fuzz.errors import FuzzError, TargetError
 from fuzz.execute.attempt import Attempt
 from fuzz.execute.execution import Execution
 from fuzz.execute.run import beside_of
@@ -23,9 +24,10 @@ from fuzz.generate.support import joint_support
 from fuzz.judge.judge import judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
 from fuzz.reach import drawn
+from fuzz.triage.candidate import names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -54,6 +56,7 @@ class Examiner:
         self._campaign, self._parts = campaign, parts
         self._supports = joint_support(campaign.settings.targets)
         self._workers: dict[Target, Worker] = {}
+        self._began: set[Target] = set()
         self._stop = Event()  # never set: SIGTERM raises KeyboardInterrupt, which closes everything on its way
 
     def __enter__(self) -> Self:
@@ -108,11 +111,11 @@ class Examiner:
         for at in range(len(targets)):
             if verdicts[at].verdict in FINDINGS and asked[at][1] == 1:
                 verdicts[at] = self._confirmed(subject, targets, at, asked, verdicts[at])
+        told = {t: (v, attempt) for t, v, (attempt, _) in zip(targets, verdicts, asked, strict=True)}
         failures = tuple(
             self._failure(subject, target, attempt, verdict)
-            for target, (attempt, _), verdict in zip(targets, asked, verdicts, strict=True)
-            if verdict.verdict in FINDINGS
-        )
+            for target, (verdict, attempt) in told.items() if self._counts(subject, target, told)
+        )  # fmt: skip
         judge_seconds = time.process_time() - start
         ran = any(attempt.outcome is Outcome.OK for attempt, _ in asked)
         return Trial(
@@ -120,6 +123,14 @@ class Examiner:
             tuple(map(_answer, targets, asked, verdicts)), failures, pairs=drawn(subject.made.graph),
             links=_links(subject.made.graph) if ran else frozenset(),
         )  # fmt: skip
+
+    def _counts(self, subject: Subject, target: Target, told: Mapping[Target, tuple[Verdict, Attempt]]) -> bool:
+        """Whether an answer is a finding."""
+        baseline = self._campaign.baseline
+        if baseline is None or told[target][0].verdict not in FINDINGS:
+            return told[target][0].verdict in FINDINGS
+        names = names_in(subject.candidate().proto())
+        return target != baseline and worse(told.get(baseline), told[target], names)
 
     def _failure(self, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict) -> Failure:
         def run(model: bytes) -> Attempt:
@@ -155,7 +166,14 @@ class Examiner:
 
     def _ask(self, target: Target, subject: Subject) -> tuple[Attempt, int]:
         """An attempt and how many there were: what ends a worker counts if it happens again in a fresh one."""
-        first = self._ready(target).execute(subject.request)
+        try:
+            first = self._ready(target).execute(subject.request)
+        except TargetError as error:
+            if target not in self._began:
+                raise
+            # It did start once: a night's run does not end because one target's environment has gone.
+            return Attempt(Outcome.ERROR, None, str(error), "", 0.0, 0.0, ()), 1
+        self._began.add(target)
         if first.outcome not in _REPEATED:
             return first, 1
         self._drop(target)

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from fuzz.campaign.gate import Regression
 from fuzz.campaign.rough import sites_of
 from fuzz.campaign.trial import Sighting
 from fuzz.errors import FuzzError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fuzz.judge.verdict import Verdict
     from fuzz.triage.candidate import Candidate
     from fuzz.triage.observation import Observation
+    from fuzz.triage.predicate import Predicate
     from fuzz.triage.reduction import Reduction
 
 __all__ = ["PART", "cpu_now", "show"]
@@ -131,7 +133,7 @@ class _Exhibitor:
         if task.plain or not self._campaign.reduces:
             return [], task.plain or "not asked for"
         try:
-            with Laboratory(VerdictPredicate(self._target, self._campaign.limits)) as laboratory:
+            with Laboratory(self._predicate()) as laboratory:
                 done, problem = _attempted(laboratory, self._case)
                 if done is None:
                     return [], problem
@@ -142,6 +144,11 @@ class _Exhibitor:
         except Exception as error:  # noqa: BLE001 - a finding must not be lost because it cannot be made small
             return [], f"reducing it failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]
         return [(one, () if known is None else known.values) for one, known in zip(found, values, strict=True)], ""
+
+    def _predicate(self) -> Predicate:
+        limits, baseline = self._campaign.limits, self._campaign.baseline
+        own = VerdictPredicate(self._target, limits)
+        return own if baseline is None else Regression(own, VerdictPredicate(baseline, limits))
 
     def _aside(self, laboratory: Laboratory, done: Reduction, known: frozenset[str]) -> Iterator[Reduction]:
         """The smallest candidates that failed in other ways than the findings that are known, each made small."""

@@ -104,6 +104,15 @@ class Readings:
             counts[names[target]][word] = count
         return counts
 
+    def changes(self, before: str, after: str) -> list[tuple[str, str, int]]:
+        """How many cases have which verdict on one target and which on another, where these are not the same."""
+        query = (
+            "SELECT a.verdict, b.verdict, count(*) FROM answer AS a JOIN answer AS b"
+            " ON b.campaign_id = a.campaign_id AND b.seed = a.seed AND b.target_id = ?3"
+            " WHERE a.campaign_id = ?1 AND a.target_id = ?2 AND a.verdict <> b.verdict GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        return self._rows(query, self._targets[before], self._targets[after])
+
     def findings(self) -> list[Finding]:
         """What was found, the most frequent first."""
         return [Finding(*row) for row in self._rows(_FINDINGS)]

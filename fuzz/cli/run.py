@@ -23,6 +23,9 @@ from fuzz.cli.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fuzz.campaign.ledger import Ledger
+    from fuzz.execute.target import Target
+
 __all__ = ["command"]
 
 
@@ -34,8 +37,13 @@ class _Run(SeveralValues):
 @root_option
 @backends_option(
     "What is tested: NAME[==VERSION][:OPTION=VALUE,...][@DEVICE], as `fuzz exec` takes it. Repeat it for several:"
-    " each case runs on all of them."
+    " each case runs on all of them.",
+    required=False,
 )
+@click.option("--baseline", metavar="TARGET", help="With --candidate, in place of --backend: the target that is held "
+              "against the candidate, as it was: `onnxruntime==1.20.1`.")  # fmt: skip
+@click.option("--candidate", metavar="TARGET", help="Each case runs on both, and only what this one does worse than "
+              "the baseline is a finding: what the baseline gets right, or fails with otherwise.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S",
               help="The first seed; one case a seed, the case that `fuzz gen` makes of it.")  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="How many seeds.  [default: no end]")
@@ -59,6 +67,8 @@ class _Run(SeveralValues):
 def command(
     root: Path,
     backends: tuple[str, ...],
+    baseline: str | None,
+    candidate: str | None,
     seed: int,
     count: int | None,
     seconds: float | None,
@@ -87,12 +97,14 @@ def command(
     \b
     fuzz run --backend onnxruntime --backend openvino --for onnxruntime openvino --time 3600
     fuzz run --backend tvm --for tvm --count 10000 --nodes 5-40
+    fuzz run --baseline onnxruntime==1.20.1 --candidate onnxruntime --count 5000
 
     Exit codes: 0 nothing was found, 1 findings, 2 misuse, 130 interrupted.
 
     --json prints {root, campaign, cases, targets: {TARGET: {VERDICT: n}}, findings: [{id, target, seed, signature,
     pattern, nodes, first_seen, count, assumed}], problems: [{seed, problem}], operators, links, waiting, quarantined,
-    spent}: all that the campaign has come to.
+    spent}: all that the campaign has come to; with --baseline also gate: {baseline, candidate, changes: [{before,
+    after, count}]}, how many cases have another verdict on the one than on the other.
     """
     from fuzz.campaign.budget import read_budgets
     from fuzz.campaign.campaign import Campaign
@@ -100,13 +112,18 @@ def command(
     from fuzz.campaign.run import run_campaign
     from fuzz.cli.campaign import display
     from fuzz.cli.targets import read_targets
+    from fuzz.errors import UsageError
     from fuzz.execute.attempt import Limits
 
     settings = read_settings(wishes)
-    targets = tuple(sorted(read_targets(backends), key=lambda target: target.canonical))
+    held = read_targets(_pair(backends, baseline, candidate) or backends)
+    if baseline and len(held) < 2:
+        raise UsageError(f"--baseline and --candidate are the same target, {held[0].canonical}")
+    targets = tuple(sorted(held, key=lambda target: target.canonical))
     names = [target.canonical for target in targets]
     amounts = read_budgets(budgets, names)
-    campaign = Campaign(settings, targets, Limits(timeout, memory << 20), reduces, seed, steers)
+    limits = Limits(timeout, memory << 20)
+    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None)
     workers = jobs or len(os.sched_getaffinity(0))
     with Ledger.open(root, campaign) as ledger:
         with display(ledger, names, count) as progress:
@@ -115,11 +132,30 @@ def command(
                 progress=progress,
             )  # fmt: skip
         result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json(), **schedule.to_json()}
+        if baseline:
+            result["gate"] = _gate(ledger, held)
     if as_json:
         print_json(result)
     else:
         _print(root, result)
     return 1 if result["findings"] else 0
+
+
+def _pair(backends: tuple[str, ...], baseline: str | None, candidate: str | None) -> tuple[str, ...]:
+    """Baseline and candidate, or nothing where targets were named. Raises UsageError where neither makes sense."""
+    from fuzz.errors import UsageError
+
+    if (baseline is None) != (candidate is None):
+        raise UsageError("--baseline and --candidate go together: the one is held against the other")
+    if (baseline is None) == (not backends):
+        raise UsageError("name what is tested: either --backend TARGET, once or more, or --baseline with --candidate")
+    return () if baseline is None or candidate is None else (baseline, candidate)
+
+
+def _gate(ledger: Ledger, held: tuple[Target, ...]) -> dict[str, Any]:
+    before, after = (target.canonical for target in held)
+    changes = [dict(zip(("before", "after", "count"), row, strict=True)) for row in ledger.changes(before, after)]
+    return {"baseline": before, "candidate": after, "changes": changes}
 
 
 def _print(root: Path, result: dict[str, Any]) -> None:
@@ -141,4 +177,6 @@ def _print(root: Path, result: dict[str, Any]) -> None:
         output.print(f"{printable(target)} fails on nearly everything and is asked seldom", highlight=False)
     for target in result["spent"]:
         output.print(f"{printable(target)} has used up its --budget and is not asked any more", highlight=False)
+    for change in result.get("gate", {}).get("changes", ()):
+        output.print(f"{change['before']} -> {change['after']}: {change['count']:,} cases", highlight=False)
     output.print(f"{result['cases']:,} cases, {len(result['findings']):,} findings in {root}", highlight=False)

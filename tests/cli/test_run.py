@@ -141,6 +141,28 @@ def test_misuse(fuzz, refused):
     refused(fuzz("run", "--backend", "onnxrutime", "--count", "1"), "unknown backend")
     refused(fuzz("run", "--backend", "onnxruntime", "--ops", "Rleu"), "Rleu")
     refused(fuzz("run", "--backend", "onnxruntime", "--time", "0"), "--time")
+    refused(fuzz("run", "--baseline", "onnxruntime"), "--candidate")
+    refused(fuzz("run", "--baseline", "onnxruntime", "--candidate", "onnxruntime"), "the same target")
+    refused(fuzz("run", "--backend", "onnxruntime", "--budget", "tvm=3"), "TARGET one of onnxruntime")
+
+
+def test_of_a_gate_only_what_the_candidate_does_worse_is_a_finding(fuzz):
+    before, after = "onnxruntime:fault=dropped-negation", "onnxruntime:fault=dropped-negation+dropped-activation"
+    small = (*SMALL, "--ops", "Sigmoid,Neg", "--nodes", "1-2")
+    done = fuzz("run", "--baseline", before, "--candidate", after, "--count", "10", *small, "--json")
+    assert done.returncode == 1, done.stderr
+    result = json.loads(done.stdout)
+    assert {found["pattern"] for found in result["findings"]} == {"Sigmoid(float)"}
+    assert {found["target"] for found in result["findings"]} == {after}
+    assert result["targets"][before]["wrong"] > 0
+    gate = result["gate"]
+    assert (gate["baseline"], gate["candidate"]) == (before, after)
+    changed = {(change["before"], change["after"]): change["count"] for change in gate["changes"]}
+    assert changed["ok", "wrong"] == sum(found["count"] for found in result["findings"])
+    # The other way about nothing is worse, though much is wrong.
+    done = fuzz("run", "--root", "back", "--baseline", after, "--candidate", before, "--count", "10", *small)
+    assert done.returncode == 0, done.stdout
+    assert "wrong -> ok: " in done.stdout
 
 
 def test_a_second_run_in_the_same_root_is_refused(fuzz, refused):

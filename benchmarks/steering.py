@@ -1,0 +1,126 @@
+"""Whether steering finds more: distinct bugs after the same CPU time with it and without, several faults planted.
+
+python benchmarks/steering.py --seconds 300     docs/notes/steering.json; goes on where it was (build/steering)
+
+The two campaigns take turns of some seconds, so that a busy machine slows down both. CPU seconds are those that the
+store has of generator, judge, targets and reductions. A planted fault counts as found when the reduced case of some
+finding shows it (the backend with this fault alone treats the case otherwise than one without) with the right verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands import fuzz
+from figure import commit, machine, write_json
+
+from backends.faults.backend import shows
+from backends.faults.table import FAULTS
+from fuzz.campaign.ledger import LEDGER_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NOISY = "bfloat16-intermediate"
+"""Wrong in most models that compute in float."""
+OTHERS = (
+    "shifted-slice", "concat-order", "wrong-triangle", "ignored-exclusive", "last-of-equals", "half-away-from-zero",
+    "xor-as-or", "floor-division", "dropped-activation", "inverted-where", "swapped-comparison", "remainder-sign",
+    "shift-direction", "crash-at-fusion", "misread-negative-axis", "lost-last-element",
+)  # fmt: skip
+NOTE = Path(__file__).parents[1] / "docs" / "notes" / "steering.json"
+WAYS = ("--steer", "--no-steer")
+
+_SPENT = """
+SELECT (SELECT coalesce(sum(generate_seconds + judge_seconds), 0) FROM "case")
+    + (SELECT coalesce(sum(cpu_seconds), 0) FROM answer) + (SELECT coalesce(sum(cpu_seconds), 0) FROM failure)
+"""
+
+
+def main() -> int:
+    """Run both ways for so many CPU seconds each, and write what came of it."""
+    parser = argparse.ArgumentParser(description="Distinct findings with steering and without.")
+    parser.add_argument("--seconds", type=float, default=300.0, metavar="S", help="CPU seconds for each way")
+    parser.add_argument("--turn", type=float, default=20.0, metavar="S", help="wall seconds of a turn")
+    parser.add_argument("--place", default="build/steering", metavar="DIR", help="of the campaigns")
+    parser.add_argument("--out", default=str(NOTE), metavar="FILE", help="where the result goes")
+    parser.add_argument("--fresh", action="store_true", help="forget what was run before")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    place = Path(options.place)
+    if options.fresh:
+        shutil.rmtree(place, ignore_errors=True)
+    curves = run(place, options.seconds, options.turn)
+    result = {"commit": commit(), "machine": machine(), "noisy": NOISY, "others": list(OTHERS), **summary(curves)}
+    write_json(Path(options.out), result)
+    for way in WAYS:
+        last = result["ways"][way]
+        print(f"{way}: {last['bugs']} of {len(OTHERS) + 1} faults, {last['findings']} findings, {last['cases']} cases "
+              f"in {last['seconds']:.0f} CPU s")  # fmt: skip
+    print(f"ratio of faults found: {result['ratio']}")
+    return 0
+
+
+def run(place: Path, seconds: float, turn: float) -> dict[str, list[dict[str, Any]]]:
+    """What each way had come to after each of its turns."""
+    target = f"onnxruntime:fault={'+'.join((NOISY, *OTHERS))}"
+    curves: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    while any(not curve or curve[-1]["seconds"] < seconds for curve in curves.values()):
+        for way, curve in curves.items():
+            if curve and curve[-1]["seconds"] >= seconds:
+                continue
+            root = place / way.strip("-")
+            told = fuzz("run", "--root", root, "--backend", target, "--for", "onnxruntime", way, "--time", str(turn),
+                        "--nodes", "1-8", "--jobs", "1")  # fmt: skip
+            found = told["findings"]
+            curve.append({
+                "seconds": spent(root), "cases": told["cases"], "findings": len(found), "bugs": bugs(root, found),
+            })  # fmt: skip
+            print(way, curve[-1], flush=True)
+    return curves
+
+
+def spent(root: Path) -> float:
+    """CPU seconds that a campaign has taken."""
+    with closing(sqlite3.connect(root / LEDGER_NAME)) as connection:
+        return float(connection.execute(_SPENT).fetchone()[0])
+
+
+def bugs(root: Path, findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The planted faults that findings show.
+
+    What the noisy fault changes as well counts for the noisy one alone: it may be what was seen.
+    """
+    found = set()
+    for finding in findings:
+        model = (root / "findings" / finding["id"] / "model.onnx").read_bytes()
+        word = finding["signature"].split(" ")[0]
+        alike = {fault for fault in (NOISY, *OTHERS) if FAULTS[fault].verdict == word and shows(fault, model)}
+        found |= {NOISY} if NOISY in alike else alike
+    return sorted(found)
+
+
+def summary(curves: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Both curves, what each ended with, and the ratio of faults found at the CPU time that both reached."""
+    ends = {way: curve[-1] for way, curve in curves.items()}
+    common = min(end["seconds"] for end in ends.values())
+    counts = {
+        way: max((len(row["bugs"]) for row in curve if row["seconds"] <= common), default=0)
+        for way, curve in curves.items()
+    }
+    ratio = round(counts[WAYS[0]] / counts[WAYS[1]], 2) if counts[WAYS[1]] else None
+    return {
+        "common_seconds": common, "at_common": counts, "ratio": ratio,
+        "ways": {way: {**end, "bugs": len(end["bugs"])} for way, end in ends.items()}, "curves": curves,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Targets that crash, hang, answer otherwise the second time, or do not start again: what their cases come to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from backends.protocol import Outcome
+from fuzz.campaign.campaign import Campaign
+from fuzz.campaign.examiner import Examiner
+from fuzz.campaign.task import Examine, Reduce
+from fuzz.errors import TargetError
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_targets
+from fuzz.generate.settings import Settings
+
+
+def campaign(fault, operators, seconds=60.0, nodes=(1, 3)):
+    settings = Settings(nodes=nodes, operators=operators, dtypes=("float",))
+    target = f"onnxruntime:fault={fault}" if fault else "onnxruntime"
+    return Campaign(settings, parse_targets((target,)), Limits(seconds, 4096 << 20))
+
+
+def first_failing(examiner, seeds=range(20)):
+    return next(trial for seed in seeds if (trial := examiner.do(Examine(seed))).failures)
+
+
+def test_a_crash_counts_when_it_repeats_and_keeps_its_signature(tmp_path):
+    with Examiner(campaign("crash-at-fusion", ("Relu", "Transpose")), tmp_path) as examiner:
+        trial = first_failing(examiner)
+    (answer,), (failure,) = trial.answers, trial.failures
+    assert (answer.outcome, answer.verdict, answer.attempts) == ("crash", "crash", 2)
+    assert "SIGSEGV" in failure.rough
+    assert json.loads(failure.told)["outcome"] == "crash"
+
+
+def test_a_timeout_counts_when_it_repeats_and_keeps_the_case_where_it_is_asked_for(tmp_path):
+    with Examiner(replace(campaign("deadlock", ("Split",), 1.0), reduces=False), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        exhibit = examiner.do(Reduce(trial.seed, trial.failures[0]))
+    assert trial.answers[0].outcome == "timeout"
+    (sighting,) = exhibit.sightings
+    verdict = json.loads((sighting.folder / "verdict.json").read_text())
+    assert (verdict["verdict"]["verdict"], verdict["unreduced"]) == ("timeout", "not asked for")
+    assert sighting.nodes == sighting.nodes_before
+
+
+def test_what_a_fresh_worker_does_not_repeat_is_flaky(tmp_path, monkeypatch):
+    with Examiner(campaign("dropped-activation", ("Sigmoid",)), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        sound, ready = campaign("", ("Sigmoid",)).targets[0], examiner._ready
+        asked = []
+
+        def second(target):
+            asked.append(target)
+            return ready(target if len(asked) == 1 else sound)
+
+        monkeypatch.setattr(examiner, "_ready", second)
+        again = examiner.do(Examine(trial.seed))
+    assert (again.answers[0].verdict, again.failures) == ("flaky", ())
+    assert again.answers[0].message.startswith("wrong at first, ok in a fresh worker")
+
+
+def test_a_crash_that_does_not_repeat_is_told_and_no_finding(tmp_path, monkeypatch):
+    with Examiner(campaign("", ("Relu",)), tmp_path) as examiner:
+        ready, left = examiner._ready, [True]
+
+        class Dying:
+            def execute(self, request, **_more):
+                found = ready(examiner._campaign.targets[0]).execute(request)
+                return replace(found, outcome=Outcome.CRASH, message="the worker died of SIGBUS", outputs=())
+
+        monkeypatch.setattr(examiner, "_ready", lambda target: Dying() if left and left.pop() else ready(target))
+        trial = examiner.do(Examine(0))
+    (answer,) = trial.answers
+    assert (answer.outcome, answer.attempts, trial.failures) == ("ok", 2, ())
+
+
+def test_a_worker_that_does_not_start_ends_the_run_at_first_and_is_an_error_later(tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise TargetError("no such library")
+
+    with Examiner(campaign("", ("Relu",)), tmp_path) as examiner:
+        with monkeypatch.context() as patch:
+            patch.setattr("fuzz.campaign.examiner.start_worker", fail)
+            with pytest.raises(TargetError):
+                examiner.do(Examine(0))
+        assert examiner.do(Examine(0)).answers[0].verdict == "ok"
+        examiner._drop(examiner._campaign.targets[0])
+        monkeypatch.setattr("fuzz.campaign.examiner.start_worker", fail)
+        trial = examiner.do(Examine(1))
+    (answer,) = trial.answers
+    assert (answer.outcome, answer.verdict, trial.failures) == ("error", "error", ())
+    assert "no such library" in answer.message
+
+
+def test_a_reduction_that_our_own_code_cannot_do_keeps_the_case(tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise ArithmeticError("no")
+
+    with Examiner(campaign("dropped-activation", ("Sigmoid",)), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        task = Reduce(trial.seed, trial.failures[0])
+        monkeypatch.setattr("fuzz.campaign.exhibit.reduce_case", fail)
+        (sighting,) = examiner.do(task).sightings
+        assert "which is our bug: ArithmeticError: no" in (sighting.folder / "verdict.json").read_text()
+        monkeypatch.setattr("fuzz.campaign.examiner.show", fail)
+        exhibit = examiner.do(task)
+    assert (exhibit.sightings, exhibit.problem) == ((), "ArithmeticError: no")
+
+
+def test_what_is_known_of_an_answer_is_enough_to_reduce_it_with_what_rested(tmp_path):
+    with Examiner(campaign("dropped-activation", ("Sigmoid", "Tanh")), tmp_path) as examiner:
+        rests = ("8 Tanh:float",)
+        trial = next(t for seed in range(30) if (t := examiner.do(Examine(seed, rests))).failures)
+        exhibit = examiner.do(Reduce(trial.seed, trial.failures[0]))
+    sighting = exhibit.sightings[0]
+    assert (sighting.nodes, sighting.sites) == (1, trial.failures[0].site)
+    assert exhibit.cpu_seconds > 0
+    assert json.loads((sighting.folder / "case.json").read_text())["settings"]["rests"] == list(rests)
