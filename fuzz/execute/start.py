@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fuzz.execute.target import Target
 
-__all__ = ["start_worker"]
+__all__ = ["ready_worker", "start_worker"]
 
 
 def start_worker(target: Target, limits: Limits, stop: Event) -> Worker:
@@ -25,3 +25,16 @@ def start_worker(target: Target, limits: Limits, stop: Event) -> Worker:
             return Worker(target, limits, stop)
         except WorkerError as problem:
             raise TargetError(str(problem)) from None
+
+
+def ready_worker(worker: Worker, target: Target, limits: Limits, stop: Event) -> Worker:
+    """A worker that was started ahead, once it is ready; another where it did not start. Raises as start_worker."""
+    try:
+        worker.await_ready()
+    except WorkerError:
+        worker.close()
+        return start_worker(target, limits, stop)
+    except BaseException:
+        worker.close()
+        raise
+    return worker

@@ -64,8 +64,8 @@ class _Ended(Exception):
 class Worker:
     """One process that executes cases on one target, one at a time. Use it in the thread that made it."""
 
-    def __init__(self, target: Target, limits: Limits, stop: Event) -> None:
-        """Start the process and wait until it has imported its backend.
+    def __init__(self, target: Target, limits: Limits, stop: Event, *, wait: bool = True) -> None:
+        """Start the process and wait until it has imported its backend; without ``wait``, `await_ready` does that.
 
         Raises:
             WorkerError: it did not start; the text says why.
@@ -91,7 +91,9 @@ class Worker:
             raise WorkerError(f"{target.python} cannot be started: {problem}") from problem
         try:
             self._begin(_START_SECONDS)
-            self._handshake(target)
+            self._ask_for(target)
+            if wait:
+                self.await_ready()
         except BaseException:
             self.close()
             raise
@@ -119,15 +121,22 @@ class Worker:
             start_new_session=True,
         )
 
-    def _handshake(self, target: Target) -> None:
+    def _ask_for(self, target: Target) -> None:
+        self._target = target
         fields = {
             "module": target.entry.module,
             "distributions": target.entry.distributions,
             "options": {**dict(target.options), "device": target.device},
             "home": dict(target.environment).get("HOME", self._scratch.path),
         }
-        try:
+        with contextlib.suppress(_Ended):  # await_ready hears of it as well
             self._send(encode(Frame("start", fields)))
+
+    def await_ready(self) -> None:
+        """Wait until the worker has imported its backend. Raises WorkerError, Interrupted."""
+        target = self._target
+        self._rewind(_START_SECONDS)
+        try:
             answer = self._receive()
         except _Ended as end:
             tail = self._printed.tail()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from backends.tensor import Value
     from fuzz.triage.search import Search
 
-__all__ = ["bare", "drop_attributes", "drop_data_sets", "drop_outputs", "free_constants", "plainer", "simplify_values"]
+__all__ = ["bare", "drop_attributes", "drop_data_sets", "drop_outputs", "filled", "free_constants", "plain", "plainer",
+           "simplify_values"]  # fmt: skip
 
 
 def drop_data_sets(search: Search) -> None:
@@ -119,8 +120,8 @@ def plainer(candidate: Candidate, place: int, at: int, name: str) -> list[Candid
     node = list(graphs(candidate.proto().graph))[place].node[at]
     attribute = next(a for a in node.attribute if a.name == name)
     value = onnx.helper.get_attribute_value(attribute)
-    plain = [None, *(other for other in _plain_values(value) if other != value)]
-    return [_changed(candidate, place, at, name, other) for other in plain]
+    others = [None, *(other for other in _plain_values(value) if other != value)]
+    return [_changed(candidate, place, at, name, other) for other in others]
 
 
 def _plain_values(value: Any) -> list[Any]:
@@ -153,7 +154,7 @@ def _changed(candidate: Candidate, place: int, at: int, name: str, value: Any) -
 
 def simplify_values(search: Search) -> None:
     """Zeros, ones, small integers, one element that is not zero: everywhere, else in each tensor."""
-    if search.attempt(plain for plain in (_filled(search.best, 1), _filled(search.best, 0)) if plain != search.best):
+    if plain(search.best) or search.attempt(filled(search.best, number) for number in (1, 0)):
         return
     for number, feed in enumerate(search.best.feeds):
         for name, value in feed.items():
@@ -165,14 +166,19 @@ def simplify_values(search: Search) -> None:
             _simplify(search, value, lambda c, v, k=tensor.name: _with_constant(c, k, v))  # type: ignore[misc]
 
 
-def _filled(candidate: Candidate, number: int) -> Candidate:
+def plain(candidate: Candidate) -> bool:
+    """Whether it holds nothing but ones, or nothing but zeros: neither is plainer than the other."""
+    return candidate in (filled(candidate, 1), filled(candidate, 0))
+
+
+def filled(candidate: Candidate, number: int) -> Candidate:
     """With one number everywhere: in the inputs, and in the constants of fractions."""
     proto = candidate.proto()
     for tensor in proto.graph.initializer:
         value = _tensor(tensor)
         if value is not None and value.element_type in BY_NAME and BY_NAME[value.element_type].is_float:
-            plain = _full(to_numpy(value), number)
-            tensor.CopyFrom(onnx.TensorProto.FromString(encode_value(tensor.name, plain)))
+            same = _full(to_numpy(value), number)
+            tensor.CopyFrom(onnx.TensorProto.FromString(encode_value(tensor.name, same)))
     feeds = [{n: _number(v, number) for n, v in feed.items()} for feed in candidate.feeds]
     return encoded(proto, feeds)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fuzz.judge.subset import fewest
 from fuzz.judge.verdict import Word
 from fuzz.triage.blame import first_wrong
+from fuzz.triage.pieces import failing_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +27,10 @@ def reduce_nodes(search: Search) -> None:
     """Leave out nodes; what they computed is given instead.
 
     A wrong answer begins at a node that can be found by exposing all values, a refusal often names it: that node
-    alone is tried first, then with one and two of its neighbours, since a fusion needs producer and consumer. Only
-    where none of these fails is the shortest failing beginning of the graph looked for, by bisection, then its
-    shortest failing end, then what of it can be left out.
+    alone is tried first, then with one and two of its neighbours, since a fusion needs producer and consumer. Of what
+    tells nothing (a crash, a hang) all nodes are tried side by side, then all pairs. Only where none of these fails is
+    the shortest failing beginning of the graph looked for, by bisection, then its shortest failing end, then what of
+    it can be left out.
     """
     whole = search.whole()
     if whole is None or len(whole.nodes) < 2:
@@ -39,6 +41,11 @@ def reduce_nodes(search: Search) -> None:
         if search.attempt(_windows(whole, anchor)):
             _settle(search)
             return
+    piece = failing_piece(search, whole)
+    if piece is not None:
+        search.take(piece)
+        _settle(search)
+        return
     whole = _at_outputs(search, whole)
     exposing = _exposing(search, whole)
 

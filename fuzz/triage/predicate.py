@@ -20,8 +20,8 @@ from backends.tensor import same
 from fuzz.errors import UsageError
 from fuzz.execute.attempt import Attempt
 from fuzz.execute.run import beside_of
-from fuzz.execute.start import start_worker
-from fuzz.execute.worker import Interrupted
+from fuzz.execute.start import ready_worker, start_worker
+from fuzz.execute.worker import Interrupted, Worker, WorkerError
 from fuzz.judge.verdict import Word
 from fuzz.triage.assessment import assess, invalid
 from fuzz.triage.candidate import names_in
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from backends.tensor import Value
     from fuzz.execute.target import Target
-    from fuzz.execute.worker import Limits, Worker
+    from fuzz.execute.worker import Limits
     from fuzz.triage.candidate import Candidate
 
 __all__ = ["INTERESTING", "Apart", "CommandPredicate", "Predicate", "VerdictPredicate"]
@@ -42,6 +42,8 @@ __all__ = ["INTERESTING", "Apart", "CommandPredicate", "Predicate", "VerdictPred
 # How often the data sets are run again, forth and back, and how often after that if nothing differed: with one set,
 # what differs in one of four runs is missed once in ten thousand candidates.
 _ROUNDS = (4, 12)
+
+_AHEAD = 1  # workers of a thread that are started before they are needed
 
 T = TypeVar("T")
 
@@ -92,6 +94,7 @@ def _refused(candidate: Candidate, apart: Apart) -> Observation | None:
 class VerdictPredicate:
     """The verdict of the judge on what a target does: ``jobs`` workers, started when they are needed.
 
+    Once a candidate has ended its worker, the next worker is started before it is needed, while this one is at work.
     ``unstable`` asks whether the answer differs from run to run, before it asks whether it is right.
     """
 
@@ -106,6 +109,7 @@ class VerdictPredicate:
         self._limits = limits
         self._stop = threading.Event()
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._spares = _Spares(target, self._stop)
         for _ in range(jobs):
             self._idle.put(None)
 
@@ -148,8 +152,11 @@ class VerdictPredicate:
                 worker.close()
                 worker = None
             if worker is None:
-                worker = start_worker(self._target, self._limits, self._stop)
-            return worker.execute(request)
+                worker = self._spares.take(self._limits)
+            attempt = worker.execute(request)
+            if not worker.alive:
+                self._spares.add(self._limits)
+            return attempt
         finally:
             self._idle.put(worker)
 
@@ -160,6 +167,7 @@ class VerdictPredicate:
             if worker is not None:
                 worker.close()
             self._idle.put(None)
+        self._spares.close()
 
     def hasten(self, seconds: float | None) -> None:
         """Workers have other limits from now on."""
@@ -170,6 +178,46 @@ class VerdictPredicate:
         """End all workers, those at work too."""
         self._stop.set()
         self.renew()
+
+
+class _Spares:
+    """Workers that were started ahead, each in the thread that lost one: it is that one's to use.
+
+    The kernel ends a worker with the thread that started it.
+    """
+
+    def __init__(self, target: Target, stop: threading.Event) -> None:
+        self._target, self._stop = target, stop
+        self._ready: dict[int, list[Worker]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, limits: Limits) -> Worker:
+        """A worker that is ready. Raises Interrupted, TargetError."""
+        with self._lock:
+            own = self._ready.get(threading.get_ident(), [])
+            spare = own.pop(0) if own else None
+        if spare is None:
+            return start_worker(self._target, limits, self._stop)
+        self.add(limits)
+        return ready_worker(spare, self._target, limits, self._stop)
+
+    def add(self, limits: Limits) -> None:
+        """Start one more, unless this thread has one; a worker that cannot be started is not needed yet."""
+        with self._lock:
+            own = self._ready.setdefault(threading.get_ident(), [])
+        while len(own) < _AHEAD:
+            try:
+                own.append(Worker(self._target, limits, self._stop, wait=False))
+            except WorkerError:
+                return
+
+    def close(self) -> None:
+        """End all of them."""
+        with self._lock:
+            held = [worker for own in self._ready.values() for worker in own]
+            self._ready.clear()
+        for worker in held:
+            worker.close()
 
 
 class CommandPredicate:

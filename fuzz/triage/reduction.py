@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+import onnx.parser
+
+from backends.protocol import Outcome
+from backends.tensor import from_numpy
 from fuzz.judge.verdict import Word
 from fuzz.triage.bodies import bypass_nodes, open_bodies
 from fuzz.triage.candidate import size
 from fuzz.triage.content import drop_attributes, drop_data_sets, drop_outputs, free_constants, simplify_values
 from fuzz.triage.extent import described, survey
+from fuzz.triage.leap import leap
 from fuzz.triage.naming import anonymise, rename
 from fuzz.triage.nodes import reduce_nodes
 from fuzz.triage.search import Search
@@ -19,6 +25,7 @@ from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from backends.tensor import Value
     from fuzz.triage.candidate import Candidate
     from fuzz.triage.laboratory import Laboratory
     from fuzz.triage.observation import Observation
@@ -27,13 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["PASSES", "Reduction", "reduce_case"]
 
 _ROUNDS = 4
-_HASTE = 5.0  # seconds that a candidate for a timeout gets; what is left at the end is given all
+_HASTE = (1.0, 5.0)  # seconds that a candidate for a timeout gets, at least and at most; the last is given all
+_SLACK = 20.0  # times what the target takes for a model that does nothing
 
 _STRUCTURE: tuple[Callable[[Search], None], ...] = (
     drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, free_constants,
 )  # fmt: skip
 _CONTENT: tuple[Callable[[Search], None], ...] = (
-    fix_sizes, shrink_sizes, drop_ranks, drop_attributes, simplify_values, rename,
+    leap, fix_sizes, shrink_sizes, drop_ranks, drop_attributes, simplify_values, rename,
 )  # fmt: skip
 
 PASSES = (*_STRUCTURE, *_CONTENT)
@@ -95,7 +103,7 @@ def reduce_case(
     search = Search(laboratory, case, first, told)
     hasty = first.signature.word == Word.TIMEOUT
     if hasty:
-        laboratory.predicate.hasten(_HASTE)
+        laboratory.predicate.hasten(_haste(laboratory))
     _search(search)
     kept = tuple(anonymise(search)) if anonymous else ()
     laboratory.predicate.hasten(None)
@@ -110,6 +118,20 @@ def reduce_case(
     ran = laboratory.executions
     reach, surveyed = survey(laboratory, search.best) if search.wanted.word == Word.WRONG else ({}, 0)
     return Reduction(search.best, first, last, search.wanted, size(case), ran, search.others, kept, reach, surveyed)
+
+
+def _haste(laboratory: Laboratory) -> float:
+    """How long a candidate for a timeout may take: what hangs in a second hangs, on a target that answers at once."""
+    attempt = laboratory.run(*_idle())
+    quick = attempt is not None and attempt.outcome is Outcome.OK
+    return min(max(_SLACK * attempt.wall_seconds, _HASTE[0]), _HASTE[1]) if attempt and quick else _HASTE[1]
+
+
+def _idle() -> tuple[bytes, list[list[Value]]]:
+    """A model that does nothing, and a number for it."""
+    text = '<ir_version: 8, opset_import: ["" : 13]> g (float[1] x) => (float[1] y) { y = Relu (x) }'
+    model: bytes = onnx.parser.parse_model(text).SerializeToString(deterministic=True)
+    return model, [[from_numpy(np.ones(1, np.float32))]]
 
 
 def _search(search: Search) -> None:

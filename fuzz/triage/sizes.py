@@ -12,7 +12,7 @@ from abstract.dtypes import BY_NAME
 from backends.tensor import Tensor, from_numpy, to_numpy
 from fuzz.mutate.parent import Parent
 from fuzz.mutate.shapes import fitted, refill, symbolic_shapes
-from fuzz.triage.assessment import carried, know
+from fuzz.triage.assessment import carried, invalid, know
 from fuzz.triage.candidate import Candidate, encoded, forget_shapes
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def drop_ranks(search: Search) -> None:
 
 
 def flatter(candidate: Candidate) -> list[Candidate]:
-    """Without the first axis, or the last, of inputs and constants of the highest rank.
+    """Without the first axis, or the last, of inputs and constants of the highest rank; first without all that can go.
 
     A parameter (a shape, axes) keeps its rank: the checker and the reference may take a number for a list of one,
     which the standard does not say and backends refuse.
@@ -130,7 +130,9 @@ def flatter(candidate: Candidate) -> list[Candidate]:
         return []
     highest = {name for name, shape in shapes.items() if len(shape) == top}
     axes = [axis for axis in (0, top - 1) if all(shapes[name][axis] == 1 for name in highest)]
-    return [_without_axis(candidate, highest, axis) for axis in dict.fromkeys(axes)]
+    found = [_without_axis(candidate, highest, axis) for axis in dict.fromkeys(axes)]
+    further = [flat for flat in (flatter(found[0]) if top > 1 and found else ()) if not invalid(flat.model)]
+    return [*further[:1], *found]
 
 
 def _without_axis(candidate: Candidate, names: set[str], axis: int) -> Candidate:

@@ -41,7 +41,7 @@ def test_nodes_far_apart_are_found_without_a_hint(search):
     begun = search(candidate(CHAIN, ROW), has("Relu", "Exp", "Add"))
     reduce_nodes(begun)
     assert operators(begun.best) == ["Relu", "Exp", "Add"]
-    assert begun.laboratory.executions < 30
+    assert begun.laboratory.executions < 40
 
 
 def test_several_outputs_stay_where_the_fault_needs_them(search):

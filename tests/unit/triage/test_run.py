@@ -199,3 +199,23 @@ def test_of_two_faults_in_one_target_a_reduction_keeps_to_one():
         assert operators(done.case) == ["Concat"]
         wrong = laboratory.observe(candidate("g (float[2, 3] x) => (float[2, 3] y) { y = Neg (x) }", ROW))
         assert wrong.signature.word == "wrong"
+
+
+def test_after_a_crash_the_next_worker_is_started_ahead(toy):
+    import os
+
+    import psutil
+
+    proto = text("g (float[3] x) => (float[3] y) { y = Relu (x) }")
+    names = ("segv", "segv", "fine", "segv", "fine")
+    predicate = VerdictPredicate(toy(), Limits(20.0, 1 << 30))
+    with Inline(predicate) as laboratory:
+        words = []
+        for name in names:
+            proto.graph.name = name
+            words.append(laboratory.fresh(candidate(proto, [np.full(3, 1, np.float32)]), renew=False).signature.word)
+        assert words == ["crash", "crash", "ok", "crash", "ok"]
+        mine = psutil.Process(os.getpid()).children()
+        assert len(mine) >= 2
+        predicate.renew()
+        assert not {p.pid for p in mine} & {p.pid for p in psutil.Process(os.getpid()).children()}
