@@ -23,6 +23,7 @@ import generation
 import identity
 import judge
 import reference
+import report
 import sharpness
 import workers
 from figure import Figure, Scale, machine, print_table
@@ -43,6 +44,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "reach": (commands.reach,),
     "reach-alone": (commands.reach_alone,),
     "workers": (workers.message, workers.restart, workers.side_by_side),
+    "report": (report.large,),
     "conformance": (commands.conformance,),
 }
 

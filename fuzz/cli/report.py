@@ -49,8 +49,9 @@ def command(
     Exit codes: 0 no findings, 1 findings, 2 misuse.
 
     --json prints {root, page, cases, seconds, targets: [{target, version, verdicts: {VERDICT: n}}], findings: [{id,
-    target, version, verdict, title, signature, count, seed, nodes, nodes_before, seconds, first_seen, operators,
-    output, data_set, index, actual, expected, bound, bound_ratio, node, message, folder, problems}], coverage:
+    target, version, verdict, title, summary, signature, count, assumed, seed, nodes, nodes_before, seconds,
+    first_seen, operators, output, data_set, index, actual, expected, bound, bound_ratio, node, message, folder,
+    problems}], coverage:
     {reached, wanted, missing: [[operator, type]], targets: {TARGET: {ok, found, refused, open}}}, problems}.
     """
     from fuzz.cli.progress import progress_bar
@@ -128,7 +129,8 @@ def _finding_json(found: Discovery) -> dict[str, Any]:
     told = verdict_json(found.verdict) if found.verdict else dict.fromkeys(numbers)
     return {
         "id": found.id, "target": found.target, "version": found.version, "verdict": found.word, "title": found.title,
-        "signature": found.signature, "count": found.count, "seed": found.seed, "nodes": found.drawing.nodes or None,
+        "summary": found.papers.summary, "signature": found.signature, "count": found.count,
+        "assumed": found.assumed, "seed": found.seed, "nodes": found.drawing.nodes or None,
         "nodes_before": found.nodes_before, "seconds": found.seconds, "first_seen": found.first_seen,
         "operators": found.operators, **{key: told[key] for key in numbers}, "message": found.message,
         "folder": found.folder, "problems": list(found.problems),

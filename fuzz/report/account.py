@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fuzz.judge.verdict import FINDINGS, Word
+from fuzz.report.papers import Papers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,8 +67,7 @@ class Discovery:
     unreduced: str = ""
     pairs: tuple[Pair, ...] = ()
     values: tuple[Listed, ...] = ()
-    repro: str = ""
-    notes: str = ""
+    papers: Papers = field(default_factory=Papers)
     problems: tuple[str, ...] = ()
 
     @property

@@ -44,10 +44,10 @@ def coverage_section(account: Account) -> str:
         '<option value="found">with findings</option><option value="none">never reached</option>'
         '<option value="refused">unsupported</option></select>'
         '<output id="cells-shown" aria-live="polite"></output></div>'
-        '<div class="card cells" tabindex="0" role="region" aria-label="Coverage by operator and type" id="cells">'
+        '<div><div class="card cells" tabindex="0" role="region" aria-label="Coverage by operator and type" id="cells">'
         "<noscript><p>The matrix is drawn by a script.</p></noscript></div>"
         '<p class="card" id="cell" aria-live="polite">Choose a cell: each number is how many cases had the operator on '
-        "the type.</p>"
+        "the type.</p></div>"
         f'<p class="legend states">{_legend()}</p>{_missing(account)}'
         f'<script type="application/json" id="cells-data">{json_in_script(coverage_data(account))}</script>'
     )

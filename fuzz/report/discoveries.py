@@ -22,7 +22,7 @@ _LONGEST_MESSAGE = 4_000
 _SEARCHED = 2_000  # characters of a finding that the search sees
 _SUMMARY = 220  # characters of a signature in the list
 _PICTURES = 20_000_000  # characters of pictures that a page may hold
-_LONG = frozenset({"target", "first differs at", "lies in"})  # facts that have a line of their own
+_LONG = frozenset({"target", "first differs at", "versions", "lies in"})  # facts that have a line of their own
 _DECADES = 9  # of the scale on which an error is shown beside its bound
 
 
@@ -87,7 +87,10 @@ def _said(found: Discovery) -> str:
     verdict = found.verdict
     if verdict is not None and verdict.actual is not None and verdict.expected is not None:
         return f"got {number(verdict.actual)}, expected {number(verdict.expected)}"
-    said = found.signature.removeprefix(found.word).lstrip(" ·:") or found.message.strip().partition("\n")[0]
+    told = found.message or (verdict.message if verdict else "")
+    said = found.signature.removeprefix(found.word).lstrip(" ·:")
+    if not said or said.startswith("("):  # what is wrong of an answer, in a word: the message has the whole of it
+        said = told.strip().partition("\n")[0] or said
     return said if len(said) <= _SUMMARY else f"{said[: _SUMMARY - 1]}…"
 
 
@@ -136,10 +139,14 @@ def _detail(account: Account, found: Discovery, *, pictured: bool) -> str:
     graph = picture(found.drawing) if pictured else '<p class="muted">Left out to keep the page small.</p>'
     return (
         problems
-        + f'<div class="halves"><div>{_numbers(found)}{_message(found)}{_facts(account, found)}</div>'
-        + f"<div><h4>Graph</h4>{graph}{_values(found.values)}</div></div>"
-        + _file("NOTES.md", found.notes)
-        + _file("repro.py", found.repro)
+        + (f'<p class="summary">{text(found.papers.summary)}</p>' if found.papers.summary else "")
+        + f'<div class="halves"><div>{_numbers(found)}{_message(found)}{_values(found.values)}</div>'
+        + f"<div><h4>Graph</h4>{graph}{_facts(account, found)}</div></div>"
+        + _ruled_out(found)
+        + _file("NOTES.md", found.papers.notes)
+        + _file("repro.py", found.papers.repro)
+        + _file("what repro.py prints", found.papers.says if found.papers.repro else "")
+        + (f'<p class="muted">No repro.py: {text(found.papers.problem)}</p>' if found.papers.problem else "")
     )
 
 
@@ -151,7 +158,7 @@ def _numbers(found: Discovery) -> str:
     cells = (
         ("got", number(verdict.actual), "bad"),
         ("expected", number(verdict.expected), ""),
-        ("off by", number(found.off_by), ""),
+        ("off by", None if found.off_by is None else f"{found.off_by:.4g}", ""),
         ("bound", None if verdict.bound is None else f"± {verdict.bound:.3g}" if verdict.bound else "exact", ""),
         ("error / bound", None if verdict.bound_ratio is None else f"{verdict.bound_ratio:,.4g}×", "bad"),
         ("element", f"{verdict.output}{place}" if verdict.output is not None else None, ""),
@@ -159,7 +166,8 @@ def _numbers(found: Discovery) -> str:
     row = "".join(
         f'<div><dt>{name}</dt><dd class="{shade}">{text(value)}</dd></div>' for name, value, shade in cells if value
     )
-    return f'<h4>Numbers</h4><dl class="facts numbers">{row}</dl>{_gauge(verdict.bound_ratio)}'
+    reason = f'<p class="muted">{text(found.papers.reason)}</p>' if found.papers.reason else ""
+    return f'<h4>Numbers</h4><dl class="facts numbers">{row}</dl>{_gauge(verdict.bound_ratio)}{reason}'
 
 
 def _gauge(ratio: float | None) -> str:
@@ -198,6 +206,8 @@ def _facts(account: Account, found: Discovery) -> str:
         ("seen in", _seen(account, found)),
         ("reduced", reduced or (f"no: {found.unreduced}" if found.unreduced else None)),
         ("seed", found.seed),
+        ("shown by", "a candidate of another reduction" if found.papers.aside else None),
+        ("versions", ", ".join(f"{name} {version}" for name, version in found.papers.versions)),
         ("first seen", first),
         ("data set", found.verdict.data_set if found.verdict and found.verdict.data_set else None),
         ("lies in", found.folder),
@@ -228,6 +238,20 @@ def _values(values: Sequence[Listed]) -> str:
     return (
         '<h4>Values</h4><div class="scroll" tabindex="0" role="region" aria-label="Values"><table class="values">'
         f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _ruled_out(found: Discovery) -> str:
+    """What else was asked about the same model."""
+    if not found.papers.ruled_out:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{text(what)}</th><td>{chip(word)}</td><td>{text(said)}</td></tr>'
+        for what, word, said in found.papers.ruled_out
+    )
+    return (
+        '<h4>The same model elsewhere</h4><div class="scroll" tabindex="0" role="region" aria-label="Ruled out">'
+        f'<table class="values ruled"><tbody>{rows}</tbody></table></div>'
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from fuzz.judge.verdict import Verdict
 from fuzz.report.drawings import Drawing, draw_model
 from fuzz.report.graph import tensor_label
 from fuzz.report.isolated import in_processes
+from fuzz.report.papers import Papers, read_papers
 from fuzz.signature import read_signature
 from fuzz.values import decode_value
 from fuzz.wire import WireError, as_bytes, as_text
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["CaseTask", "Exhibit", "Listed", "read_cases", "read_exhibits"]
 
 _ELEMENTS = 24  # of a tensor, that are written out
-_TEXT = 64 << 10  # characters of repro.py or NOTES.md
 _ROWS = 40  # values of a data set
 _LARGEST_CONSTANT = 4096  # bytes
 _NOTHING = Drawing("", 0, (), "")
-_VERDICT = frozenset(field.name for field in fields(Verdict))
+_VERDICT = frozenset(entry.name for entry in fields(Verdict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,7 @@ class Exhibit:
     drawing: Drawing
     pairs: tuple[Pair, ...] = ()
     values: tuple[Listed, ...] = ()
-    repro: str = ""
-    notes: str = ""
+    papers: Papers = field(default_factory=Papers)
     problems: tuple[str, ...] = ()
 
 
@@ -89,7 +88,7 @@ def _read(folder: Path) -> Exhibit:
     return Exhibit(
         folder=str(folder), said=said, verdict=verdict, drawing=drawing, pairs=_pairs(folder / "model.onnx"),
         values=_values(folder, verdict.data_set if verdict else 0, problems),
-        repro=_text(folder / "repro.py"), notes=_text(folder / "NOTES.md"), problems=tuple(problems),
+        papers=read_papers(folder, said), problems=tuple(problems),
     )  # fmt: skip
 
 
@@ -131,15 +130,6 @@ def _pairs(path: Path) -> tuple[Pair, ...]:
         return tuple(sorted(set(pairs(onnx.load(path, load_external_data=False)))))
     except Exception:  # noqa: BLE001 - whatever onnx says of the model: the drawing says it already
         return ()
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(_TEXT + 1)
-    except OSError:
-        return ""
-    return text if len(text) <= _TEXT else f"{text[:_TEXT]}\n…"
 
 
 # --- cases of a root that was judged ----------------------------------------------------------------------------------
@@ -195,8 +185,8 @@ def _values(folder: Path, data_set: int, problems: list[str]) -> tuple[Listed, .
 def _constants(path: Path) -> Iterator[Listed]:
     """The small initializers of a model."""
     for number, graph in wire_fields(path.read_bytes()):
-        for field, tensor in wire_fields(as_bytes(graph)) if number == 7 else ():
-            if field == 5 and len(data := as_bytes(tensor)) <= _LARGEST_CONSTANT:
+        for entry, tensor in wire_fields(as_bytes(graph)) if number == 7 else ():
+            if entry == 5 and len(data := as_bytes(tensor)) <= _LARGEST_CONSTANT:
                 name = next((as_text(value) for key, value in wire_fields(data) if key == 8), "")
                 yield _listed("constant", name, decode_value(data))
 

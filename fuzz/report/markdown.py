@@ -74,6 +74,8 @@ def _finding(found: Discovery, at: int) -> str:
         + (f", seed {found.seed}" if found.seed is not None else "")
         + f"; {_code(found.folder)}",
     ]
+    if found.papers.summary:
+        lines.append(_plain(found.papers.summary))
     if verdict is not None and (verdict.actual is not None or verdict.expected is not None):
         place = str(list(verdict.index)) if verdict.index else ""
         bound = "" if verdict.bound is None else f"{verdict.bound:.3g}"

@@ -84,9 +84,11 @@ def _n(value: float) -> str:
 
 
 def _nice(count: int) -> int:
-    """The next even of 2, 4, 6, 10, 20, 40, ... that is no less."""
-    scale: int = 10 ** max(0, math.floor(math.log10(max(count, 1))))
-    return next(max(2, factor * scale) for factor in (1, 2, 4, 6, 8, 10) if factor * scale >= count)
+    """The next of 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, ... that is no less: all are even."""
+    if count <= 10:
+        return max(2, count + count % 2)
+    scale: int = 10 ** (math.floor(math.log10(count)) - 1)
+    return next(factor * scale for factor in (10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100) if factor * scale >= count)
 
 
 def _times(end: float) -> list[float]:

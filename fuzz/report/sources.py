@@ -97,7 +97,7 @@ def _discovery(name: str, exhibit: Exhibit, row: Found | None) -> Discovery:
         nodes_before=_whole(said.get("nodes_before")), seed=row.seed if row else _whole(said.get("seed")),
         first_seen=row.first_seen if row else "", seconds=row.seconds if row else None,
         unreduced=str(said.get("unreduced", "")), pairs=exhibit.pairs, values=exhibit.values,
-        repro=exhibit.repro, notes=exhibit.notes, problems=exhibit.problems,
+        papers=exhibit.papers, problems=exhibit.problems,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from fuzz.judge.verdict import Verdict
 from fuzz.report.account import Account, Cell, Discovery, TargetRow
 from fuzz.report.drawings import Drawing
 from fuzz.report.exhibit import Listed
+from fuzz.report.papers import Papers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +129,6 @@ def browser(tmp_path_factory):
 
 # --- what is reported on ----------------------------------------------------------------------------------------------
 
-HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\x1b\x00]]>"
 SVG = '<svg class="graph" width="90" height="60"><g class="node linear"><text>Conv</text></g></svg>'
 
 
@@ -172,7 +172,9 @@ def account(discovery):
                 discovery(),
                 discovery("ba9876543210", target="iree", word="crash", title="Relu(int8)", count=1, seconds=5.0,
                           signature="crash at run: SIGSEGV", drawing=Drawing(SVG, 2, (("Relu", 1),)), verdict=None,
-                          message="signal 11", pairs=(("Relu", "int8"),), notes="# Title", repro="import iree"),
+                          message="signal 11", pairs=(("Relu", "int8"),),
+                          papers=Papers("iree dies of Relu", notes="# Title", repro="import iree", says="BUG: it dies",
+                                        ruled_out=(("iree:opt=0", "ok", "right"),))),
                 discovery("000000000000", word="rejected", title="Add(float)", count=40, verdict=None,
                           drawing=Drawing(SVG, 1, (("Add", 1),)), message="no such thing", pairs=(("Add", "float"),)),
             ),

@@ -74,6 +74,7 @@ def test_markdown_says_the_same(account):
     assert "| `tvm` | 0.27 | 1,196 | 3 | 1 | 0 |" in text
     assert "### 1. wrong: `Conv(float)` on `tvm 0.27`" in text
     assert "| `y[0, 2]` | `2` | `1.5` | `1e-07` | `3.4e+06×` |" in text
+    assert "\n\niree dies of Relu\n\n" in text
     assert "Never reached: `Abs` (double, float)." in text
     assert "input     x  f32 2  1 2" in text
 

@@ -15,6 +15,7 @@ from fuzz.report.coverage import coverage_data
 from fuzz.report.drawings import Drawing
 from fuzz.report.exhibit import Listed
 from fuzz.report.overview import overview
+from fuzz.report.papers import Papers
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\x1b\x00"
 
@@ -87,6 +88,9 @@ def test_a_finding_opens_to_its_numbers_graph_values_and_files(account):
     assert "signal 11" in crash
     assert "# Title" in crash
     assert "import iree" in crash
+    assert "iree dies of Relu" in plain(crash)
+    assert "iree:opt=0 ok right" in plain(crash)
+    assert "BUG: it dies" in plain(crash)
 
 
 def test_the_same_report_gives_the_same_bytes(account):
@@ -95,8 +99,11 @@ def test_the_same_report_gives_the_same_bytes(account):
 
 def test_what_strangers_wrote_runs_nowhere_and_nothing_is_loaded(account, discovery):
     hostile = discovery(
-        "id", target=HOSTILE, version=HOSTILE, title=HOSTILE, signature=HOSTILE, message=HOSTILE, notes=HOSTILE,
-        repro=HOSTILE, problems=(HOSTILE,), drawing=Drawing("", 0, ((HOSTILE, 1),), HOSTILE),
+        "id", target=HOSTILE, version=HOSTILE, title=HOSTILE, signature=HOSTILE, message=HOSTILE,
+        papers=Papers(
+            HOSTILE, HOSTILE, ((HOSTILE,) * 3,), ((HOSTILE,) * 2,), HOSTILE, HOSTILE, HOSTILE, HOSTILE, aside=True
+        ),
+        problems=(HOSTILE,), drawing=Drawing("", 0, ((HOSTILE, 1),), HOSTILE),
         values=(Listed(HOSTILE, HOSTILE, HOSTILE, HOSTILE),), pairs=((HOSTILE, HOSTILE),), folder=HOSTILE,
         unreduced=HOSTILE,
     )  # fmt: skip

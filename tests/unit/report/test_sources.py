@@ -151,9 +151,21 @@ def test_what_lies_beside_is_shown_whole_up_to_a_size(tmp_path):
     folder = write_folder(tmp_path / "0123456789ab")
     (folder / "repro.py").write_bytes(b"print('\xff')")
     (folder / "NOTES.md").write_text("x" * 100_000)
+    said = json.loads((folder / "verdict.json").read_text())
+    more = {
+        "summary": "it is wrong", "expected_reason": "because", "versions": {"numpy": "2"}, "aside": True,
+        "ruled_out": [{"what": "tvm", "verdict": "ok", "said": None}, 3], "repro": {"says": "BUG", "problem": ""},
+    }  # fmt: skip
+    (folder / "verdict.json").write_text(json.dumps({**said, **more}))
     (exhibit,) = read_exhibits([folder], 1)
-    assert exhibit.repro == "print('\ufffd')"
-    assert len(exhibit.notes) == 65_538
+    papers = exhibit.papers
+    assert papers.repro == "print('\ufffd')"
+    assert len(papers.notes) == 65_538
+    assert (papers.summary, papers.reason, papers.versions) == ("it is wrong", "because", (("numpy", "2"),))
+    assert (papers.ruled_out, papers.says, papers.problem, papers.aside) == ((("tvm", "ok", ""),), "BUG", "", True)
+    (folder / "verdict.json").write_text(json.dumps({**said, "ruled_out": 3, "versions": [], "repro": "x"}))
+    (exhibit,) = read_exhibits([folder], 1)
+    assert (exhibit.papers.ruled_out, exhibit.problems) == ((), ())
 
 
 def test_findings_that_were_copied_out_of_their_root(root, tmp_path_factory):
