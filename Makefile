@@ -5,6 +5,7 @@
 # make campaign-null     legal recomputations of every operator on every type: nothing is wrong (ten minutes on two idle cores)
 # make campaign-valid    100,000 models over all settings before checker and runtime (half an hour; goes on where it was)
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
+# make campaign-reduction   failing cases of planted faults and real bugs made small (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`
 
@@ -20,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Hundreds of processes of the tests start with the same modules: they are compiled once (docs/notes/tests.md).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-doctor clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -52,6 +53,11 @@ campaign-valid: .venv/installed-test
 campaign-faults: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_faults.py run
 	$(BIN)/python benchmarks/campaign_faults.py report
+
+campaign-reduction: .venv/installed-test
+	$(BIN)/python benchmarks/reduction.py run --each 3
+	$(BIN)/python benchmarks/reduction.py real --each 20
+	$(BIN)/python benchmarks/reduction.py report
 
 campaign-doctor: .venv/installed-test
 	$(BIN)/fuzz doctor --all --root build/doctor --out backends/conformance --page docs/backends.md

@@ -36,7 +36,8 @@ __all__ = ["Surveyor", "described", "extent", "survey", "told"]
 
 _LENGTH = 300
 
-_TELLING = frozenset({"identity", "constants"})  # features that tell one mistake of the whole target from another
+_TELLING = frozenset({"identity", "constants", "no axes kept, scalar"})
+"""Features that tell one mistake of the whole target from another."""
 
 Link = tuple[str, ...]
 

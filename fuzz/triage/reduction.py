@@ -21,6 +21,7 @@ from fuzz.triage.nodes import reduce_nodes
 from fuzz.triage.search import Search
 from fuzz.triage.signature import element_types, identity, pattern
 from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
+from fuzz.triage.types import plain_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ _STRUCTURE: tuple[Callable[[Search], None], ...] = (
     drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, free_constants,
 )  # fmt: skip
 _CONTENT: tuple[Callable[[Search], None], ...] = (
-    leap, fix_sizes, shrink_sizes, drop_ranks, drop_attributes, simplify_values, rename,
+    leap, fix_sizes, shrink_sizes, drop_ranks, drop_attributes, plain_types, simplify_values, rename,
 )  # fmt: skip
 
 PASSES = (*_STRUCTURE, *_CONTENT)
