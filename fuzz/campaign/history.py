@@ -1,4 +1,4 @@
-"""What a root's store of campaigns tells afterwards, or meanwhile: read only, while a run may be writing to it."""
+"""What a root's store of campaigns tells afterwards, or meanwhile, while a run is writing to it."""
 
 from __future__ import annotations
 
@@ -105,13 +105,27 @@ def read_history(root: Path) -> History | None:
     path = root / LEDGER_NAME
     if not path.is_file():
         return None
-    with storage_errors(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    with storage_errors(path), closing(_open(path)) as connection:
         row = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         if row is None or row[0] != LEDGER_VERSION:
             raise StorageError(f"{path} was made by another version of fuzz: report on it with that one")
         connection.execute("BEGIN")  # one state of the store for all that is read
         connection.execute(_BEGINNING)
         return _read(connection)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection that reads; in a folder that cannot be written to, where it has no place for locks, without them."""
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=30.0)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            raise
+        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True)
+    return connection
 
 
 def _read(connection: sqlite3.Connection) -> History:

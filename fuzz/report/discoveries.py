@@ -100,7 +100,8 @@ def _order(ratio: float | None) -> str:
 
 def _figures(found: Discovery) -> str:
     ratio = found.verdict.bound_ratio if found.verdict else None
-    parts = [f"{found.count:,} case{'s' if found.count > 1 else ''}"]
+    of_campaign = found.seed is not None or found.count > 1
+    parts = [f"{found.count:,} case{'s' if found.count > 1 else ''}"] if of_campaign else []
     if found.drawing.nodes:
         parts.append(f"{found.drawing.nodes} node{'s' if found.drawing.nodes > 1 else ''}")
     if ratio is not None:

@@ -32,6 +32,7 @@ __all__ = ["CaseTask", "Exhibit", "Listed", "read_cases", "read_exhibits"]
 _ELEMENTS = 24  # of a tensor, that are written out
 _ROWS = 40  # values of a data set
 _LARGEST_CONSTANT = 4096  # bytes
+_NAME, _ELSEWHERE = 8, 13  # fields of TensorProto: name, external_data
 _NOTHING = Drawing("", 0, (), "")
 _VERDICT = frozenset(entry.name for entry in fields(Verdict))
 
@@ -183,12 +184,13 @@ def _values(folder: Path, data_set: int, problems: list[str]) -> tuple[Listed, .
 
 
 def _constants(path: Path) -> Iterator[Listed]:
-    """The small initializers of a model."""
+    """The small initializers of a model; those that keep their numbers in another file are not small."""
     for number, graph in wire_fields(path.read_bytes()):
         for entry, tensor in wire_fields(as_bytes(graph)) if number == 7 else ():
             if entry == 5 and len(data := as_bytes(tensor)) <= _LARGEST_CONSTANT:
-                name = next((as_text(value) for key, value in wire_fields(data) if key == 8), "")
-                yield _listed("constant", name, decode_value(data))
+                known = dict(wire_fields(data))
+                if _ELSEWHERE not in known:
+                    yield _listed("constant", as_text(known.get(_NAME, memoryview(b""))), decode_value(data))
 
 
 def _listed(role: str, name: str, value: Value) -> Listed:

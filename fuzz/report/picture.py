@@ -25,6 +25,7 @@ __all__ = ["COMPACT_FROM", "LARGEST", "draw"]
 COMPACT_FROM = 150  # nodes above which boxes lose their text and values their labels
 LARGEST = 2_000  # nodes above which there is no picture
 _LONGEST = 30  # characters of a label; the tooltip has them all
+_NAMED = 12  # operators that its description names
 _CONSTANTS = 4  # initializers that an operator's box names
 _MARGIN = 6.0
 _HEADER, _LINE = 24.0, 14.0  # heights: an operator's name, a constant beneath it
@@ -61,7 +62,14 @@ def draw(graph: GraphView, marked: Iterable[str] = ()) -> str:
     compact = len(graph.nodes) > COMPACT_FROM
     plan = _compact_plan(graph, set(marked)) if compact else _full_plan(graph, set(marked))
     gap, layer_gap = (6.0, 12.0) if compact else (18.0, 20.0)
-    return _svg(plan, lay_out(plan.sizes, plan.edges, gap=gap, layer_gap=layer_gap), compact=compact)
+    return _svg(plan, lay_out(plan.sizes, plan.edges, gap=gap, layer_gap=layer_gap), _told(graph), compact=compact)
+
+
+def _told(graph: GraphView) -> str:
+    """The picture in words, for those who do not see it."""
+    names = [node.operator for node in graph.nodes[:_NAMED]]
+    more = f" and {len(graph.nodes) - _NAMED:,} more" if len(graph.nodes) > _NAMED else ""
+    return f"Graph: {', '.join(names) or 'no node'}{more}"
 
 
 def _short(text: str) -> str:
@@ -160,7 +168,7 @@ def _n(value: float) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
-def _svg(plan: _Plan, layout: Layout, *, compact: bool) -> str:
+def _svg(plan: _Plan, layout: Layout, told: str, *, compact: bool) -> str:
     width, height = math.ceil(layout.width + 2 * _MARGIN), math.ceil(layout.height + 2 * _MARGIN)
     lines = "".join(_path(route) for route in layout.routes if plan.kinds[route.target] == "value")
     arrows = "".join(_path(route) for route in layout.routes if plan.kinds[route.target] != "value")
@@ -171,7 +179,7 @@ def _svg(plan: _Plan, layout: Layout, *, compact: bool) -> str:
     arrow = "e" if compact else "e a"
     return (
         f'<svg class="graph{" compact" if compact else ""}" width="{width}" height="{height}" '
-        f'viewBox="{-_MARGIN:g} {-_MARGIN:g} {width} {height}" role="img">'
+        f'viewBox="{-_MARGIN:g} {-_MARGIN:g} {width} {height}" role="img" aria-label="{escape(told)}">'
         f'<g class="e">{lines}</g><g class="{arrow}">{arrows}</g>{shapes}</svg>'
     )
 

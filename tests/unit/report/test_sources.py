@@ -8,8 +8,10 @@ import sqlite3
 from dataclasses import asdict
 
 import numpy as np
+import onnx
 import pytest
 from onnx import numpy_helper, parser
+from onnx.external_data_helper import set_external_data
 
 from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.history import read_history
@@ -112,6 +114,24 @@ def test_it_can_be_read_while_a_run_writes(root):
     assert account.seconds >= history.seconds
 
 
+def test_it_can_be_read_where_nobody_can_write(root, monkeypatch):
+    real = sqlite3.connect
+
+    class Closed(sqlite3.Connection):
+        def execute(self, *_):
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorname = "SQLITE_CANTOPEN"
+            raise error
+
+    def connect(place, **given):  # what a read-only disk does to it; a test that root runs has no other way to have one
+        return real(":memory:", factory=Closed) if "mode=rw" in place else real(place, **given)
+
+    monkeypatch.setattr("fuzz.campaign.history.sqlite3.connect", connect)
+    before = sorted(path.name for path in root.iterdir())
+    assert read_history(root).cases == 5
+    assert sorted(path.name for path in root.iterdir()) == before
+
+
 def test_what_one_folder_lacks_stops_no_other(root):
     lost, broken = (root / "findings" / finding_id(name) for name in ("one", "two"))
     shutil.rmtree(lost)
@@ -166,6 +186,18 @@ def test_what_lies_beside_is_shown_whole_up_to_a_size(tmp_path):
     (folder / "verdict.json").write_text(json.dumps({**said, "ruled_out": 3, "versions": [], "repro": "x"}))
     (exhibit,) = read_exhibits([folder], 1)
     assert (exhibit.papers.ruled_out, exhibit.problems) == ((), ())
+
+
+def test_numbers_that_lie_in_another_file_are_left_out(tmp_path):
+    folder = write_folder(tmp_path / "0123456789ab")
+    model = onnx.load(folder / "model.onnx")
+    (weight,) = model.graph.initializer
+    weight.CopyFrom(numpy_helper.from_array(np.ones(1, np.float32), "w"))
+    set_external_data(weight, "weights.bin")
+    weight.ClearField("raw_data")
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    (exhibit,) = read_exhibits([folder], 1)
+    assert ([value.role for value in exhibit.values], exhibit.problems) == (["input", "expected"], ())
 
 
 def test_findings_that_were_copied_out_of_their_root(root, tmp_path_factory):
