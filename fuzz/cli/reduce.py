@@ -35,7 +35,7 @@ __all__ = ["command"]
     "--out", type=FilePath(path_type=Path), metavar="DIR", required=True, help="Where the reduced case goes."
 )
 @click.option("--unstable", is_flag=True, help="It fails by answering otherwise from run to run, on a TARGET.")
-@click.option("--anonymise", is_flag=True, help="Replace the numbers of weights and inputs as well.")
+@click.option("--anonymise", is_flag=True, help="Replace the numbers of weights and inputs too, keep nothing else.")
 @timeout_option("Seconds for one run, or one call of the command.")
 @memory_option
 @jobs_option

@@ -25,6 +25,7 @@ __all__ = ["bypass_nodes", "bypassed", "open_bodies", "opened"]
 
 _TRIPS = 2  # of a loop that are looked at
 _BYPASSES = 60  # tries in one round
+_FEW = 4  # nodes
 
 
 def open_bodies(search: Search) -> None:
@@ -166,8 +167,9 @@ def bypassed(candidate: Candidate) -> list[Candidate]:
         ends = {info.name for info in graph.output}
         for at, node in enumerate(graph.node):
             returned = not ends.isdisjoint(node.output)
-            # What a graph returns keeps its name: the node becomes an Identity, which is worth it in bodies alone.
-            if returned and (not place or node.op_type == "Identity"):
+            # What a graph returns keeps its name: the node becomes an Identity. Around a main graph's end that is
+            # worth it where few nodes are left, which is then the same whatever reads the one at fault.
+            if returned and (node.op_type == "Identity" or (not place and not 1 < len(graph.node) <= _FEW)):
                 continue
             names = dict.fromkeys(n for n in node.input if n)
             found += (_without(candidate, place, at, name, returned=returned) for name in names)
@@ -183,6 +185,9 @@ def _without(candidate: Candidate, place: int, at: int, instead: str, *, returne
         names = [info.name for info in graph.output]
         end = next(name for name in node.output if name in names)
         node.CopyFrom(onnx.helper.make_node("Identity", [instead], [end], name=node.name))
+        if not place:
+            next(info for info in graph.output if info.name == end).ClearField("type")
+            forget_shapes(proto)
         return encoded(proto, candidate.feeds)
     outputs = {name for name in node.output if name}
     graph.node.remove(node)

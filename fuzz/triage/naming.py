@@ -45,6 +45,7 @@ def canonical(candidate: Candidate, *, names: bool = True) -> Candidate:
         return encoded(fresh, candidate.feeds)
     called = _names(fresh.graph)
     _apply(fresh, called)
+    _name_functions(fresh)
     feeds: list[Feed] = [{called.get(n, n): value for n, value in feed.items()} for feed in candidate.feeds]
     return encoded(fresh, feeds)
 
@@ -111,6 +112,45 @@ def _apply(proto: onnx.ModelProto, called: dict[str, str]) -> None:
             for names in (node.input, node.output):
                 for position, name in enumerate(names):
                     names[position] = called.get(name, name)
+
+
+def _name_functions(proto: onnx.ModelProto) -> None:
+    """Functions are f0, f1, ... of the domain f, and their values v0, v1, ...: a name of one tells what it is for."""
+    given = {(f.domain, f.name): ("f", f"f{number}") for number, f in enumerate(proto.functions)}
+    if not given:
+        return
+    for function in proto.functions:
+        _name_values(function)
+        function.domain, function.name = given[function.domain, function.name]
+    for graph in _all_graphs(proto):
+        for node in graph.node:
+            node.domain, node.op_type = given.get((node.domain, node.op_type), (node.domain, node.op_type))
+    own = {domain for domain, _ in given}
+    for part in (proto, *proto.functions):
+        imports = [(o.domain, o.version) for o in part.opset_import if o.domain not in own]
+        del part.opset_import[:]
+        part.opset_import.extend(onnx.helper.make_opsetid(*pair) for pair in (*imports, ("f", 1)))
+
+
+def _name_values(function: onnx.FunctionProto) -> None:
+    called: dict[str, str] = {"": ""}
+
+    def give(name: str) -> str:
+        return called.setdefault(name, f"v{len(called) - 1}")
+
+    function.input[:] = [give(name) for name in function.input]
+    for inner in graphs(function):
+        if isinstance(inner, onnx.GraphProto):
+            for part in (*inner.input, *inner.initializer):
+                part.name = give(part.name)
+        for number, node in enumerate(inner.node):
+            node.name = f"n{number}"
+            node.input[:] = [give(name) for name in node.input]
+            node.output[:] = [give(name) for name in node.output]
+        if isinstance(inner, onnx.GraphProto):
+            for info in inner.output:
+                info.name = give(info.name)
+    function.output[:] = [give(name) for name in function.output]
 
 
 def _rename_sizes(kind: onnx.TypeProto, sizes: dict[str, str]) -> None:

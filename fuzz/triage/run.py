@@ -89,7 +89,9 @@ def reduce_model(
             progress(search)
 
         done = reduce_case(laboratory, case, first, anonymous=wish.anonymous, told=better)
-        _finish(wish.out, laboratory, done)
+        _finish(wish, laboratory, done)
+    if wish.anonymous:
+        (wish.out / NOTES).unlink(missing_ok=True)  # it repeats what was said of the model with its own names
     return done
 
 
@@ -106,10 +108,12 @@ def _check(model: Path, predicate: Predicate, first: Observation) -> None:
     raise UsageError(f"the command does not find {model} interesting: {first.said} where 0 is due")
 
 
-def _finish(out: Path, laboratory: Laboratory, done: Reduction) -> None:
-    known = laboratory.know(done.case)
+def _finish(wish: Wish, laboratory: Laboratory, done: Reduction) -> None:
+    """Write what is left; candidates that failed otherwise have the model's numbers, so not where it is private."""
+    out, known = wish.out, laboratory.know(done.case)
     write_candidate(out, done.case, known.values if known is not None else ())
-    for number, (signature, candidate) in enumerate(sorted(done.others.items(), key=lambda pair: str(pair[0]))):
+    others = () if wish.anonymous else sorted(done.others.items(), key=lambda pair: str(pair[0]))
+    for number, (signature, candidate) in enumerate(others):
         folder = out / "others" / f"{number}-{_word(signature)}"
         write_candidate(folder, candidate)
         write_json(folder / "signature.json", {"signature": signature.to_json(), "nodes": size(candidate)})

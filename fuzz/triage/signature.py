@@ -28,6 +28,11 @@ __all__ = ["Signature", "element_types", "identity", "pattern", "signature_of"]
 
 _REASON_LENGTH = 400
 _TAKEN = re.compile(r"\b(?:N|NAME)\b(?:[\s,;x*]+(?:N|NAME)\b)*")
+_LEADING = re.compile(
+    r"^(\w+(Error|Exception): )?(Exception from \S+|Traceback \(most recent call last\)):$"
+    r"|unconverted_ops_report|^FrontEnd API failed with|^Model wasn't fully converted|^-- .* with a message:$"
+)
+"""Lines that say where something was told, and not what."""
 _SYMPTOMS = (
     ("shape ", "shape"), ("element type ", "element type"), ("a sequence", "container"),
     ("a tensor where", "container"), ("one side is an absent", "container"),
@@ -100,12 +105,23 @@ def _odd(number: float | str | None) -> bool:
 
 
 def _said(message: str, names: Iterable[str]) -> str:
-    """A message without the model's names, numbers, paths; of lists of such things one is left."""
-    text = message.strip().split("\n", 1)[0][:_REASON_LENGTH]
-    for name in sorted(set(names), key=lambda n: (-len(n), n)):
+    """What a message tells, without the model's names, numbers, paths; of lists of such things one is left.
+
+    Names go before anything is cut off, and as identifiers as well, which is how compilers spell them.
+    """
+    text = _telling(message)
+    spelled = {spelling for name in names for spelling in (name, re.sub(r"\W", "_", name))}
+    for name in sorted(spelled, key=lambda n: (-len(n), n)):
         if len(name) > 1 and name in text:
-            text = re.sub(rf"(?<![\w]){re.escape(name)}(?![\w])", "NAME", text)
-    return _TAKEN.sub("N", normalised(text))
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", "NAME", text)
+    return _TAKEN.sub("N", normalised(text[:_REASON_LENGTH]))
+
+
+def _telling(message: str) -> str:
+    """The first line that is more than a place or a heading; what only leads to the next line, with that one."""
+    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
+    telling = [line for line in lines if not _LEADING.search(line)] or lines[:1]
+    return " ".join(telling[: 2 if telling and telling[0].endswith(":") else 1])
 
 
 def pattern(proto: onnx.ModelProto, dtypes: Mapping[str, str]) -> str:

@@ -96,3 +96,19 @@ def test_what_only_passes_something_on_is_left_out(search):
     begun = search(candidate(body, ROW), lambda proto, _: {"Relu", "Neg"} <= set(operators(proto)))
     bypass_nodes(begun)
     assert operators(begun.best) == ["Relu", "Neg"]
+
+
+@pytest.mark.parametrize(
+    ("consumer", "kind"),
+    [("Neg (a)", "float[2]"), ("Cast <to = 7> (a)", "int64[2]"), ("Concat <axis = 0> (a, a)", "float[4]")],
+)
+def test_of_what_only_reads_the_one_at_fault_an_identity_is_left(search, consumer, kind):
+    body = f"g (float[2] x) => ({kind} y) {{ a = Relu (x)  y = {consumer} }}"
+
+    def bad(proto, _):
+        return len(proto.graph.node) > 1 and proto.graph.node[0].op_type == "Relu"
+
+    begun = search(candidate(body, [np.ones(2, np.float32)]), bad)
+    bypass_nodes(begun)
+    assert operators(begun.best) == ["Relu", "Identity"]
+    check(begun.best)

@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from backends.tensor import to_numpy
+from fuzz.triage.assessment import know
 from fuzz.triage.content import drop_attributes, drop_data_sets, drop_outputs, free_constants, simplify_values
 from fuzz.triage.naming import anonymise, canonical, rename
 from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
@@ -169,6 +170,24 @@ def test_names_and_texts_go(search):
     proto = begun.best.proto()
     assert ([n.name for n in proto.graph.node], proto.graph.output[0].name) == (["n0", "n1"], "y0")
     assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "s0"
+    assert canonical(begun.best) == begun.best
+
+
+FUNCTIONS = """<domain: "secret.lib", opset_import: ["" : 21, "secret.lib" : 3]>
+    secret_act (secret_in) => (secret_out) {
+        secret_mid = Exp (secret_in)  secret_out = secret.lib.secret_neg (secret_mid) }
+    <domain: "secret.lib", opset_import: ["" : 21]>
+    secret_neg (secret_a) => (secret_b) { secret_b = Neg (secret_a) }"""
+
+
+def test_functions_lose_their_names(search):
+    body = "g (float[2] secret_x) => (float[2] secret_y) { secret_y = secret.lib.secret_act (secret_x) }"
+    case = candidate(body, [np.ones(2, np.float32)], functions=FUNCTIONS, opsets='"" : 21, "secret.lib" : 3')
+    begun = search(case, lambda proto, _: len(proto.functions) == 2)
+    rename(begun)
+    assert b"secret" not in begun.best.model
+    onnx.checker.check_model(begun.best.proto(), full_check=True)
+    assert know(begun.best).values[0]["y0"] == know(case).values[0]["secret_y"]
     assert canonical(begun.best) == begun.best
 
 

@@ -18,6 +18,7 @@ from fuzz.execute.worker import Interrupted
 from fuzz.triage.predicate import INTERESTING, CommandPredicate, VerdictPredicate
 from fuzz.triage.reduction import reduce_case
 from fuzz.triage.run import NOTES, Wish, read_candidate, reduce_model
+from fuzz.triage.signature import Signature
 from tests.unit.triage.conftest import CHAIN, ROW, Asked, Inline, candidate, has, operators, text
 
 NEEDS_EXP = 'grep -qa Exp "$1"'
@@ -219,3 +220,15 @@ def test_after_a_crash_the_next_worker_is_started_ahead(toy):
         assert len(mine) >= 2
         predicate.renew()
         assert not {p.pid for p in mine} & {p.pid for p in psutil.Process(os.getpid()).children()}
+
+
+def test_of_a_private_model_nothing_else_is_kept(model, tmp_path):
+    def bad(proto, _):
+        names = operators(proto)
+        return Signature("crash", "run") if "Exp" not in names and "Neg" in names else "Exp" in names
+
+    for anonymous in (False, True):
+        out = tmp_path / f"out{anonymous}"
+        done = reduce_model(Wish(model, None, out, anonymous=anonymous), Asked(bad))
+        assert done.others
+        assert ((out / NOTES).exists(), (out / "others").exists()) == (not anonymous, not anonymous)

@@ -46,6 +46,31 @@ def test_a_message_is_the_same_whatever_the_model_is_called():
     assert "Conv" in one.message
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("RuntimeError: Exception from a/b.cpp:1:\nException from a/c.cpp:2:\nCheck 'x' failed at d.cpp:3:\nno edge\n",
+         "no edge"),
+        ("Exception from a/b.cpp:1:\nException from a/c.cpp:2:\n[CPU] only spatial dimensions\n\n", "only spatial"),
+        ("Exception from a/b.cpp:1:", "Exception from"),
+        ("one line\nand its details of 7 values", "one line"),
+    ],
+)  # fmt: skip
+def test_a_message_begins_where_it_tells_something(message, told):
+    found = seen("rejected", message)
+    assert told in found.message
+    assert "details" not in found.message
+    assert found == seen("rejected", message.replace(":1:", ":99:"))
+
+
+@pytest.mark.parametrize("name", ["mine.secret/conv", "secret conv-7", "s" * 600])
+def test_names_go_whatever_they_are_made_of(name):
+    spelled = name.replace(".", "_").replace("/", "_").replace(" ", "_").replace("-", "_")
+    for text_ in (f"cannot run {name} at all", f"cannot run {spelled}_0 at all", f"cannot run tvmgen_{spelled} at all"):
+        assert "s" * 9 not in seen("rejected", text_, names=(name,)).message
+        assert "secret" not in seen("rejected", text_, names=(name,)).message
+
+
 def test_lists_of_names_are_one_name():
     words = "inputs of Concat {} cannot be combined"
     assert seen("rejected", words.format("n3, n5")) == seen("rejected", words.format("n1"))
