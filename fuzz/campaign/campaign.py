@@ -22,7 +22,8 @@ class Campaign:
     Targets are judged together (one may settle what another disputes), so other targets make another campaign.
     Without ``reduces`` a finding keeps the case as it was generated. ``first`` is the first seed: what is known of the
     seeds before decides over those that follow, unless it ``steers`` not. With a ``baseline``, which is one of two
-    targets, only what the other one does worse is a finding.
+    targets, only what the other one does worse is a finding. With ``novelty`` cases are made of those that had
+    compilers show something new.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Campaign:
     first: int = 0
     steers: bool = True
     baseline: Target | None = None
+    novelty: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """All of it, versions of the targets included."""
@@ -44,6 +46,7 @@ class Campaign:
             "first": self.first,
             "steers": self.steers,
             "baseline": None if self.baseline is None else self.baseline.canonical,
+            "novelty": self.novelty,
         }
 
     @property

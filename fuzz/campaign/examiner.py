@@ -8,7 +8,9 @@ from dataclasses import asdict, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
+from backends.frame import Frame, encode
 from backends.protocol import Outcome, Stage
+from backends.tensor import Tensor
 from fuzz.campaign.exhibit import cpu_now, show
 from fuzz.campaign.gate import worse
 from fuzz.campaign.rough import rough_key
@@ -23,6 +25,8 @@ from fuzz.execute.start import start_worker
 from fuzz.generate.support import joint_support
 from fuzz.judge.judge import judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
+from fuzz.novelty.features import features_of
+from fuzz.novelty.state import Origin, Shown
 from fuzz.reach import drawn
 from fuzz.triage.candidate import names_in
 
@@ -44,6 +48,7 @@ __all__ = ["Examiner"]
 _REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
 _CALM = frozenset({Word.OK, Word.UNSUPPORTED})
 _TOLD = 400  # characters of a message that a row keeps
+_REVEAL = tuple(encode(Frame("reveal")))
 
 
 class Examiner:
@@ -76,8 +81,9 @@ class Examiner:
         """Generate, execute, judge. Raises as ``do``."""
         start = time.process_time()
         try:
-            with ready(task.seed, self._settings(task.rests), self._supports) as subject:
-                return self._tried(subject, self._asked(task), time.process_time() - start)
+            rests = task.rests if task.origin is None else task.origin.rests
+            with ready(task.seed, self._settings(rests), self._supports, task.origin) as subject:
+                return self._tried(subject, self._asked(task), time.process_time() - start, shows=task.shows)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - one seed must not end a night's run; its row says what happened
@@ -89,7 +95,9 @@ class Examiner:
         target = next(t for t in self._campaign.targets if t.canonical == task.failure.target)
         start = cpu_now()
         try:
-            with ready(task.seed, self._settings(tuple(told["rests"])), self._supports) as subject:
+            rests, bred = tuple(told["rests"]), told.get("bred")
+            origin = None if bred is None else Origin(bred["parent"], task.seed, tuple(bred["choices"]), rests)
+            with ready(task.seed, self._settings(rests), self._supports, origin) as subject:
                 attempt, verdict = _remembered(told)
                 sightings = show(self._campaign, subject, target, attempt, verdict, task, self._parts)
         except FuzzError:
@@ -104,8 +112,11 @@ class Examiner:
     def _asked(self, task: Examine) -> tuple[Target, ...]:
         return tuple(t for t in self._campaign.targets if task.asked is None or t.canonical in task.asked)
 
-    def _tried(self, subject: Subject, targets: tuple[Target, ...], generate_seconds: float) -> Trial:
-        asked = [self._ask(target, subject) for target in targets]
+    def _tried(
+        self, subject: Subject, targets: tuple[Target, ...], generate_seconds: float, *, shows: bool
+    ) -> Trial:
+        features: dict[str, frozenset[str]] = {}
+        asked = [self._ask(target, subject, features if shows else None) for target in targets]
         start = time.process_time()
         verdicts = self._judged(subject, targets, asked)
         for at in range(len(targets)):
@@ -122,6 +133,9 @@ class Examiner:
             subject.seed, subject.made.nodes, generate_seconds, judge_seconds,
             tuple(map(_answer, targets, asked, verdicts)), failures, pairs=drawn(subject.made.graph),
             links=_links(subject.made.graph) if ran else frozenset(),
+            shown=None if not features else Shown(
+                subject.seed, features, tuple(subject.record["choices"]), tuple(subject.record["settings"]["rests"])
+            ),
         )  # fmt: skip
 
     def _counts(self, subject: Subject, target: Target, told: Mapping[Target, tuple[Verdict, Attempt]]) -> bool:
@@ -141,6 +155,8 @@ class Examiner:
             "rests": subject.record["settings"]["rests"], "verdict": asdict(verdict), "outcome": attempt.outcome.value,
             "stage": attempt.stage and attempt.stage.value, "message": attempt.message, "stderr": attempt.stderr,
         }  # fmt: skip
+        if subject.origin is not None:
+            told["bred"] = {"parent": subject.origin.parent, "choices": subject.record["choices"]}
         return Failure(target.canonical, key, site, json.dumps(told, sort_keys=True))
 
     def _judged(
@@ -164,10 +180,16 @@ class Examiner:
 
     # --- execution ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, target: Target, subject: Subject) -> tuple[Attempt, int]:
-        """An attempt and how many there were: what ends a worker counts if it happens again in a fresh one."""
+    def _ask(
+        self, target: Target, subject: Subject, features: dict[str, frozenset[str]] | None = None
+    ) -> tuple[Attempt, int]:
+        """An attempt and how many there were: what ends a worker counts if it happens again in a fresh one.
+
+        Where there is a place for ``features`` the target is asked what it made of the case.
+        """
         try:
-            first = self._ready(target).execute(subject.request)
+            first = None if features is None else self._shown(target, subject, features)
+            first = first or self._ready(target).execute(subject.request)
         except TargetError as error:
             if target not in self._began:
                 raise
@@ -182,6 +204,25 @@ class Examiner:
             return second, 2
         told = f"flaky: {first.outcome.value} at first ({first.message}); {second.message}".removesuffix("; ")
         return replace(second, message=told), 2
+
+    def _shown(self, target: Target, subject: Subject, features: dict[str, frozenset[str]]) -> Attempt | None:
+        """An attempt; where it is well, what the target then showed goes into ``features``.
+
+        None where a worker came to its end: what goes wrong while a target shows something is no verdict on the case,
+        which is asked about anew, without that.
+        """
+        attempt = self._ready(target).execute(subject.keeping)
+        if attempt.outcome in _REPEATED:
+            return None
+        if attempt.outcome is not Outcome.OK:
+            return attempt
+        shown = self._workers[target].execute(_REVEAL)
+        if shown.outcome is not Outcome.OK:
+            self._drop(target)
+            return None
+        files = {str(report.fields["file"]): _content(report) for report in shown.reports}
+        features[target.canonical] = features_of(files)
+        return replace(attempt, cpu_seconds=attempt.cpu_seconds + shown.cpu_seconds)
 
     def _ready(self, target: Target) -> Worker:
         worker = self._workers.get(target)
@@ -204,6 +245,11 @@ def _execution(subject: Subject, target: Target, asked: tuple[Attempt, int]) -> 
         wall_seconds=attempt.wall_seconds, cpu_seconds=attempt.cpu_seconds, outputs=attempt.outputs,
         beside=beside_of(attempt),
     )  # fmt: skip
+
+
+def _content(report: Frame) -> bytes:
+    (content,) = report.values
+    return bytes(content.data) if isinstance(content, Tensor) else b""
 
 
 def _remembered(told: dict[str, Any]) -> tuple[Attempt, Verdict]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from fuzz.campaign.coverage import COVERAGE_TABLES, Coverage
+from fuzz.campaign.novelty import text_of
 from fuzz.campaign.readings import Finding, Readings
 from fuzz.campaign.shelf import FINDINGS_FOLDER, clear, lock_findings, replace_folder, sync
 from fuzz.campaign.tables import LEDGER_VERSION, TABLES
@@ -156,6 +157,9 @@ class Ledger(Readings):
             ],
         )
         self._link(trial)
+        if trial.shown is not None:
+            told = (*key, storable(text_of(trial.shown)))
+            self._connection.execute("INSERT INTO shown VALUES (?,?,?) ON CONFLICT DO NOTHING", told)
         return cursor.rowcount > 0
 
     def _link(self, trial: Trial) -> None:

@@ -177,6 +177,11 @@ class Readings:
         )
         return dict(self._rows(query, end))
 
+    def shown(self, first: int, end: int | None = None) -> list[tuple[int, str]]:
+        """What compilers showed of the seeds from ``first`` to ``end``, which is not among them, as it was told."""
+        query = "SELECT seed, told FROM shown WHERE campaign_id = ? AND seed >= ? AND seed < ? ORDER BY seed"
+        return self._rows(query, first, 2**62 if end is None else end)
+
     def terms(self, epoch: int) -> str | None:
         """What an epoch was begun with, as ``begin`` was given it; None where it was not begun."""
         rows = self._rows("SELECT terms FROM epoch WHERE campaign_id = ? AND number = ?", epoch)

@@ -7,9 +7,11 @@ rough key the first three are reduced, then the 4th, the 8th, the 16th, ... sinc
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.epochs import epoch_of, start_of
+from fuzz.campaign.novelty import LAG, Novelty
 from fuzz.campaign.steering import Terms, terms_of
 from fuzz.campaign.task import Examine, Reduce, Task
 from fuzz.campaign.trial import Trial
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Schedule", "worth_reducing"]
 
 _FIRST = 3  # answers of one rough key that are reduced whatever they show
-_LAG = 2  # epochs between what is known and what it decides over
 
 
 def worth_reducing(number: int) -> bool:
@@ -49,6 +50,7 @@ class Schedule:
         self._wanted = wanted
         self._named = tuple(target.canonical for target in campaign.targets)
         self._terms: dict[int, Terms] = {}
+        self._novelty = Novelty(ledger, campaign.first) if campaign.novelty else None
         self._examined: set[int] = set()  # of the seeds from the frontier on
         self._failures: dict[int, tuple[Failure, ...]] = {}
         self._numbers: Counter[str] = Counter()
@@ -80,7 +82,8 @@ class Schedule:
     def to_json(self) -> dict[str, Any]:
         """What ``fuzz run --json`` says beside what the store holds."""
         terms = self.terms
-        return {"waiting": self.waiting, "quarantined": list(terms.quarantined), "spent": list(terms.spent)}
+        told = {"waiting": self.waiting, "quarantined": list(terms.quarantined), "spent": list(terms.spent)}
+        return told if self._novelty is None else {**told, "novelty": self._novelty.to_json()}
 
     # --- what is next -------------------------------------------------------------------------------------------------
 
@@ -97,12 +100,15 @@ class Schedule:
         if (self._end is not None and self._next >= self._end) or not self._open():
             return None
         epoch = epoch_of(self._next - self._first)
-        if not self._settled(self._first + start_of(epoch - _LAG + 1)):
+        if not self._settled(self._first + start_of(epoch - LAG + 1)):
             return None
         terms, seed = self._of(epoch), self._next
         place = seed - self._first - start_of(epoch)
         self._next += 1
-        return Examine(seed, terms.rests, tuple(name for name in self._named if terms.asks(name, place)))
+        task = Examine(seed, terms.rests, tuple(name for name in self._named if terms.asks(name, place)))
+        if self._novelty is None:
+            return task
+        return replace(task, origin=self._novelty.origin(seed), shows=self._novelty.shows(seed))
 
     def _settled(self, end: int) -> bool:
         """Whether all seeds below ``end`` are examined, and what is to be reduced of them is."""
@@ -113,14 +119,14 @@ class Schedule:
             told = self._ledger.terms(epoch)
             terms = self._begun(epoch) if told is None else Terms.from_text(told)
             self._terms[epoch] = terms
-            for old in [number for number in self._terms if number < epoch - 2 * _LAG]:
+            for old in [number for number in self._terms if number < epoch - 2 * LAG]:
                 del self._terms[old]
         return self._terms[epoch]
 
     def _begun(self, epoch: int) -> Terms:
         self._ledger.flush()
         terms = terms_of(
-            self._ledger, self._named, epoch, self._first, self._first + start_of(epoch - _LAG + 1),
+            self._ledger, self._named, epoch, self._first, self._first + start_of(epoch - LAG + 1),
             steers=self._campaign.steers, budgets=self._budgets,
         )  # fmt: skip
         self._ledger.begin(epoch, self._first + start_of(epoch), terms.to_text())
@@ -130,6 +136,8 @@ class Schedule:
 
     def take(self, result: Trial | Exhibit) -> None:
         """Keep a result, and decide what hangs on it. Raises StorageError."""
+        if isinstance(result, Trial) and result.shown is not None and self._novelty is not None:
+            result = replace(result, shown=self._novelty.new(result.shown))
         self._ledger.take(result)
         if isinstance(result, Trial):
             self._examined.add(result.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["LEDGER_VERSION", "TABLES"]
 
-LEDGER_VERSION = "3"
+LEDGER_VERSION = "4"
 """Changes with the meaning of any column."""
 
 TABLES = """
@@ -86,6 +86,13 @@ CREATE TABLE link (
     seed INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, name)
 ) WITHOUT ROWID;
+CREATE TABLE shown (
+    campaign_id INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    told TEXT NOT NULL,
+    PRIMARY KEY (campaign_id, seed),
+    FOREIGN KEY (campaign_id, seed) REFERENCES "case" (campaign_id, seed)
+) WITHOUT ROWID;
 CREATE VIEW named AS
     SELECT f.campaign_id, f.rough_id, s.finding_id, count(*) AS count, min(f.seed) AS seed
     FROM failure AS f JOIN sighting AS s
@@ -111,4 +118,6 @@ nothing.
 ``named`` counts what the reduced answers of a rough key are, ``likely`` is the most frequent of them, ``assumed`` has
 the rows that are like ``sighting`` but not looked into. ``link`` has the pairs ``Producer>Consumer`` that some target
 ran, with the lowest seed that had each; ``epoch`` says in its terms what was known to decide over its seeds.
+``shown`` has what compilers showed of a case that was not known when it was made, and the decisions that made it
+(`fuzz.campaign.novelty`); it is empty without ``--novelty``.
 """

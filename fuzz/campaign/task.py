@@ -9,6 +9,7 @@ from fuzz.campaign.trial import Exhibit, Trial
 
 if TYPE_CHECKING:
     from fuzz.campaign.trial import Failure
+    from fuzz.novelty.state import Origin
 
 __all__ = ["Examine", "Reduce", "Task"]
 
@@ -17,11 +18,16 @@ _LIVES = 2  # processes that a task may cost before it is given up, or asked for
 
 @dataclass(frozen=True, slots=True)
 class Examine:
-    """Generate a seed's case, with some operators at rest, execute it on the targets that are named, judge it."""
+    """Generate a seed's case, with some operators at rest, execute it on the targets that are named, judge it.
+
+    The case is made of ``origin`` where there is one. With ``shows`` targets are asked what they made of it.
+    """
 
     seed: int
     rests: tuple[str, ...] = ()
     asked: tuple[str, ...] | None = None
+    origin: Origin | None = None
+    shows: bool = False
 
     @property
     def key(self) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fuzz.novelty.state import Shown
     from fuzz.reach import Pair
 
 __all__ = ["Answer", "Exhibit", "Failure", "Sighting", "Trial", "finding_id"]
@@ -52,7 +53,8 @@ class Trial:
     """One seed. ``problem`` says why it has no answers, in case our own code failed; seconds are of CPU time.
 
     ``pairs`` are the operators of the case, each with the element type of its first operand (``fuzz.reach``),
-    ``links`` says which feed which, ``Producer>Consumer``, if a target ran the model.
+    ``links`` says which feed which, ``Producer>Consumer``, if a target ran the model. ``shown`` is
+    what targets showed of their work, where they were asked.
     """
 
     seed: int
@@ -64,6 +66,7 @@ class Trial:
     problem: str = ""
     pairs: tuple[Pair, ...] = ()
     links: frozenset[str] = frozenset()
+    shown: Shown | None = None
 
     @property
     def key(self) -> tuple[int, str]:

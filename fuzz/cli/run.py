@@ -57,6 +57,9 @@ class _Run(SeveralValues):
 @generator_options
 @click.option("--steer/--no-steer", "steers", default=True, show_default=True,
               help="Make rarer what known findings begin at, so that others show.")  # fmt: skip
+@click.option("--novelty/--no-novelty", default=False, show_default=True,
+              help="Ask targets for what they made of one case in four (the graph that is left, passes, kernels), and "
+              "make half of the cases of those that showed something new.")  # fmt: skip
 @click.option("--reduce/--no-reduce", "reduces", default=True, show_default=True,
               help="Make each failing case small, which also tells one bug from another. Without it each keeps the "
               "case as it was generated, for `fuzz reduce` to make small.")  # fmt: skip
@@ -75,6 +78,7 @@ def command(
     wanted: int | None,
     budgets: tuple[str, ...],
     steers: bool,
+    novelty: bool,
     reduces: bool,
     timeout: float,
     memory: int,
@@ -104,7 +108,8 @@ def command(
     --json prints {root, campaign, cases, targets: {TARGET: {VERDICT: n}}, findings: [{id, target, seed, signature,
     pattern, nodes, first_seen, count, assumed}], problems: [{seed, problem}], operators, links, waiting, quarantined,
     spent}: all that the campaign has come to; with --baseline also gate: {baseline, candidate, changes: [{before,
-    after, count}]}, how many cases have another verdict on the one than on the other.
+    after, count}]}, how many cases have another verdict on the one than on the other. With --novelty also
+    novelty: {features: {TARGET: n}, kept}.
     """
     from fuzz.campaign.budget import read_budgets
     from fuzz.campaign.campaign import Campaign
@@ -123,7 +128,7 @@ def command(
     names = [target.canonical for target in targets]
     amounts = read_budgets(budgets, names)
     limits = Limits(timeout, memory << 20)
-    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None)
+    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None, novelty)
     workers = jobs or len(os.sched_getaffinity(0))
     with Ledger.open(root, campaign) as ledger:
         with display(ledger, names, count) as progress:
@@ -179,4 +184,6 @@ def _print(root: Path, result: dict[str, Any]) -> None:
         output.print(f"{printable(target)} has used up its --budget and is not asked any more", highlight=False)
     for change in result.get("gate", {}).get("changes", ()):
         output.print(f"{change['before']} -> {change['after']}: {change['count']:,} cases", highlight=False)
+    for target, count in result.get("novelty", {}).get("features", {}).items():
+        output.print(f"{printable(target)} has shown {count:,} features of what it makes of models", highlight=False)
     output.print(f"{result['cases']:,} cases, {len(result['findings']):,} findings in {root}", highlight=False)

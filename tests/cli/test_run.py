@@ -13,6 +13,10 @@ import time
 import onnx
 import pytest
 
+from fuzz.generate.choices import Replayed
+from fuzz.generate.run import generate_case
+from fuzz.generate.settings import Settings
+
 SMALL = ("--ops", "Relu,Add,Sigmoid,Neg", "--dtypes", "float", "--nodes", "1-4", "--opset", "21")
 FAULTY = "onnxruntime:fault=dropped-activation"
 
@@ -96,6 +100,27 @@ def began(root):
                 pass
         time.sleep(0.1)
     pytest.fail("no case in a minute")
+
+
+def test_cases_are_made_of_those_that_showed_something_new_for_any_number_of_processes(fuzz):
+    command = ("run", "--backend", FAULTY, "--count", "32", *SMALL, "--no-reduce", "--novelty", "--json")
+    done, alone = fuzz(*command, "--root", "two", "--jobs", "2"), fuzz(*command, "--root", "one", "--jobs", "1")
+    assert (done.returncode, done.stderr) == (1, "")
+    result = {**stable(done), "root": "one"}
+    assert result == stable(alone)
+    assert result["novelty"]["features"][FAULTY] > 4
+    assert result["novelty"]["kept"] > 0
+    shown = "SELECT * FROM shown ORDER BY seed"
+    assert rows(fuzz.home / "one", shown) == rows(fuzz.home / "two", shown) != []
+    bred = 0
+    for finding in result["findings"]:
+        folder = fuzz.home / "one" / "findings" / finding["id"]
+        record = json.loads((folder / "case.json").read_text())
+        if "bred_from" in record:
+            bred += 1
+            again = generate_case(Replayed(record["choices"]), Settings.from_json(record["settings"]))
+            assert again.model == (folder / "model.onnx").read_bytes()
+    assert bred
 
 
 def test_a_kill_at_any_moment_leaves_a_store_that_is_whole(fuzz):

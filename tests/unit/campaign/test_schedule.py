@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from fuzz.campaign.budget import Budget, read_budgets
 from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.epochs import epoch_of, start_of
 from fuzz.campaign.ledger import Ledger
+from fuzz.campaign.novelty import shown_of
 from fuzz.campaign.schedule import Schedule, worth_reducing
 from fuzz.campaign.steering import Terms
 from fuzz.campaign.task import Examine, Reduce
@@ -18,6 +20,7 @@ from fuzz.errors import UsageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
 from fuzz.generate.settings import Settings
+from fuzz.novelty.state import Shown
 
 TARGET = "onnxruntime"
 
@@ -36,7 +39,8 @@ def result_of(task, root, bug):
             rough = f"{target} | wrong (value) | {site}"
             failures += [Failure(target, rough, site, json.dumps({"rests": []}))] if site else []
             answers.append(Answer(target, "1", "ok", "wrong" if site else "ok", "", 1, 1.0))
-        return Trial(task.seed, 3, 0.0, 0.0, tuple(answers), tuple(failures))
+        shown = shown_by(task) if task.shows else None
+        return Trial(task.seed, 3, 0.0, 0.0, tuple(answers), tuple(failures), shown=shown)
     folder = root / "findings" / f".part-1-{task.seed}"
     folder.mkdir()
     site = task.failure.site
@@ -182,3 +186,62 @@ def test_budgets_as_they_are_written():
     for wrong in ("onnxruntime=600", f"{target}", f"{target}=0", f"{target}=much", f"{target}=101%", f"{target}=inf"):
         with pytest.raises(UsageError, match="--budget"):
             read_budgets([wrong], [target])
+
+
+# --- novelty ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def novel(campaign):
+    return replace(campaign, novelty=True)
+
+
+def shown_by(task):
+    """What a made-up target shows hangs on what the case was made of."""
+    origin = task.origin
+    found = {f"op {task.seed % 23}", *(() if origin is None else (f"edge {origin.parent} {sum(origin.choices) % 7}",))}
+    return Shown(task.seed, {TARGET: frozenset(found)}, tuple(range(task.seed % 9, 30)))
+
+
+def by_seed(tasks):
+    return {task.seed: (task.origin, task.shows) for task in tasks if isinstance(task, Examine)}
+
+
+def test_cases_are_made_of_those_that_showed_something_new(novel, tmp_path):
+    tasks, told, _ = drive(novel, tmp_path, noisy)
+    made = by_seed(tasks)
+    assert all(made[seed] == (None, seed % 4 == 0) for seed in range(16))
+    parents = {origin.parent for origin, _ in made.values() if origin is not None}
+    assert 40 < sum(origin is not None for origin, _ in made.values()) < 120
+    assert all(parent % 4 == 0 for parent in parents)
+    for seed, (origin, _) in made.items():
+        assert origin is None or origin.parent < start_of(epoch_of(seed) - 1)
+    assert told["novelty"]["features"][TARGET] > 23
+    assert told["novelty"]["kept"] > 0
+
+
+@pytest.mark.parametrize("order", [lambda _: 0, lambda hand: len(hand) * 7 // 3])
+def test_novelty_hangs_on_no_order(novel, tmp_path, order):
+    tasks, told, terms = drive(novel, tmp_path / "one", noisy)
+    others, again, same = drive(novel, tmp_path / "other", noisy, order)
+    assert by_seed(others) == by_seed(tasks)
+    assert (again, same) == (told, terms)
+
+
+@pytest.mark.parametrize("steps", [[3], [30, 1, 41], [90, 60]])
+def test_novelty_goes_on_where_a_run_was_ended(novel, tmp_path, steps):
+    tasks, told, terms = drive(novel, tmp_path / "one", noisy)
+    found = {}
+    for count in [*steps, None]:
+        some, again, same = drive(novel, tmp_path / "other", noisy, steps=count)
+        found |= by_seed(some)
+    assert found == by_seed(tasks)
+    assert (again, same) == (told, terms)
+
+
+def test_what_was_known_when_a_case_was_made_is_not_kept_again(novel, tmp_path):
+    drive(novel, tmp_path, noisy)
+    with Ledger.open(tmp_path, novel) as ledger:
+        rows = ledger.shown(0)
+    assert 23 <= len(rows) < 45  # of 50 that were asked, those of two epochs may say the same
+    assert all(shown_of(*row).choices for row in rows)
