@@ -60,10 +60,12 @@ def show(
     reductions, problem = exhibitor.reduced(task)
     if not reductions:
         return (exhibitor.plain(attempt, verdict, problem),)
-    shown = [
-        exhibitor.small(number, reduction, known) for number, (reduction, known) in enumerate(reductions)
-    ]
-    return tuple({sighting.identity: sighting for sighting in reversed(shown)}.values())[::-1]
+    shown: dict[str, Sighting] = {}
+    for number, (reduction, known) in enumerate(reductions):
+        sighting = exhibitor.small(number, reduction, known)
+        if shown.setdefault(sighting.identity, sighting) is not sighting:
+            shutil.rmtree(sighting.folder)
+    return tuple(shown.values())
 
 
 class _Exhibitor:

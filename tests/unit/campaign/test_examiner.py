@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from backends.protocol import Outcome
+from fuzz.campaign import exhibit
 from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.examiner import Examiner
+from fuzz.campaign.subject import ready
 from fuzz.campaign.task import Examine, Reduce
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Limits
@@ -39,9 +41,9 @@ def test_a_crash_counts_when_it_repeats_and_keeps_its_signature(tmp_path):
 def test_a_timeout_counts_when_it_repeats_and_keeps_the_case_where_it_is_asked_for(tmp_path):
     with Examiner(replace(campaign("deadlock", ("Split",), 1.0), reduces=False), tmp_path) as examiner:
         trial = first_failing(examiner)
-        exhibit = examiner.do(Reduce(trial.seed, trial.failures[0]))
+        shown = examiner.do(Reduce(trial.seed, trial.failures[0]))
     assert trial.answers[0].outcome == "timeout"
-    (sighting,) = exhibit.sightings
+    (sighting,) = shown.sightings
     verdict = json.loads((sighting.folder / "verdict.json").read_text())
     assert (verdict["verdict"]["verdict"], verdict["unreduced"]) == ("timeout", "not asked for")
     assert sighting.nodes == sighting.nodes_before
@@ -107,16 +109,46 @@ def test_a_reduction_that_our_own_code_cannot_do_keeps_the_case(tmp_path, monkey
         (sighting,) = examiner.do(task).sightings
         assert "which is our bug: ArithmeticError: no" in (sighting.folder / "verdict.json").read_text()
         monkeypatch.setattr("fuzz.campaign.examiner.show", fail)
-        exhibit = examiner.do(task)
-    assert (exhibit.sightings, exhibit.problem) == ((), "ArithmeticError: no")
+        lost = examiner.do(task)
+    assert (lost.sightings, lost.problem) == ((), "ArithmeticError: no")
 
 
 def test_what_is_known_of_an_answer_is_enough_to_reduce_it_with_what_rested(tmp_path):
     with Examiner(campaign("dropped-activation", ("Sigmoid", "Tanh")), tmp_path) as examiner:
         rests = ("8 Tanh:float",)
         trial = next(t for seed in range(30) if (t := examiner.do(Examine(seed, rests))).failures)
-        exhibit = examiner.do(Reduce(trial.seed, trial.failures[0]))
-    sighting = exhibit.sightings[0]
+        shown = examiner.do(Reduce(trial.seed, trial.failures[0]))
+    sighting = shown.sightings[0]
     assert (sighting.nodes, sighting.sites) == (1, trial.failures[0].site)
-    assert exhibit.cpu_seconds > 0
+    assert shown.cpu_seconds > 0
     assert json.loads((sighting.folder / "case.json").read_text())["settings"]["rests"] == list(rests)
+
+
+def test_what_candidates_of_a_reduction_fail_with_beside_is_a_finding_of_its_own(tmp_path, monkeypatch):
+    work = campaign("dropped-activation+failed-assertion", ("Sigmoid", "Transpose"), nodes=(1, 2))
+    reduce_case, others = exhibit.reduce_case, {}
+
+    def with_others(laboratory, case, first, **more):
+        done = reduce_case(laboratory, case, first, **more)
+        if done.signature.word != "wrong":
+            return done
+        return replace(done, others={laboratory.fresh(one).signature: one for one in others.values()})
+
+    monkeypatch.setattr(exhibit, "reduce_case", with_others)
+    with Examiner(work, tmp_path) as examiner:
+        for seed in range(40):
+            trial = examiner.do(Examine(seed))
+            if trial.failures and trial.answers[0].verdict not in others:
+                with ready(seed, work.settings, None) as subject:
+                    others[trial.answers[0].verdict] = subject.candidate()
+                if trial.answers[0].verdict == "wrong":
+                    wrong = trial
+            if len(others) == 2:
+                break
+        found = examiner.do(Reduce(wrong.seed, wrong.failures[0]))
+        word = next(s for s in found.sightings if s.aside).signature
+        known = frozenset({f"{wrong.failures[0].target} | {word}"})
+        again = examiner.do(Reduce(wrong.seed, wrong.failures[0], known))
+    assert [(s.aside, s.signature.split(" ")[0]) for s in found.sightings] == [(False, "wrong"), (True, "rejected")]
+    assert all((s.folder / "verdict.json").exists() for s in again.sightings)
+    assert [s.aside for s in again.sightings] == [False]

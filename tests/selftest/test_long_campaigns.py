@@ -1,0 +1,116 @@
+"""The benchmarks of long campaigns: what they call lost, grown, found."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fuzz.campaign.campaign import Campaign
+from fuzz.campaign.ledger import LEDGER_NAME, Ledger
+from fuzz.campaign.trial import Exhibit, Failure, Sighting, Trial
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_targets
+from fuzz.generate.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A store with three seeds and a finding."""
+    campaign = Campaign(Settings(), parse_targets(("onnxruntime",)), Limits(60.0, 4096 << 20))
+    with Ledger.open(tmp_path, campaign) as ledger:
+        for seed in range(3):
+            ledger.take(Trial(seed, failures=(Failure("onnxruntime", "rough", "", "{}"),)))
+        part = tmp_path / "findings" / ".part-0"
+        part.mkdir()
+        for name in ("model.onnx", "case.json", "verdict.json"):
+            (part / name).write_text("")
+        ledger.take(Exhibit(0, "onnxruntime", (Sighting("onnxruntime", "i", "wrong", "Relu", 1, 1, part),)))
+    return tmp_path
+
+
+def test_a_store_that_is_whole_has_no_damage(root, tmp_path):
+    import kills
+
+    seeds, findings = kills.kept(root)
+    assert (seeds, len(findings)) == ({0, 1, 2}, 1)
+    assert kills.damage(root, (seeds, findings)) == []
+    assert kills.kept(tmp_path / "none") == (set(), set())
+    assert kills.damage(tmp_path / "none", (set(), set())) == []
+
+
+def test_what_is_lost_is_told(root):
+    import kills
+
+    before = kills.kept(root)
+    (name,) = before[1]
+    (root / "findings" / name / "case.json").unlink()
+    with sqlite3.connect(root / LEDGER_NAME) as connection:
+        connection.execute("DELETE FROM failure WHERE seed = 2")
+        connection.execute('DELETE FROM "case" WHERE seed = 2')
+    connection.close()
+    assert kills.damage(root, (before[0], before[1] | {"feed"})) == [
+        "seeds [2] are lost", "findings ['feed'] are lost", f"finding {name} has no case.json",
+    ]  # fmt: skip
+
+
+def test_growth_is_that_of_the_longest_run_after_its_warm_up():
+    import endurance
+
+    def rows(run, memory):
+        return [
+            {"run": run, "cases": at, "memory": bytes_, "descriptors": 9, "workers": 5, "processes": 3}
+            for at, bytes_ in enumerate(memory)
+        ]
+
+    found = endurance.growth([*rows(1.0, [1, 1, 9]), *rows(2.0, [50, 100, *[100] * 17, 104])])
+    assert (found["cases"], found["samples"], found["memory"]) == (19, 20, 1.02)
+    assert (found["descriptors"], found["processes_at_end"]) == (1.0, 3)
+
+
+def test_a_process_is_looked_at_from_outside(root):
+    import endurance
+
+    row, family = endurance.sample(os.getpid())
+    assert row["memory"] > 1 << 20
+    assert row["processes"] == 1 + len(family)
+    assert endurance.sample(2**22 + 1) == ({"memory": 0, "descriptors": 0, "workers": 0, "processes": 0}, [])
+    assert endurance.cases(root) == 3
+    assert endurance.cases(root / "none") == 0
+
+
+def test_faults_are_found_by_cases_that_show_them(root):
+    import onnx.parser
+    import steering
+
+    (name,) = (path.name for path in (root / "findings").iterdir())
+    text = '<ir_version: 8, opset_import: ["" : 17]> g ({0}[2] x) => ({0}[2] z) {{ z = {1}(x, x) }}'
+    for element, operator, word, found in [
+        ("bool", "Xor", "wrong (value)", ["xor-as-or"]), ("int32", "Div", "wrong (value)", ["floor-division"]),
+        ("float", "Div", "wrong (value)", ["bfloat16-intermediate"]), ("bool", "Xor", "crash at run", []),
+    ]:  # fmt: skip
+        model = onnx.parser.parse_model(text.format(element, operator))
+        (root / "findings" / name / "model.onnx").write_bytes(model.SerializeToString())
+        assert steering.bugs(root, [{"id": name, "signature": word}]) == found
+    assert steering.spent(root) == 0.0
+
+
+def test_both_ways_are_compared_at_the_same_cpu_time():
+    import steering
+
+    def row(seconds, *bugs):
+        return {"seconds": seconds, "cases": 1, "findings": len(bugs), "bugs": list(bugs)}
+
+    curves = {"--steer": [row(5, "a"), row(9, "a", "b")], "--no-steer": [row(6, "a"), row(12, "a", "c")]}
+    found = steering.summary(curves)
+    assert (found["common_seconds"], found["at_common"], found["ratio"]) == (9, {"--steer": 2, "--no-steer": 1}, 2.0)
+    assert found["ways"]["--no-steer"]["bugs"] == 2
+    assert json.dumps(found)
