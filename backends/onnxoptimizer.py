@@ -12,7 +12,7 @@ from backends.rewriting import Rewriter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORDS = Words()
+WORDS = Words(unsupported=(r"no supported data type",))
 _OF_THE_SIGNATURE = frozenset({"rename_input_output", "rewrite_input_dtype", "split_init", "split_predict"})
 
 

@@ -38,6 +38,7 @@ WORDS = Words(
         r"Unsupported value attribute datatype",
         r"Only 4-D or 5-D tensor is supported",
         r"Only support GridSample Cubic mode in 4-D",
+        r"DeformConvValidateAndParse Input X must be 4D",
     )
 )
 # Types that numpy has itself; values of all others are handed over as raw bytes.

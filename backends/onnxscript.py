@@ -19,6 +19,13 @@ WORDS = Words()
 
 
 def _optimized(model: Any, options: Mapping[str, str]) -> Any:
+    try:
+        return _rewritten(model, options)
+    except onnx_ir.passes.PassError as problem:  # names the pass, by its address; why it failed says the one before
+        raise problem.__cause__ or problem from None
+
+
+def _rewritten(model: Any, options: Mapping[str, str]) -> Any:
     read = onnx_ir.serde.deserialize_model(model)
     match options.get("mode", "optimize"):
         case "rewrite":

@@ -40,6 +40,7 @@ WORDS = Words(
         r"only appl(y|ies) (on|to)",
         r"for Relax frontend",
         r"unknown dtype `object`",
+        r"Missing outputs during conversion",
     )
 )
 

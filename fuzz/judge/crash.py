@@ -38,7 +38,7 @@ _FATAL = re.compile(r"^Fatal Python error: (?P<what>.+)$", re.MULTILINE)
 _CHANGES = (
     (re.compile(r"0x[0-9a-fA-F]+"), "ADDRESS"),
     (re.compile(r"(?:[A-Za-z]:)?(?:/[\w.+@~-]+)+/?"), "PATH"),
-    (re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`"), "NAME"),
+    (re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"|`[^`]*`"), "NAME"),  # not from the apostrophe of "the model's" on
     (re.compile(r"\b\w*\d\w*\b"), "N"),
     (re.compile(r"\s+"), " "),
 )

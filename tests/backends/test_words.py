@@ -46,12 +46,13 @@ ONNXRUNTIME = (
         "Cubic mode in 4-D",
         'g (float[1,1,2,2,2] x, float[1,1,1,1,3] p) => (float[1,1,1,1,1] y) { y = GridSample <mode = "cubic"> (x, p) }',
     ),
+    ("must be 4D", "g (float[1,1,2] x, float[1,1,1] w) => (float[n] y) { o = Sub (x, x) y = DeformConv (x, w, o) }"),
 )
 
 
 @pytest.mark.parametrize(("words", "body"), ONNXRUNTIME)
 def test_what_onnx_runtime_lacks_is_unsupported(execute, model, words, body):
-    sizes = ((1, 1, 2), (1, 1, 1)) if "Only" in words else ((1, 1, 2, 2, 2), (1, 1, 1, 1, 3))
+    sizes = ((1, 1, 2, 2, 2), (1, 1, 1, 1, 3)) if "Cubic" in words else ((1, 1, 2), (1, 1, 1))
     attempt = execute("onnxruntime", model(body, opset=20), [np.zeros(n, np.float32) for n in sizes])
     assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
     assert words in attempt.message
@@ -226,3 +227,34 @@ def test_iree_computes_on_more_threads_where_it_is_asked_to(execute, model):
     serialized = model("g (float[2] x) => (float[2] y) { y = Add (x, x) }")
     attempt = execute("iree:threads=2", serialized, [X])
     assert attempt.outputs == ((Tensor("float", (2,), np.array([2, 2], np.float32).tobytes()),),)
+
+
+def test_a_type_that_onnxoptimizer_does_not_read_is_unsupported(execute, model):
+    body = "g (float x) => (float y) <uint4 w = {2}, float s = {0.5}> { d = DequantizeLinear (w, s) y = Add (d, x) }"
+    attempt = execute("onnxoptimizer", model(body, opset=21), [np.array(1, np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "no supported data type" in attempt.message
+
+
+def test_an_output_that_tvm_does_not_give_is_unsupported(execute, model):
+    body = "g (float[1,1,2] x) => (float[1,1,2] y, int64[1,1,2] i) { y, i = MaxPool <kernel_shape = [1]> (x) }"
+    attempt = execute("tvm", model(body, opset=18), [X.reshape(1, 1, 2)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "Missing outputs" in attempt.message
+
+
+def test_of_a_pass_of_onnxscript_that_fails_it_is_told_why(execute, function_of_another_version):
+    attempt = execute("onnxscript", function_of_another_version, [X])
+    assert attempt.outcome is Outcome.REJECTED, attempt.message
+    assert attempt.message.startswith("ValueError: Opset mismatch when inlining function")
+
+
+@pytest.fixture
+def function_of_another_version():
+    """Abs is the same in versions 13 and 21, so a function of the one may be called in a model of the other."""
+    parsed = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 21, "local" : 1]>
+        g (float[2] x) => (float[2] y) { y = local.part (x) }
+        <domain: "local", opset_import: ["" : 13]>
+        part (a) => (b) { b = Abs (a) }""")
+    return parsed.SerializeToString()

@@ -82,6 +82,10 @@ def test_any_other_outcome_keeps_its_words():
     assert crash_signature(Outcome.REJECTED, Stage.RUN, "rank 3", dump()) == "rank 3"
 
 
+def test_an_apostrophe_opens_no_name():
+    assert normalised("the model's signature: input 'x0' is gone") == "the model's signature: input NAME is gone"
+
+
 def test_lines_have_an_end():
     assert len(normalised("word " * 1000)) <= 160
 
