@@ -91,7 +91,6 @@ class History:
     terms: tuple[dict[str, Any], ...]
     cases: int
     seconds: float
-    cpu_seconds: float
     counts: dict[tuple[str, str], dict[str, int]]
     found: tuple[Found, ...]
     covered: tuple[Covered, ...]
@@ -130,8 +129,6 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _read(connection: sqlite3.Connection) -> History:
     run = connection.execute
-    cases, cpu = run('SELECT count(*), coalesce(sum(generate_seconds + judge_seconds), 0) FROM "case"').fetchone()
-    on_targets = run("SELECT coalesce(sum(cpu_seconds), 0) FROM answer").fetchone()[0]
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for name, version, verdict, count in run(
         "SELECT name, version, verdict, count(*) FROM answer JOIN target ON target.id = target_id"
@@ -143,9 +140,8 @@ def _read(connection: sqlite3.Connection) -> History:
     ends = [seconds for seconds, _ in done[-1:]] + [one.seconds for one in found if one.seconds is not None]
     return History(
         terms=tuple(json.loads(terms) for (terms,) in run("SELECT terms FROM campaign ORDER BY id")),
-        cases=cases,
+        cases=run('SELECT count(*) FROM "case"').fetchone()[0],
         seconds=max(ends, default=0.0),
-        cpu_seconds=cpu + on_targets,
         counts=counts,
         found=found,
         covered=tuple(Covered(*row) for row in run(_COVERED)),

@@ -33,11 +33,6 @@ class TargetRow:
     version: str
     verdicts: Mapping[str, int]
 
-    @property
-    def found(self) -> int:
-        """How many cases it failed."""
-        return sum(count for word, count in self.verdicts.items() if word in FINDINGS)
-
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
@@ -140,7 +135,6 @@ class Account:
     cells: Mapping[Pair, Mapping[str, Cell]]
     wanted: frozenset[Pair] | None = None
     seconds: float | None = None
-    cpu_seconds: float | None = None
     done: tuple[tuple[float, int], ...] = ()
     seen: Mapping[Pair, float] = field(default_factory=dict)
     waiting: int = 0

@@ -21,7 +21,7 @@ __all__ = ["details_of", "discoveries_section"]
 _LONGEST_MESSAGE = 4_000
 _SEARCHED = 2_000  # characters of a finding that the search sees
 _SUMMARY = 220  # characters of a signature in the list
-_PICTURES = 20_000_000  # characters of pictures that a page may hold
+_ROOM = 30_000_000  # characters of details with pictures and files; what comes behind has its numbers alone
 _LONG = frozenset({"target", "first differs at", "versions", "lies in"})  # facts that have a line of their own
 _DECADES = 9  # of the scale on which an error is shown beside its bound
 
@@ -122,32 +122,31 @@ def _times(ratio: float) -> str:
 
 def details_of(account: Account) -> str:
     """A block of data for each finding: text to the browser, until a person opens the finding."""
-    room = _PICTURES
+    room = _ROOM
     blocks = []
     for index, found in enumerate(account.discoveries):
-        room -= len(found.drawing.svg)
+        detail = _detail(account, found, whole=True)
+        room -= len(detail)
+        if room < 0:
+            detail = _detail(account, found, whole=False)
         blocks.append(
-            f'<script type="application/json" id="detail-{index}">'
-            f"{json_in_script(_detail(account, found, pictured=room > 0))}</script>"
+            f'<script type="application/json" id="detail-{index}">{json_in_script(detail)}</script>'
         )
     return "".join(blocks)
 
 
-def _detail(account: Account, found: Discovery, *, pictured: bool) -> str:
+def _detail(account: Account, found: Discovery, *, whole: bool) -> str:
     problems = "".join(f"<li>{text(problem)}</li>" for problem in found.problems)
     if problems:
         problems = f'<ul class="problems"><li><b>Not all of this finding can be read.</b></li>{problems}</ul>'
-    graph = picture(found.drawing) if pictured else '<p class="muted">Left out to keep the page small.</p>'
+    graph = picture(found.drawing) if whole else '<p class="muted">Left out to keep the page small.</p>'
     return (
         problems
         + (f'<p class="summary">{text(found.papers.summary)}</p>' if found.papers.summary else "")
-        + f'<div class="halves"><div>{_numbers(found)}{_message(found)}{_values(found.values)}</div>'
+        + f'<div class="halves"><div>{_numbers(found)}{_message(found)}{_values(found.values)}'
+        + f"{_ruled_out(found)}</div>"
         + f"<div><h4>Graph</h4>{graph}{_facts(account, found)}</div></div>"
-        + _ruled_out(found)
-        + _file("NOTES.md", found.papers.notes)
-        + _file("repro.py", found.papers.repro)
-        + _file("what repro.py prints", found.papers.says if found.papers.repro else "")
-        + (f'<p class="muted">No repro.py: {text(found.papers.problem)}</p>' if found.papers.problem else "")
+        + (_files(found) if whole else "")
     )
 
 
@@ -254,6 +253,13 @@ def _ruled_out(found: Discovery) -> str:
         '<h4>The same model elsewhere</h4><div class="scroll" tabindex="0" role="region" aria-label="Ruled out">'
         f'<table class="values ruled"><tbody>{rows}</tbody></table></div>'
     )
+
+
+def _files(found: Discovery) -> str:
+    papers = found.papers
+    lost = f'<p class="muted">No repro.py: {text(papers.problem)}</p>' if papers.problem else ""
+    says = _file("what repro.py prints", papers.says if papers.repro else "")
+    return f"{_file('NOTES.md', papers.notes)}{_file('repro.py', papers.repro)}{says}{lost}"
 
 
 def _file(name: str, content: str) -> str:

@@ -203,6 +203,7 @@
       if (findings) said.push(`in ${findings} finding${findings > 1 ? "s" : ""}`);
       return `${data.targets[at]}: ${said.join(", ")}`;
     });
+    told.classList.add("told");
     told.replaceChildren(name, document.createTextNode(numbers.length ? ` — ${parts.join("; ")}. ` : " — never reached."));
     if (numbers.some((cell) => cell[5])) {
       const button = document.createElement("button");

@@ -49,7 +49,7 @@ def read_account(root: Path, jobs: int, advance: Callable[[int], None] = lambda 
     raise RootError(f"nothing was judged in {root}: run `fuzz run --root {root}`, or `fuzz exec` and `fuzz diff`")
 
 
-_NO_HISTORY = History((), 0, 0.0, 0.0, {}, (), (), (), 0, ())
+_NO_HISTORY = History((), 0, 0.0, {}, (), (), (), 0, ())
 
 
 # --- campaigns --------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def _of_campaigns(root: Path, history: History, jobs: int, advance: Callable[[in
     return Account(
         title=str(root), campaigns=max(len(history.terms), 1), cases=history.cases, targets=targets,
         discoveries=tuple(discoveries), cells=_with_findings(_covered(history), discoveries), wanted=wanted,
-        seconds=history.seconds, cpu_seconds=history.cpu_seconds, done=history.done, seen=seen,
+        seconds=history.seconds if history.terms else None, done=history.done, seen=seen,
         waiting=history.waiting, problems=(*problems, *history.problems, *_unread(discoveries)),
     )  # fmt: skip
 

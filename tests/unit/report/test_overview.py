@@ -158,7 +158,14 @@ def test_the_matrix_in_numbers(account):
 
 
 def test_pictures_that_have_no_room_are_left_out(account, discovery, monkeypatch):
-    monkeypatch.setattr("fuzz.report.discoveries._PICTURES", 150)
-    first, second = details(overview(account(discoveries=(discovery("a"), discovery("b")))))
+    papers = Papers(repro="import tvm")
+    both = account(discoveries=(discovery("a", papers=papers), discovery("b", papers=papers)))
+    first, second = details(overview(both))
+    assert "<svg" in second
+    monkeypatch.setattr("fuzz.report.discoveries._ROOM", len(first) + 1)
+    first, second = details(overview(both))
     assert "<svg" in first
+    assert "<svg" not in second
+    assert "import tvm" not in second
+    assert "3.4e+06×" in second
     assert "Left out to keep the page small" in second

@@ -205,7 +205,7 @@ def test_findings_that_were_copied_out_of_their_root(root, tmp_path_factory):
     shutil.copytree(root / "findings", place / "findings")
     account = read_account(place, 1)
     assert [found.word for found in account.discoveries] == ["wrong", "wrong"]
-    assert (account.targets, account.wanted) == ((), None)
+    assert (account.targets, account.wanted, account.seconds) == ((), None, None)
 
 
 def test_a_store_of_another_version(root):
