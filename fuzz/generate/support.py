@@ -27,7 +27,12 @@ def joint_support(targets: tuple[str, ...]) -> Supports | None:
     if not targets:
         return None
     tables = _tables(targets)
-    return lambda operator, first, second="": all(t.supports(operator, first, second) for t in tables)
+
+    @cache  # a case asks some fifty times, of a few thousand pairs in all
+    def supports(operator: str, first: str, second: str = "") -> bool:
+        return all(table.supports(operator, first, second) for table in tables)
+
+    return supports
 
 
 def joint_opset(targets: tuple[str, ...]) -> int | None:
