@@ -42,7 +42,7 @@ def test_the_times_of_one_model_are_shown(fuzz, root):
 
 def test_a_slow_model_is_a_finding(unmeasured, fuzz, root):
     """A chain that one side folds while it compiles."""
-    body = """g (float[n, 256] x) => (float[n, 256] y) { s = Constant <value = int64[2] {256, 256}> ()
+    body = """g (float[n, 512] x) => (float[n, 512] y) { s = Constant <value = int64[2] {512, 512}> ()
         w = ConstantOfShape <value = float[1] {0.5}> (s) a = MatMul (w, w) b = MatMul (a, w) c = MatMul (b, w)
         y = Add (x, c) }"""
     model = root.parent / "one" / "model.onnx"
@@ -51,7 +51,7 @@ def test_a_slow_model_is_a_finding(unmeasured, fuzz, root):
     model.write_bytes(parsed.SerializeToString())
     data = root.parent / "data"
     data.mkdir()
-    (data / "input_0.pb").write_bytes(numpy_helper.from_array(np.ones((1, 256), np.float32)).SerializeToString())
+    (data / "input_0.pb").write_bytes(numpy_helper.from_array(np.ones((1, 512), np.float32)).SerializeToString())
     done = fuzz("perf", model, "--inputs", data, "--candidate", "onnxruntime:opt=0", "--baseline", "onnxruntime",
                 "--only", "run")  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
