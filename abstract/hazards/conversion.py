@@ -104,12 +104,25 @@ def _spread(scale: Array, run: Run) -> Array:
     return scale.reshape([-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
 
 
+def _bad(run: Run, position: int) -> Array:
+    """Which of the scales at a position are zero, negative, subnormal or no number."""
+    scale, own = run[position], run.dtypes[position]
+    least = own.smallest_normal if own is not None else 0.0
+    result: Array = ~((scale >= least) & (scale > 0) & np.isfinite(scale))
+    return result
+
+
 def _bad_scale(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     """Scales that are zero, negative, subnormal or no number."""
     del y
-    scale, own = run[1], run.dtypes[1]
-    bad = ~((scale >= (own.smallest_normal if own is not None else 0.0)) & (scale > 0) & np.isfinite(scale))
+    bad = _bad(run, 1)
     return each(_spread(bad, run)) if bad.any() else NONE
+
+
+def _bad_scales(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    """The same of any of the three scales of a quantised product."""
+    del y
+    return ALL if any(_bad(run, position).any() for position in (1, 4, 6)) else NONE
 
 
 def _not_finite(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
@@ -225,7 +238,13 @@ HAZARDS: tuple[Hazard, ...] = (
         words="add the zero point"),
     Hazard(
         "quantise-scale", ("QuantizeLinear",), "a scale that is zero, negative, subnormal or not finite",
-        Says.SILENT, "text, y_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|subnormal"),
+        Says.SILENT, "text, y_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|subnormal",
+        stops=True),
+    Hazard(
+        "requantise-scale", ("QLinearConv", "QLinearMatMul"),
+        "one of the three scales is zero, negative, subnormal or not finite",
+        Says.SILENT, "text, scales", Treatment.AVOID, _bad_scales, since=10, words="negative scale|subnormal",
+        stops=True),
     Hazard(
         "quantise-not-finite", ("QuantizeLinear",), "NaN or an infinity is quantised",
         Says.SILENT, "text, x", Treatment.AVOID, _not_finite, since=10, words=r"(?-i:\bNaN\b)"),
