@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bypass_nodes", "bypassed", "open_bodies", "opened"]
 
-_TRIPS = 2  # of a loop that are looked at
+_TRIPS = 8  # of a loop that are looked at
 _BYPASSES = 60  # tries in one round
 _FEW = 4  # nodes
 
@@ -117,10 +117,15 @@ def _first_trip(node: onnx.NodeProto, graph: onnx.GraphProto, values: dict[str, 
 def _next_trip(
     node: onnx.NodeProto, graph: onnx.GraphProto, known: dict[str, Value], computed: dict[str, Value], trip: int
 ) -> Feed | None:
-    """The inputs of the trip after one whose values are ``computed``."""
+    """The inputs of the trip after one whose values are ``computed``; None where there is none."""
     results = [computed.get(info.name) for info in graph.output]
     names = [info.name for info in graph.input]
     if node.op_type == "Loop":
+        most, goes_on = known.get(node.input[0]), results[0]
+        if isinstance(most, Tensor) and trip >= int(to_numpy(most).reshape(-1)[0]):
+            return None
+        if isinstance(goes_on, Tensor) and not to_numpy(goes_on).all():
+            return None
         given = [from_numpy(np.array(trip, np.int64)), *results]
     else:
         states = len(node.input) - _number(node, "num_scan_inputs")

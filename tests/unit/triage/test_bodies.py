@@ -58,15 +58,24 @@ def test_a_node_inside_of_a_body_comes_out(reduced, body, feed, operator):
 
 
 def test_a_body_has_the_inputs_of_its_first_trips():
-    (first, second) = opened(candidate(SCAN, [*VECTOR, np.arange(12, dtype=np.float32).reshape(4, 3)]))
+    first, second, *more = opened(candidate(SCAN, [*VECTOR, np.arange(12, dtype=np.float32).reshape(4, 3)]))
+    assert len(more) == 2
     feed = [np.frombuffer(value.data, np.float32).tolist() for value in first.feeds[0].values()]
     assert feed == [[1, 2, 3], [9, 10, 11]]
     feed = [np.frombuffer(value.data, np.float32).tolist() for value in second.feeds[0].values()]
     assert feed == [[10, 12, 14], [6, 7, 8]]
-    first, second = opened(candidate(LOOP, [*VECTOR, np.int64(3)]))
+    first, second, _ = opened(candidate(LOOP, [*VECTOR, np.int64(3)]))
     assert sorted(first.feeds[0]) == ["s", "t", "w"]
     before, after = know(first).values[0], second.feeds[0]
     assert after["s"] == before["v"]
+
+
+def test_a_loop_has_no_trips_beyond_its_last():
+    assert len(opened(candidate(LOOP, [*VECTOR, np.int64(1)]))) == 1
+    constant = LOOP.replace("float[3] x, int64 n", "float[3] x").replace("{\n    w", "<int64 n = {2}> {\n    w", 1)
+    assert len(opened(candidate(constant, VECTOR))) == 2
+    stopped = LOOP.replace("u = Identity (t)", "u = Not (t)")
+    assert len(opened(candidate(stopped, [*VECTOR, np.int64(9)]))) == 1
 
 
 def test_a_sequence_is_mapped_by_its_first_element(reduced):
