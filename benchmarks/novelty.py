@@ -1,11 +1,13 @@
 """Novelty as steering, on against off: the same CPU seconds, the same seeds, one after the other in one run.
 
     python benchmarks/novelty.py [--backend TARGET] [--seconds N] [--series N] [--arm SHARE/EVERY ...]
+    python benchmarks/novelty.py --costs N --backend TARGET [--backend TARGET ...]
 
 An arm makes SHARE of a hundred cases of kept ones and asks for artefacts in one case of EVERY. Its clock runs while
 cases are generated, executed and judged, and while artefacts are asked for and read as often as the arm asks. What is
 counted stands outside of the clock: the features of all cases, and which of the faults that rewrite a model would have
-been found (`backends/faults`), their right verdict included.
+been found (`backends/faults`), their right verdict included. ``--costs`` takes N cases of each target instead, and
+tells what they cost to generate, to execute, to show, and to read for features.
 """
 
 from __future__ import annotations
@@ -157,6 +159,35 @@ class Drive:
                     self.arm.found[fault] = self.arm.seconds
 
 
+def costs(target: str, count: int) -> str:
+    """A row: mean CPU milliseconds of some cases that the target runs, and how many features they have."""
+    settings = Settings(nodes=(10, 10), targets=(target,))
+    supports = joint_support(settings.targets)
+    spent = dict.fromkeys(("generate", "execute", "show", "read"), 0.0)
+    known: set[str] = set()
+    ran = seed = 0
+    with Station(parse_target(target), _LIMITS) as station:
+        while ran < count and seed < 4 * count:
+            start = time.process_time()
+            made = generate_case(Seeded(seed), settings, supports)
+            making = time.process_time() - start
+            seed += 1
+            values = [list(data_set.inputs.values()) for data_set in made.data_sets]
+            attempt = station.execute(encode(Frame("execute", {"folder": None, "keep": True}, values, made.model)))
+            if attempt.outcome is not Outcome.OK:
+                continue
+            ran += 1
+            shown = station.execute(encode(Frame("reveal")))
+            start = time.process_time()
+            known |= features_of({str(each.fields["file"]): _content(each) for each in shown.reports})
+            spent["read"] += time.process_time() - start
+            spent["generate"] += making
+            spent["execute"] += attempt.cpu_seconds
+            spent["show"] += shown.cpu_seconds
+    cells = (f"{1000 * seconds / max(ran, 1):.3g}" for seconds in spent.values())
+    return f"| {target} | {ran} | {' | '.join(cells)} | {len(known)} |"
+
+
 def _content(report: Frame) -> bytes:
     return bytes(report.values[0].data)  # type: ignore[union-attr]
 
@@ -164,20 +195,27 @@ def _content(report: Frame) -> bytes:
 def main() -> int:
     """Measure and print a line for each arm and series, then means with the least and the most."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backend", default="onnxruntime", metavar="TARGET")
+    parser.add_argument("--backend", action="append", metavar="TARGET", help="default: onnxruntime")
+    parser.add_argument("--costs", type=int, metavar="N", help="what artefacts of N cases cost, and nothing else")
     parser.add_argument("--seconds", type=float, default=40.0, help="CPU seconds of each arm and series")
     parser.add_argument("--series", type=int, default=4, help="series of seeds")
     parser.add_argument("--bait", default="", help="fusion patterns to place, or 'all'")
     parser.add_argument("--arm", action="append", metavar="SHARE/EVERY", help="default: 0/1 25/4 50/4 50/1")
     given = parser.parse_args()
     print(machine(), flush=True)
+    targets = given.backend or ["onnxruntime"]
+    if given.costs:
+        print("| target | cases | generate ms | execute | show | read | features |\n|---|" + "---:|" * 6)
+        for target in targets:
+            print(costs(target, given.costs), flush=True)
+        return 0
     bait = tuple(filter(None, given.bait.split(",")))
-    settings = Settings(nodes=(10, 10), targets=(given.backend,), bait=bait)
+    settings = Settings(nodes=(10, 10), targets=(targets[0],), bait=bait)
     arms: dict[str, list[dict[str, float]]] = {}
     for series in range(given.series):
         for text in given.arm or ("0/1", "25/4", "50/4", "50/1"):
             share, every = map(int, text.split("/"))
-            done = Drive(Arm(share, every), given.backend, settings, series * _APART).run(given.seconds)
+            done = Drive(Arm(share, every), targets[0], settings, series * _APART).run(given.seconds)
             arms.setdefault(done.name, []).append(done.row())
             print(series, done.name, {key: round(value, 1) for key, value in done.row().items()}, flush=True)
     keys = list(next(iter(arms.values()))[0])

@@ -51,10 +51,10 @@ class Novelty:
         return replace(shown, features=left) if left else None
 
     def to_json(self) -> dict[str, Any]:
-        """What ``fuzz run --json`` says: features by target, cases that are kept."""
-        rest = [shown_of(*row) for row in self._readings.shown(self._first + start_of(self._next))]
-        state = advance(self._told, self._next, rest)
-        return {"features": {target: len(found) for target, found in state.seen.items()}, "kept": len(state.kept)}
+        """What ``fuzz run --json`` says: how many features each target has shown, how many cases had a new one."""
+        shown = [shown_of(*row) for row in self._readings.shown(self._first)]
+        seen = advance(State(), 0, shown).seen
+        return {"features": {target: len(found) for target, found in seen.items()}, "cases": len(shown)}
 
     def _state(self, epoch: int) -> State:
         if epoch not in self._states:

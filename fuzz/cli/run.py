@@ -109,7 +109,7 @@ def command(
     pattern, nodes, first_seen, count, assumed}], problems: [{seed, problem}], operators, links, waiting, quarantined,
     spent}: all that the campaign has come to; with --baseline also gate: {baseline, candidate, changes: [{before,
     after, count}]}, how many cases have another verdict on the one than on the other. With --novelty also
-    novelty: {features: {TARGET: n}, kept}.
+    novelty: {features: {TARGET: n}, cases}, those that showed a new one.
     """
     from fuzz.campaign.budget import read_budgets
     from fuzz.campaign.campaign import Campaign

@@ -28,7 +28,7 @@ def pass_features(text: str) -> Iterator[str]:
 # --- XLA ----------------------------------------------------------------------------------------------------------
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$")
-_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([a-z][\w\-]*)\((.*)$")
+_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([a-z][\w\-]*)\((.*)$")
 _OPERAND = re.compile(r"%([\w.\-]+)")
 _HLO_ATTRIBUTES = re.compile(r'\b(kind=\w+|direction=\w+|custom_call_target="[^"]*"|comparison_direction=\w+)')
 

@@ -109,7 +109,7 @@ def test_cases_are_made_of_those_that_showed_something_new_for_any_number_of_pro
     result = {**stable(done), "root": "one"}
     assert result == stable(alone)
     assert result["novelty"]["features"][FAULTY] > 4
-    assert result["novelty"]["kept"] > 0
+    assert result["novelty"]["cases"] > 0
     shown = "SELECT * FROM shown ORDER BY seed"
     assert rows(fuzz.home / "one", shown) == rows(fuzz.home / "two", shown) != []
     bred = 0

@@ -23,7 +23,7 @@ ENTRY %main.9 (inputs__x1__.1: f64[2,3]) -> (f64[2,3], pred[2,3]) {
   %log_multiply_fusion = f64[2,3]{1,0} fusion(%inputs__x1__.1), kind=kLoop, calls=%fused_computation, metadata={op="a"}
   %sort.1 = f64[2,3]{1,0} custom-call(%log_multiply_fusion), custom_call_target="TopK"
   %ne.3 = pred[2,3]{1,0} compare(%sort.1, %sort.1), direction=NE
-  ROOT %tuple.5 = (f64[2,3]{1,0}, pred[2,3]{1,0}) tuple(%sort.1, %ne.3)
+  ROOT %tuple.5 = (f64[2,3]{1,0}, /*index=5*/pred[2,3]{1,0}) tuple(%sort.1, %ne.3)
 }
 """
 BYTECODE = """@main:
