@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from fuzz.judge.verdict import Word
@@ -20,7 +21,9 @@ __all__ = ["details_of", "discoveries_section"]
 
 _LONGEST_MESSAGE = 4_000
 _SEARCHED = 2_000  # characters of a finding that the search sees
-_SUMMARY = 220  # characters of a signature in the list
+_SUMMARY = 220  # characters of what was said, in the list
+_PREFACE = re.compile(r".*Status Message: ")  # ONNX Runtime: which node failed, of which the title tells more
+_TELLING = 10  # characters below which a line of a message says nothing by itself
 _ROOM = 30_000_000  # characters of details with pictures and files; what comes behind has its numbers alone
 _LONG = frozenset({"target", "first differs at", "versions", "lies in"})  # facts that have a line of their own
 _DECADES = 9  # of the scale on which an error is shown beside its bound
@@ -87,10 +90,12 @@ def _said(found: Discovery) -> str:
     verdict = found.verdict
     if verdict is not None and verdict.actual is not None and verdict.expected is not None:
         return f"got {number(verdict.actual)}, expected {number(verdict.expected)}"
+    stage = found.signature.removeprefix(found.word).lstrip(" ·:").partition(":")[0]
     told = found.message or (verdict.message if verdict else "")
-    said = found.signature.removeprefix(found.word).lstrip(" ·:")
-    if not said or said.startswith("("):  # what is wrong of an answer, in a word: the message has the whole of it
-        said = told.strip().partition("\n")[0] or said
+    # Of nested exceptions the last line is that of the first cause.
+    lines = [line.strip() for line in told.splitlines() if len(line.strip()) >= _TELLING] or [told.strip()]
+    cause = _PREFACE.sub("", lines[-1])
+    said = ": ".join(part for part in (stage if stage.startswith("at ") else "", cause) if part) or stage
     return said if len(said) <= _SUMMARY else f"{said[: _SUMMARY - 1]}…"
 
 
@@ -197,7 +202,7 @@ def _message(found: Discovery) -> str:
 
 def _facts(account: Account, found: Discovery) -> str:
     reduced = None
-    if found.nodes_before is not None and found.drawing.nodes and not found.unreduced:
+    if found.nodes_before not in {None, found.drawing.nodes} and found.drawing.nodes and not found.unreduced:
         reduced = f"{found.nodes_before} nodes to {found.drawing.nodes}"
     first = None if found.seconds is None else f"after {duration(found.seconds)}"
     facts = (

@@ -63,7 +63,7 @@ def test_findings_targets_and_coverage_are_there(account):
     checked(text)
     said = plain(text)
     for fact in ("3 findings", "1,200 cases", "of answers ok", "Conv(float)", "got 2, expected 1.5", "3 cases 1 node",
-                 "10⁶× the bound", "crash at run: SIGSEGV".removeprefix("crash "), "tvm 0.27", "iree 3.13",
+                 "10⁶× the bound", "at run: signal 11", "tvm 0.27", "iree 3.13",
                  "2 min of running", "3 of the 5 pairs", "2 pairs that no case had", "Abs double, float"):  # fmt: skip
         assert fact in said, fact
     assert text.index("Findings</h2>") < text.index("Targets</h2>") < text.index("Coverage</h2>")
@@ -143,6 +143,18 @@ def test_what_cannot_be_read_is_named(account, discovery):
     text = overview(account(discoveries=(lost,), problems=("root/findings/x: no verdict.json",)))
     assert "root/findings/x: no verdict.json" in plain(text)
     assert "Not all of this finding can be read." in plain(details(text)[0])
+
+
+def test_of_nested_exceptions_the_list_has_the_first_cause(account, discovery):
+    told = "Exception from core.cpp:117:\nCheck failed at memory.cpp:446:\nthe memory is undefined\n)\n"
+    found = discovery(word="rejected", signature="rejected at compile: Exception from N", message=told, verdict=None)
+    assert "at compile: the memory is undefined" in plain(overview(account(discoveries=(found,))))
+
+
+def test_the_list_has_what_a_kernel_said_and_not_where(account, discovery):
+    told = "Fail: [ONNXRuntimeError] : 1 : FAIL : returned while running Add node. Name:'n' Status Message: no broadcast"
+    found = discovery(word="rejected", signature="rejected at run: Fail", message=told, verdict=None)
+    assert "at run: no broadcast" in plain(overview(account(discoveries=(found,))))
 
 
 def test_the_matrix_in_numbers(account):
