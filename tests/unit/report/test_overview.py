@@ -152,7 +152,7 @@ def test_of_nested_exceptions_the_list_has_the_first_cause(account, discovery):
 
 
 def test_the_list_has_what_a_kernel_said_and_not_where(account, discovery):
-    told = "Fail: [ONNXRuntimeError] : 1 : FAIL : returned while running Add node. Name:'n' Status Message: no broadcast"
+    told = "Fail: [ONNXRuntimeError] : 1 : returned while running Add node. Name:'n' Status Message: no broadcast"
     found = discovery(word="rejected", signature="rejected at run: Fail", message=told, verdict=None)
     assert "at run: no broadcast" in plain(overview(account(discoveries=(found,))))
 
