@@ -45,10 +45,11 @@ class _Run(SeveralValues):
 @click.option("--candidate", metavar="TARGET", help="Each case runs on both, and only what this one does worse than "
               "the baseline is a finding: what the baseline gets right, or fails with otherwise.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S",
-              help="The first seed; one case a seed, the case that `fuzz gen` makes of it.")  # fmt: skip
+              help="The first seed; one case a seed, the one that `fuzz gen` makes until findings steer.")  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="How many seeds.  [default: no end]")
 @click.option("--time", "seconds", type=Number(min=0, min_open=True), metavar="S",
-              help="Begin no case after so many seconds.  [default: no end]")  # fmt: skip
+              help="Begin no case after so many seconds; what has failed by then is made small.  "
+              "[default: no end]")  # fmt: skip
 @click.option("--target-findings", "wanted", type=click.IntRange(min=1), metavar="N",
               help="Stop when there are so many distinct findings.  [default: no end]")  # fmt: skip
 @click.option("--budget", "budgets", multiple=True, metavar="TARGET=AMOUNT",
