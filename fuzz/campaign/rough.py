@@ -1,8 +1,9 @@
 """What a failing answer is taken for before it is reduced: a key that costs one more run at the most.
 
-Answers that fail alike at the same operator on the same type are most likely one bug, so that few of them need to be
-reduced (``fuzz/campaign/schedule.py``). The key says the target, the signature, and the node where the answer first
-parts from the reference with all values exposed; of a refusal the node that the message names.
+Answers that fail alike at the same operator are most likely one bug, so that few of them need to be reduced
+(``fuzz/campaign/schedule.py``). The key says the target, the signature, and of a wrong answer the operator at which it
+first parts from the reference with all values exposed, and how it is wrong there; where that names one mistake whatever
+the operator is (held in bfloat16), it stands alone. Of a refusal the key says the node that the message names.
 """
 
 from __future__ import annotations
@@ -10,24 +11,33 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 import onnx.shape_inference
 
 from abstract.contributed import qualified
+from abstract.program import parse
 from backends.protocol import Outcome
+from backends.tensor import Tensor, to_numpy
 from fuzz.judge.divergence import expose, first_divergence
+from fuzz.judge.judge import reference_values
 from fuzz.judge.verdict import Word
 from fuzz.triage.candidate import names_in
+from fuzz.triage.relation import ANYWHERE, relation
 from fuzz.triage.signature import element_types, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backends.tensor import Value
     from fuzz.execute.attempt import Attempt
+    from fuzz.judge.divergence import Exposed
     from fuzz.judge.judge import Sample
     from fuzz.judge.verdict import Verdict
 
 __all__ = ["rough_key", "site", "sites_of"]
+
+_FEWEST = 4  # elements of a value: fewer may be wrong in some way by chance
 
 
 def rough_key(
@@ -40,13 +50,15 @@ def rough_key(
     """
     proto = onnx.ModelProto.FromString(model)
     signature = signature_of(verdict, attempt, names_in(proto))
-    node = None
     if verdict.verdict == Word.WRONG:
-        node = _first_wrong(target, proto, samples, run) or _maker(proto, verdict.output)
-    elif verdict.verdict == Word.REJECTED:
-        node = _named(proto, attempt.message)
+        node, how = _first_wrong(target, proto, samples, run)
+        node = node or _maker(proto, verdict.output)
+    else:
+        node, how = _named(proto, attempt.message) if verdict.verdict == Word.REJECTED else None, ""
     where = "" if node is None else site(node, _types(proto))
-    return f"{target} | {signature} | {where}", where
+    # Types are left out where the answer says how it is wrong: findings are told apart by operators then.
+    what = how if how in ANYWHERE else f"{where.partition(':')[0]} {how}" if how else where
+    return f"{target} | {signature} | {what}", where
 
 
 def site(node: onnx.NodeProto, dtypes: Mapping[str, str]) -> str:
@@ -72,20 +84,31 @@ def _types(proto: onnx.ModelProto) -> dict[str, str]:
 
 def _first_wrong(
     target: str, proto: onnx.ModelProto, samples: Sequence[Sample], run: Callable[[bytes], Attempt]
-) -> onnx.NodeProto | None:
-    """The first node that is wrong with all values exposed; None where none is then, or our own code cannot tell."""
+) -> tuple[onnx.NodeProto | None, str]:
+    """The first node that is wrong with all values exposed, and how; None where none is, or we cannot tell."""
     try:
         exposed = expose(proto.SerializeToString(deterministic=True))
         attempt = run(exposed.model)
         if attempt.outcome is not Outcome.OK:
-            return None
+            return None, ""
         for sample, outputs in zip(samples, attempt.outputs, strict=False):
             found = first_divergence(exposed, sample.inputs, outputs, target)
             if found.output:
-                return _maker(proto, found.output)
+                got = outputs[exposed.names.index(found.output)]
+                return _maker(proto, found.output), _how(exposed, found.output, got, sample, target)
     except Exception:  # noqa: BLE001 - a key is a guess; what cannot be guessed is reduced
-        return None
-    return None
+        return None, ""
+    return None, ""
+
+
+def _how(exposed: Exposed, name: str, got: Value, sample: Sample, target: str) -> str:
+    """How a value relates to what is due; empty where it is no tensor, or too small to tell."""
+    program = parse(onnx.ModelProto.FromString(exposed.model))
+    due = reference_values(program, sample.inputs, target)[name].value
+    if not isinstance(got, Tensor) or not isinstance(due, np.ndarray) or due.size < _FEWEST:
+        return ""
+    own, have = program.dtypes.get(name), to_numpy(got)
+    return relation(due if own is None else due.astype(own.numpy), have)
 
 
 def _maker(proto: onnx.ModelProto, name: str | None) -> onnx.NodeProto | None:

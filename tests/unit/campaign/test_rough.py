@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import onnx.parser
 import pytest
@@ -40,6 +41,29 @@ WRONG = attempt(Outcome.OK, outputs=((),))
 def test_a_wrong_answer_begins_where_its_values_first_part():
     found = key("wrong", WRONG, exposed([-1.0, 2.0], [1.0, -2.0]))
     assert found == ("tvm | wrong (value) | Relu:float", "Relu:float")
+
+
+LONG = onnx.parser.parse_model("""
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[5] x) => (float[5] z) { y = Sin(x) z = Neg(y) }
+""").SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (lambda y: -y, "Sin negated"),
+        (lambda y: y.astype(ml_dtypes.bfloat16).astype(np.float32), "held in bfloat16"),
+        (lambda y: y + np.arange(5, dtype=np.float32) ** 3, "Sin other values"),
+    ],
+)
+def test_how_it_is_wrong_stands_in_place_of_the_type_and_of_the_operator_where_that_says_enough(wrong, what):
+    x = np.array([0.1, 0.7, 1.3, 2.1, 3.0], np.float32)
+    y = wrong(np.sin(x))
+    verdict = Verdict("c", "tvm", 0, "wrong", output="z")
+    samples = [Sample({"x": from_numpy(x)})]
+    found = rough_key("tvm", LONG, samples, verdict, WRONG, exposed(y, -y))
+    assert found == (f"tvm | wrong (value) | {what}", "Sin:float")
 
 
 @pytest.mark.parametrize("run", [exposed([0.0, 2.0], [0.0, -2.0]), lambda _: attempt(Outcome.CRASH), exposed([1.0])])
