@@ -249,6 +249,11 @@ HAZARDS: tuple[Hazard, ...] = (
         "quantise-not-finite", ("QuantizeLinear",), "NaN or an infinity is quantised",
         Says.SILENT, "text, x", Treatment.AVOID, _not_finite, since=10, words=r"(?-i:\bNaN\b)"),
     Hazard(
+        "dequantise-scale", ("DequantizeLinear",),
+        "a scale that is zero, negative, subnormal or not finite, by which compilers divide what they move across it",
+        Says.SILENT, "text, x_scale", Treatment.AVOID, _bad_scale, since=10, words="negative scale|subnormal",
+        stops=True),
+    Hazard(
         "dequantise-int32-zero-point", ("DequantizeLinear",), "an int32 operand with a zero point other than 0",
         Says.UNDEFINED, "text: no zero point is supposed to go with int32", Treatment.AVOID, _zero_point, since=10,
         words="no zero point"),

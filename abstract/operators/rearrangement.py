@@ -49,6 +49,7 @@ def depth_to_space_shape(t: Typing) -> tuple[Shape, ...]:
     """(N, C, H, W) to (N, C / b^2, H b, W b)."""
     n, c, h, w = t[0]
     b = t.params["blocksize"]
+    t.store.require(divisible(c, b * b))  # numpy would cut the rest off an empty tensor
     return ((n, floor_div(c, b * b), h * b, w * b),)
 
 
@@ -81,6 +82,8 @@ def space_to_depth_shape(t: Typing) -> tuple[Shape, ...]:
     """(N, C, H, W) to (N, C b^2, H / b, W / b)."""
     n, c, h, w = t[0]
     b = t.params["blocksize"]
+    for size in (h, w):
+        t.store.require(divisible(size, b))
     return ((n, c * (b * b), floor_div(h, b), floor_div(w, b)),)
 
 

@@ -114,6 +114,8 @@ EXAMPLES = [
      ((f([1], [2]), f(1, 1), np.array([0, 0], ml_dtypes.float8_e5m2)), {"axis": 0}), [[0], [1]]),
     ("quantise-scale", "QuantizeLinear", 13, ((f([1], [2]), f(1, 0), u8(0, 0)), {"axis": 0}),
      ((f([1], [2]), f(1, 2), u8(0, 0)), {"axis": 0}), [[0], [1]]),
+    ("dequantise-scale", "DequantizeLinear", 13, ((u8([1], [2]), f(1, 0)), {"axis": 0}),
+     ((u8([1], [2]), f(1, 2)), {"axis": 0}), [[0], [1]]),
     ("requantise-scale", "QLinearMatMul", 13, ((u8([1]), f(1), u8(0), u8([1]), f(1), u8(0), f(0), u8(0)), {}),
      ((u8([1]), f(1), u8(0), u8([1]), f(1), u8(0), f(0.5), u8(0)), {}), [[1]]),
     ("quantise-not-finite", "QuantizeLinear", 13, ((f(1, NAN, INF), np.float32(1), np.uint8(0)), {}),

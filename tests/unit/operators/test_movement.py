@@ -9,8 +9,9 @@ import pytest
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from abstract.constraints import Constraints, Infeasible
 from abstract.dtypes import dtype
-from abstract.operator import Run
+from abstract.operator import Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
 
@@ -168,3 +169,10 @@ def test_text_is_padded_by_empty_text():
               (dtype("string"),), Float64())  # fmt: skip
     (found,) = TABLE["CenterCropPad"].evaluate(run)
     assert found.tolist() == [["", "a", ""]]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("SpaceToDepth", (1, 1, 1, 0)), ("DepthToSpace", (0, 3, 2, 2))])
+def test_blocks_divide_what_they_are_cut_from_though_there_is_nothing_in_it(name, shape):
+    typing = Typing({"blocksize": 2}, (shape,), (), 1, Constraints())
+    with pytest.raises(Infeasible):
+        TABLE[name].shape(typing)
