@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections import Counter
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+_PATIENCE = 120.0  # seconds without a word
 
 
 class Browser:
@@ -58,8 +61,9 @@ class Browser:
 
     def _message(self) -> dict:
         while b"\0" not in self._rest:
-            more = os.read(self._read, 1 << 16)
-            if not more:
+            if not select.select([self._read], [], [], _PATIENCE)[0]:
+                raise TimeoutError(f"the browser has said nothing for {_PATIENCE:.0f} s")
+            if not (more := os.read(self._read, 1 << 16)):
                 raise EOFError("the browser is gone")
             self._rest += more
         text, _, self._rest = self._rest.partition(b"\0")
