@@ -46,7 +46,7 @@ from fuzz.selftest.subject import Subject
 if TYPE_CHECKING:
     from fuzz.execute.worker import Attempt
 
-_APART = 10_000_000  # seeds between two series
+_APART = 1_000_003  # seeds between two series
 _LAG = 2
 _LIMITS = Limits(20.0, 2 << 30)
 _CALM = frozenset({Word.OK, Word.UNDECIDABLE, Word.SUSPECT})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from abstract.schema import signature
 from fuzz.novelty.network import Node, features
 
 if TYPE_CHECKING:
@@ -16,42 +16,68 @@ if TYPE_CHECKING:
 __all__ = ["model_features"]
 
 _DEFAULT = ("", "ai.onnx")
+_NAMING = frozenset({"to", "dtype", "output_dtype", "value"})  # attributes that say the element type of a result
 _FUSED = frozenset({"activation"})  # attributes that say what a fused node does
 
 
 def model_features(content: bytes) -> Iterator[str]:
-    """Of the graph, its bodies and its functions.
+    """Of the graph, its bodies and its functions; ValueError where this is no model.
 
-    Types are those declared, of values from outside and of what ONNX's inference knows; a fused node's output is `?`
-    unless the graph declares it. ValueError where this is no model.
+    Types are those declared, and what follows from them by the schemas, `?` where nothing does. ONNX's own inference is
+    left out: it ends the process on some valid models.
     """
     import onnx
-    import onnx.shape_inference
 
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own exception class differs between releases
         raise ValueError("no ONNX model") from error
-    with suppress(Exception):  # a graph that inference refuses has the types that it declares
-        model = onnx.shape_inference.infer_shapes(model)
-    yield from features(_nodes(model.graph, {}, ""))
+    opsets = {"" if each.domain in _DEFAULT else each.domain: each.version for each in model.opset_import}
+    yield from features(_nodes(model.graph, {}, opsets, ""))
     for function in model.functions:
         yield from features(_node(node, {}, "") for node in function.node)
 
 
-def _nodes(graph: onnx.GraphProto, types: MutableMapping[str, str], place: str) -> Iterator[Node]:
+def _nodes(
+    graph: onnx.GraphProto, types: MutableMapping[str, str], opsets: Mapping[str, int], place: str
+) -> Iterator[Node]:
     for info in (*graph.input, *graph.value_info, *graph.output):
-        types[info.name] = _type(info.type)
+        if info.type.WhichOneof("value"):
+            types[info.name] = _type(info.type)
     for tensor in graph.initializer:
         types[tensor.name] = _element(tensor.data_type)
     for node in graph.node:
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
-                yield from _nodes(body, types, f"{place}{node.op_type}.")
+                yield from _nodes(body, types, opsets, f"{place}{node.op_type}.")
+        for name, kind in _results(node, types, opsets):
+            types.setdefault(name, kind)
         yield _node(node, types, place)
 
 
-def _node(node: onnx.NodeProto, types: MutableMapping[str, str], place: str) -> Node:
+def _results(node: onnx.NodeProto, types: Mapping[str, str], opsets: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Types of what a node gives: of the operands that share its type variable, its only type, or an attribute."""
+    import onnx.defs
+
+    domain = "" if node.domain in _DEFAULT else node.domain
+    try:
+        schema = signature(node.op_type, opsets.get(domain, 1), domain)
+    except onnx.defs.SchemaError:
+        return
+    named = [_element(a.i or a.t.data_type) for a in node.attribute if a.name in _NAMING]
+    known: dict[str, str] = {}
+    for position, name in enumerate(node.input):
+        if name in types and schema.inputs and not schema.formal(position).mixed:
+            known.setdefault(schema.formal(position).variable, types[name])
+    for position, name in enumerate(node.output if schema.outputs else ()):
+        formal = schema.outputs[min(position, len(schema.outputs) - 1)]
+        allowed = [dtype.name for dtype in schema.types.get(formal.variable, ())]
+        found = known.get(formal.variable) or (allowed[0] if len(allowed) == 1 else next(iter(named), None))
+        if name and found and not formal.mixed:
+            yield name, found
+
+
+def _node(node: onnx.NodeProto, types: Mapping[str, str], place: str) -> Node:
     domain = "" if node.domain in _DEFAULT else f"{node.domain}."
     said = "".join(f" {a.s.decode('utf-8', 'replace')}" for a in node.attribute if a.name in _FUSED)
     detail = f"({_types(node.input, types)})->({_types(node.output, types)}){said}"

@@ -155,13 +155,15 @@ def ncnn_features(text: str) -> Iterator[str]:
 
 
 def mnn_features(text: str) -> Iterator[str]:
-    """Of MNN's JSON: what it calls an operation, and for its binary and unary ones which."""
+    """Of MNN's JSON: what it calls an operation, which of the binary and unary ones, the activation fused into it."""
     nodes = []
     for operation in json.loads(text).get("oplists", ()):
         main: dict[str, Any] = operation.get("main") or {}
-        detail = " ".join(str(main[key]) for key in ("opType", "operation", "T", "dataType", "dtype") if key in main)
+        said = [str(main[key]) for key in ("opType", "operation", "T", "dataType", "dtype") if key in main]
+        fused = {**main, **(main.get("common") or {})}
+        said += [f"{key}={fused[key]}" for key in ("activationType", "relu", "relu6") if fused.get(key)]
         inputs, outputs = (list(map(str, operation.get(key, ()))) for key in ("inputIndexes", "outputIndexes"))
-        nodes.append(Node(str(operation.get("type", "?")), inputs, outputs, detail))
+        nodes.append(Node(str(operation.get("type", "?")), inputs, outputs, " ".join(said)))
     yield from features(nodes)
 
 

@@ -47,6 +47,18 @@ def test_a_model_that_was_run_is_shown_without_being_compiled_for_it(target, rev
     assert features_of(files) >= SHOWN[target]
 
 
+COMPILED = {
+    "tvm": {"pass LegalizeOps", "op multiply", "edge multiply > add", "edge add > relu"},
+    "jax": {"op multiply f32", "op maximum f32", "edge add > maximum"},
+    "mnn": {"op Input DT_FLOAT", "op BinaryOp MUL DT_FLOAT", "op BinaryOp ADD DT_FLOAT activationType=1"},
+}
+
+
+@pytest.mark.parametrize("target", list(COMPILED))
+def test_what_compilers_make_of_a_model_is_read(target, artefacts):
+    assert features_of(artefacts(target, MODEL, np.ones((2, 3), np.float32))) >= COMPILED[target]
+
+
 @pytest.mark.parametrize("target", list(SHOWN))
 def test_features_do_not_hang_on_the_names_of_the_model(target, reveal):
     renamed = MODEL

@@ -151,6 +151,25 @@ def test_of_an_onnx_model_operators_count_with_domains_and_types_and_what_feeds_
     }  # fmt: skip
 
 
+def test_types_follow_from_what_is_declared():
+    text = """
+        <ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1, "strange" : 1]>
+        g (float[2] x) => (y) {
+            c = Cast <to = 7> (x)
+            s = Shape (x)
+            one = Constant <value = double {1.0}> ()
+            g = com.microsoft.Gelu (x)
+            u = strange.Thing (g, s)
+            y = Equal (c, s)
+        }
+    """
+    found = features_of({"a.onnx": onnx.parser.parse_model(text).SerializeToString()})
+    assert {each for each in found if each.startswith("op ")} == {
+        "op Cast (float)->(int64)", "op Shape (float)->(int64)", "op Constant ()->(double)",
+        "op com.microsoft.Gelu (float)->(float)", "op strange.Thing (float,int64)->(?)", "op Equal (int64)->(bool)",
+    }  # fmt: skip
+
+
 def test_features_do_not_hang_on_names():
     assert features_of({"optimised.onnx": model("v")}) == features_of({"transformed.onnx": model("layer_12_relu_")})
     for name, text, due in SHOWN:
