@@ -108,7 +108,7 @@ def _how(exposed: Exposed, name: str, got: Value, sample: Sample, target: str) -
     if not isinstance(got, Tensor) or not isinstance(due, np.ndarray) or due.size < _FEWEST:
         return ""
     own, have = program.dtypes.get(name), to_numpy(got)
-    return relation(due if own is None else due.astype(own.numpy), have)
+    return "" if own is None or own.numpy != have.dtype else relation(due.astype(own.numpy), have)
 
 
 def _maker(proto: onnx.ModelProto, name: str | None) -> onnx.NodeProto | None:

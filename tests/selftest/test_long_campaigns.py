@@ -92,12 +92,12 @@ def test_faults_are_found_by_cases_that_show_them(root):
     import steering
 
     (name,) = (path.name for path in (root / "findings").iterdir())
-    text = '<ir_version: 8, opset_import: ["" : 17]> g ({0}[2] x) => ({0}[2] z) {{ z = {1}(x, x) }}'
+    text = '<ir_version: 8, opset_import: ["" : 17]> g ({0}[2] x) => ({0}[2] z) {{ z = {1}({2}) }}'
     for element, operator, word, found in [
         ("bool", "Xor", "wrong (value)", ["xor-as-or"]), ("int32", "Div", "wrong (value)", ["floor-division"]),
-        ("float", "Div", "wrong (value)", ["bfloat16-intermediate"]), ("bool", "Xor", "crash at run", []),
+        ("float", "Relu", "wrong (value)", ["dropped-activation"]), ("bool", "Xor", "crash at run", []),
     ]:  # fmt: skip
-        model = onnx.parser.parse_model(text.format(element, operator))
+        model = onnx.parser.parse_model(text.format(element, operator, "x" if operator == "Relu" else "x, x"))
         (root / "findings" / name / "model.onnx").write_bytes(model.SerializeToString())
         assert steering.bugs(root, [{"id": name, "signature": word}]) == found
     assert steering.spent(root) == 0.0
