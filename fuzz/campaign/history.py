@@ -129,12 +129,13 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _read(connection: sqlite3.Connection) -> History:
     run = connection.execute
-    counts: dict[tuple[str, str], dict[str, int]] = {}
+    known = run("SELECT name, version FROM target ORDER BY name, version").fetchall()
+    counts: dict[tuple[str, str], dict[str, int]] = {(name, version): {} for name, version in known}
     for name, version, verdict, count in run(
         "SELECT name, version, verdict, count(*) FROM answer JOIN target ON target.id = target_id"
         " GROUP BY target_id, verdict ORDER BY name, version, verdict"
     ):
-        counts.setdefault((name, version), {})[verdict] = count
+        counts[name, version][verdict] = count
     done = _done(connection)
     found = tuple(Found(*row) for row in run(_FOUND))
     ends = [seconds for seconds, _ in done[-1:]] + [one.seconds for one in found if one.seconds is not None]

@@ -44,6 +44,8 @@ def read_account(root: Path, jobs: int, advance: Callable[[int], None] = lambda 
     folders = _folders(root)
     if folders:  # copied out of a campaign's root
         return _of_campaigns(root, _NO_HISTORY, jobs, advance)
+    if root.exists() and not root.is_dir():
+        raise RootError(f"{root} is no folder: a root is a folder, made by `fuzz run --root DIR`")
     if not root.is_dir():
         raise RootError(f"there is no root at {root}: make one with `fuzz run --root {root} --backend TARGET`")
     raise RootError(f"nothing was judged in {root}: run `fuzz run --root {root}`, or `fuzz exec` and `fuzz diff`")

@@ -23,6 +23,8 @@ from fuzz.execute.target import parse_targets
 from fuzz.generate.settings import Settings
 from fuzz.judge.verdict import Verdict
 from fuzz.report.exhibit import read_exhibits
+from fuzz.report.junit import junit
+from fuzz.report.overview import overview
 from fuzz.report.sources import read_account
 from fuzz.store import Store
 
@@ -251,3 +253,16 @@ def test_no_root(tmp_path):
         read_account(tmp_path / "nowhere", 1)
     with pytest.raises(RootError, match="nothing was judged"):
         read_account(tmp_path, 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(RootError, match="is no folder"):
+        read_account(tmp_path / "file", 1)
+
+
+def test_a_campaign_that_has_only_begun(tmp_path):
+    campaign = Campaign(Settings(), parse_targets(("onnxruntime",)), Limits(60.0, 4096 << 20))
+    with Ledger.open(tmp_path, campaign):
+        pass
+    account = read_account(tmp_path, 1)
+    assert [(row.name, row.verdicts) for row in account.targets] == [("onnxruntime", {})]
+    assert "no findings in 0 cases" in junit(account)
+    assert "Nothing was found." in overview(account)
