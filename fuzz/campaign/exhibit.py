@@ -12,6 +12,7 @@ from fuzz.campaign.gate import Regression
 from fuzz.campaign.rough import sites_of
 from fuzz.campaign.trial import Sighting
 from fuzz.errors import FuzzError
+from fuzz.repro.papers import attach
 from fuzz.triage.candidate import names_in, size
 from fuzz.triage.laboratory import Laboratory
 from fuzz.triage.output import write_candidate, write_json
@@ -75,6 +76,8 @@ class _Exhibitor:
         self._campaign, self._subject, self._target = campaign, subject, target
         self._case = subject.candidate()
         self._before = size(self._case)
+        asked = (*campaign.targets, *([campaign.baseline] if campaign.baseline is not None else []))
+        self._others = [other.canonical for other in asked if other != target]
         self._place = parts / f"{PART}{os.getpid()}-{subject.name}-{campaign.targets.index(target)}"
 
     def plain(self, attempt: Attempt, verdict: Verdict, problem: str) -> Sighting:
@@ -90,6 +93,7 @@ class _Exhibitor:
         shutil.rmtree(scratch)
         sighting = Sighting(self._target.canonical, named, str(signature), shape, self._before, self._before, folder)
         self._tell(sighting, signature.to_json(), verdict, attempt.message, unreduced=problem)
+        attach(folder, self._case, self._target, self._campaign.limits, self._others)
         return sighting
 
     def small(self, number: int, done: Reduction, known: Sequence[Mapping[str, Value]]) -> Sighting:
@@ -102,6 +106,7 @@ class _Exhibitor:
         )  # fmt: skip
         verdict = done.last.verdict
         self._tell(sighting, done.signature.to_json(), verdict, done.last.said, executions=done.executions)
+        attach(folder, done.case, self._target, self._campaign.limits, self._others)
         return sighting
 
     def _folder(self, number: int) -> Path:

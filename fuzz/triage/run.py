@@ -12,6 +12,9 @@ from backends.protocol import InvalidCase
 from fuzz.case import read_inputs
 from fuzz.check import case_of
 from fuzz.errors import CaseError, StorageError, UsageError
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_target
+from fuzz.repro.papers import attach
 from fuzz.signature import read_signature
 from fuzz.triage.candidate import Candidate, self_contained, size
 from fuzz.triage.laboratory import Laboratory
@@ -118,6 +121,9 @@ def _finish(wish: Wish, laboratory: Laboratory, done: Reduction) -> None:
         write_candidate(folder, candidate)
         write_json(folder / "signature.json", {"signature": signature.to_json(), "nodes": size(candidate)})
     write_json(out / "reduction.json", report(done, laboratory.predicate.target))
+    if done.last.finding:
+        limits = Limits(laboratory.predicate.heading["seconds"], laboratory.predicate.heading["memory"])
+        attach(out, done.case, parse_target(laboratory.predicate.target), limits)
 
 
 def _word(signature: Signature) -> str:

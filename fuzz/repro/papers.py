@@ -1,0 +1,266 @@
+"""A finding's folder made complete: ``repro.py``, ``NOTES.md`` and ``verdict.json`` beside its model and inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from backends.registry import NO_TELEMETRY
+from fuzz.errors import FuzzError, StorageError
+from fuzz.repro.content import content_of
+from fuzz.repro.evidence import gather, platform_text, versions_of
+from fuzz.repro.literal import array_text
+from fuzz.repro.notes import Finding, expected_reason, notes, summary
+from fuzz.repro.recipe import NoRecipe, Request
+from fuzz.repro.recipes import recipe_for
+from fuzz.repro.script import Subject, script
+from fuzz.repro.trackers import tracker_of
+from fuzz.signature import signature
+from fuzz.triage.output import write_json
+from fuzz.triage.signature import element_types, pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fuzz.execute.attempt import Limits
+    from fuzz.execute.target import Target
+    from fuzz.repro.evidence import Evidence
+    from fuzz.repro.recipe import Recipe
+    from fuzz.triage.candidate import Candidate
+
+__all__ = ["NOTES", "REPRO", "VERDICT", "Papers", "attach", "document"]
+
+REPRO, NOTES, VERDICT = "repro.py", "NOTES.md", "verdict.json"
+_SECONDS = 300.0
+"""A script gets so much more time than the case had: it imports, and what it shows may be a time limit."""
+_SAID = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What was written: the verdict in a fresh worker, whether there is a script that shows it, else why not."""
+
+    word: str
+    finding: bool = False
+    script: bool = False
+    problem: str = ""
+    said: str = ""
+    title: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A script that has been run by itself: its text and what it printed, or why there is none."""
+
+    text: str = ""
+    says: str = ""
+    problem: str = ""
+    exit: int | None = None
+
+
+def document(folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> Papers:
+    """Write the papers of a case that fails on a target into its folder.
+
+    The case runs on the target once more, on the target with its optimisations off, on ``others`` (texts of targets)
+    and on ONNX's evaluator. The script is run by itself, and kept only if it shows the bug. What stands in
+    ``verdict.json`` already stays there. Where the case does not fail nothing is written. Raises TargetError,
+    StorageError.
+    """
+    evidence = gather(case, target, limits, others)
+    last = evidence.last
+    if not last.finding:
+        return Papers(last.signature.word, said=last.problem or last.said)
+    recipe, problem = _recipe(case, target)
+    distributions = (*recipe.distributions, *recipe.bare) if recipe is not None else ()
+    versions = versions_of(target, distributions)
+    install = _install(recipe, versions) if recipe is not None else ""
+    proto = case.proto()
+    shape = pattern(proto, element_types(proto))
+    called = recipe.called if recipe is not None else target.backend
+    bare = Finding(case, target, called, evidence, shape, "", "", problem, versions, install)
+    shown = _shown(folder, bare, recipe, limits) if recipe is not None else _Shown(problem=problem)
+    finding = Finding(case, target, called, evidence, shape, shown.text, shown.says, shown.problem, versions, install)
+    failing = frozenset(
+        pair for ruling in evidence.rulings if not ruling.right and ruling.what.partition(":")[0] == target.backend
+        for pair in _pairs(ruling.what)
+    )  # fmt: skip
+    _write(folder / NOTES, notes(finding, tracker_of(target.backend, dict(target.options), failing)))
+    _complete(folder / VERDICT, finding, shown)
+    return Papers(
+        last.signature.word, finding=True, script=bool(shown.text), problem=shown.problem, said=shown.says,
+        title=summary(finding),
+    )  # fmt: skip
+
+
+def attach(folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> None:
+    """As ``document``, for a finding that must not be lost because its papers cannot be written.
+
+    What went wrong stands in its ``verdict.json``. Raises StorageError.
+    """
+    try:
+        papers = document(folder, case, target, limits, others)
+        problem = "" if papers.finding else f"asked once more, it was {papers.word}: {papers.said}".removesuffix(": ")
+    except StorageError:
+        raise
+    except FuzzError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - see above
+        problem = f"writing it failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]
+    if problem:
+        path = folder / VERDICT
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {"target": target.canonical}
+        write_json(path, {**known, "repro": {"file": None, "problem": problem}})
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    options = text.partition(":")[2].partition("@")[0]
+    return [(key, value) for key, _, value in (part.partition("=") for part in options.split(",")) if value]
+
+
+def _recipe(case: Candidate, target: Target) -> tuple[Recipe | None, str]:
+    ports = signature(case.model)
+    inputs = {port.name: port.type.element_type or "" for port in ports.inputs}
+    outputs = {port.name: port.type.element_type or "" for port in ports.outputs}
+    try:
+        return recipe_for(target.backend, Request(dict(target.options), target.device, inputs, outputs)), ""
+    except NoRecipe as reason:
+        return None, str(reason)
+
+
+def _install(recipe: Recipe, versions: dict[str, str]) -> str:
+    """The commands that install what the script imports, in the versions that it was seen with."""
+
+    def pinned(names: Sequence[str]) -> str:
+        return " ".join(f"{name}=={versions[name]}" if name in versions else name for name in names)
+
+    text = f"pip install {pinned(tuple(dict.fromkeys((*recipe.distributions, 'onnx', 'numpy'))))}"
+    return text + (f"\npip install --no-deps {pinned(recipe.bare)}" if recipe.bare else "")
+
+
+# --- the script -----------------------------------------------------------------------------------------------------
+
+
+def _shown(folder: Path, finding: Finding, recipe: Recipe, limits: Limits) -> _Shown:
+    """The first script that shows the bug when it is run by itself: all in one file, else with files beside it."""
+    if not finding.evidence.due:
+        return _Shown(problem="the reference cannot tell what is due")
+    subject = Subject(
+        summary(finding), finding.word, finding.install, limits.seconds, limits.resident_bytes,
+        finding.target.environment,
+    )  # fmt: skip
+    last = _Shown()
+    for embed in (True, False):
+        content = content_of(finding.case, finding.evidence.due, embed=embed)
+        try:
+            text = script(subject, recipe, content)
+        except NoRecipe as reason:
+            return _Shown(problem=str(reason))
+        for path, data in content.files.items():
+            _place(folder / path, data)
+        last = _run(folder, text, finding.target, limits)
+        if last.exit == 1:
+            return last
+    (folder / REPRO).unlink(missing_ok=True)
+    ended = "did not end" if last.exit is None else f"ended with {last.exit}"
+    told = last.says.strip().splitlines()[-1:] or [""]
+    return _Shown(
+        problem=f"by itself, without what a worker does around it, a script {ended}: {told[0]}", says=last.says
+    )
+
+
+def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
+    """Run a script in a clean process, on the interpreter of the target, in an empty folder."""
+    path = folder / REPRO
+    _write(path, text)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    scratch = tempfile.mkdtemp(prefix="fuzz-repro-")
+    environment |= {**NO_TELEMETRY, "TMPDIR": scratch}
+    try:
+        process = subprocess.Popen(
+            [target.python, "-I", "-B", str(path.resolve())], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        try:
+            says, _ = process.communicate(timeout=limits.seconds * 3 + _SECONDS)
+        except subprocess.TimeoutExpired:
+            return _Shown()
+        finally:
+            _end(process)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return _Shown(text, says.replace(str(folder.resolve()), ".").replace(scratch, ".")[:_SAID], "", process.returncode)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the script and what it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+# --- the files ------------------------------------------------------------------------------------------------------
+
+
+def _complete(path: Path, finding: Finding, shown: _Shown) -> None:
+    """``verdict.json``: what stands there, and all that is known now."""
+    evidence = finding.evidence
+    known: dict[str, Any] = {}
+    if path.exists():
+        known = json.loads(path.read_text("utf-8"))
+    fresh = {
+        "target": finding.target.canonical, "version": finding.target.version, "signature": _signature(evidence),
+        "pattern": finding.pattern, "message": evidence.last.said,
+        "verdict": asdict(evidence.last.verdict) if evidence.last.verdict is not None else None,
+    }  # fmt: skip
+    write_json(path, {
+        **fresh, **known,
+        "summary": summary(finding),
+        "versions": dict(finding.versions),
+        "platform": platform_text(),
+        "expected": [_due(each) for each in evidence.due[0]] if evidence.due else [],
+        "expected_reason": expected_reason(finding),
+        "ruled_out": [{"what": r.what, "verdict": r.verdict, "said": r.said} for r in evidence.rulings],
+        "repro": {
+            "file": REPRO if shown.text else None, "exit": shown.exit if shown.text else None, "says": shown.says,
+            "install": finding.install, "problem": shown.problem,
+        },
+    })  # fmt: skip
+
+
+def _signature(evidence: Evidence) -> dict[str, Any]:
+    return evidence.last.signature.to_json()
+
+
+def _due(due: Any) -> dict[str, Any]:
+    return {
+        "output": due.name, "element_type": due.kind, "shape": None if due.value is None else list(due.value.shape),
+        "value": None if due.value is None else array_text(due.value),
+        "tolerance": array_text(due.tolerance) if due.tolerance.size else None,
+    }  # fmt: skip
+
+
+def _write(path: Path, text: str) -> None:
+    _place(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _place(path: Path, data: bytes) -> None:
+    """A file, whole or not at all. Raises StorageError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.rename(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; free some space or mend its rights") from None
