@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evidence", "Ruling", "gather", "platform_text", "variants", "versions_of"]
 
-_VARIANTS = 4
+_VARIANTS = 3
 """The most switches that are tried, each of which starts a worker."""
 _SEVERAL = frozenset({"mode", "off"})
 """Options whose values turn different things off; of others the first is the most that can be turned off."""

@@ -42,6 +42,7 @@ REPRO, NOTES, VERDICT = "repro.py", "NOTES.md", "verdict.json"
 _SECONDS = 300.0
 """A script gets so much more time than the case had: it imports, and what it shows may be a time limit."""
 _SAID = 4000
+_MARK = "BUG: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _shown(folder: Path, finding: Finding, recipe: Recipe, limits: Limits) -> _S
         for path, data in content.files.items():
             _place(folder / path, data)
         last = _run(folder, text, finding.target, limits)
-        if last.exit == 1:
+        if last.exit == 1 and _MARK in last.says:  # Python ends with 1 too, of what a script does not catch
             return last
     (folder / REPRO).unlink(missing_ok=True)
     ended = "did not end" if last.exit is None else f"ended with {last.exit}"
@@ -200,7 +201,9 @@ def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
             _end(process)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return _Shown(text, says.replace(str(folder.resolve()), ".").replace(scratch, ".")[:_SAID], "", process.returncode)
+    told = says.replace(str(folder.resolve()), ".").replace(scratch, ".")
+    # Before the script's own words stand those of packages, with what changes from run to run.
+    return _Shown(text, told[max(told.find(_MARK), 0) :][:_SAID], "", process.returncode)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

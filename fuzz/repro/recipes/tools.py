@@ -109,8 +109,9 @@ def _tool(asked: Request, tool: _Tool) -> Recipe:
             copy = onnx.ModelProto()
             copy.CopyFrom(model)
             made = rewrite(copy)
-            print("rewritten:", onnx.printer.to_text(made.graph) if made.ByteSize() < 5000 else "(long)", sep="\\n")
-        CHECK
+            if made.ByteSize() < 5000:
+                print(onnx.printer.to_text(made.graph))
+            check_ports(model, made)
             RUN
     """)
     run = "wanted = {port.name for port in made.graph.input}\n"
