@@ -108,14 +108,17 @@ def document(folder: Path, case: Candidate, target: Target, limits: Limits, othe
 def attach(folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> None:
     """As ``document``, for a finding that must not be lost because its papers cannot be written.
 
-    What went wrong stands in its ``verdict.json``. Raises StorageError.
+    What went wrong stands in its ``verdict.json``. A planted fault is nobody's bug: it gets no papers but that.
+    Raises StorageError.
     """
     try:
+        if "fault" in dict(target.options):
+            recipe_for(target.backend, Request(dict(target.options), target.device, {}, {}))
         papers = document(folder, case, target, limits, others)
         problem = "" if papers.finding else f"asked once more, it was {papers.word}: {papers.said}".removesuffix(": ")
     except StorageError:
         raise
-    except FuzzError as error:
+    except (FuzzError, NoRecipe) as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - see above
         problem = f"writing it failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]

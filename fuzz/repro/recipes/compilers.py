@@ -76,7 +76,7 @@ _TVM_VALUES = source('''
 def _jax(asked: Request) -> Recipe:
     if asked.extended and asked.option("mode", "jit") != "jit" and asked.device != "cpu":
         raise NoRecipe("types that numpy lacks are not handed to a GPU operator by operator")
-    disabled = ",".join(asked.names("disable"))
+    disabled, threads = ",".join(asked.names("disable")), asked.option("threads", "1")
     settings = f"{{'xla_disable_hlo_passes': {disabled!r}}}" if disabled else "{}"
     jit = [
         "    compiled = jax.jit(call).lower(dict(inputs)).compile(compiler_options=OPTIONS)",
@@ -103,7 +103,9 @@ def _jax(asked: Request) -> Recipe:
         "JAX", ("jax", "jaxlib", "jaxonnxruntime", "absl-py"),
         "import jax\nimport jaxonnxruntime\nfrom jaxonnxruntime.call_onnx import call_onnx_model",
         f"{head}\n\n\ndef build(model):\n{lines(*body)}",
-        environment=(("JAX_ENABLE_COMPILATION_CACHE", "false"),), bare=(),
+        environment=(
+            ("JAX_ENABLE_COMPILATION_CACHE", "false"), ("NPROC", threads), ("PJRT_NPROC", threads)
+        ),
     )  # fmt: skip
 
 

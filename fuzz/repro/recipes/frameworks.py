@@ -119,6 +119,8 @@ def _tinygrad(asked: Request) -> Recipe:
     settings = dict(BACKENDS["tinygrad"].environment) | {"DEV": device, "BEAM": asked.option("beam", "0")}
     if asked.option("opt", "1") == "0":
         settings["NOOPT"] = "1"
+    if unknown := set(asked.names("disable")) - set(_TINYGRAD_OFF):
+        raise NoRecipe(f"no script knows tinygrad's switch {min(unknown)}")
     settings |= dict(_TINYGRAD_OFF[name] for name in asked.names("disable"))
     build = source('''
         def to_array(tensor):
