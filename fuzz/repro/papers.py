@@ -190,7 +190,7 @@ def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
     _write(path, text)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     scratch = tempfile.mkdtemp(prefix="fuzz-repro-")
-    environment |= {**NO_TELEMETRY, "TMPDIR": scratch}
+    environment |= {**NO_TELEMETRY, "TMPDIR": scratch, "HOME": scratch}
     try:
         process = subprocess.Popen(
             [target.python, "-I", "-B", str(path.resolve())], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,

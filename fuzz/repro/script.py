@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textwrap import indent, wrap
 from typing import TYPE_CHECKING
 
+from backends.registry import NO_TELEMETRY
 from fuzz.judge.verdict import Word
 from fuzz.repro.recipe import NoRecipe
 
@@ -97,7 +98,8 @@ def _head(subject: Subject, recipe: Recipe, content: Content, kind: Kind) -> str
     )
     written = (content.model, recipe.build, recipe.before, _MAIN[kind], *content.sets, *map("".join, content.due))
     body = "\n".join((_READ if content.beside else "", *written))
-    variables = (*recipe.environment, *subject.environment)
+    silent = NO_TELEMETRY.items() if "import onnxruntime" in recipe.imports else ()
+    variables = (*silent, *recipe.environment, *subject.environment)
     used = set(re.findall(r"(?<![\w.])(\w+(?:\.util)?)\.", body)) | {"sys"} | ({"os"} if variables else set())
     standard = [name for name in _STANDARD if name in used]
     found = recipe.imports.split("\n")

@@ -147,9 +147,10 @@ def _openvino(asked: Request) -> Recipe:
         start, end = build.index("def to_openvino"), build.index("def build")
         build = build[:start] + _OPENVINO_PLAIN + build[end:]
     imports = "import ml_dtypes\nimport onnx.numpy_helper\nimport openvino" if asked.extended else "import openvino"
-    return Recipe("OpenVINO", ("openvino",), imports, build)
+    return Recipe("OpenVINO", ("openvino",), imports, build, before=_NO_TELEMETRY)
 
 
+_NO_TELEMETRY = 'sys.modules["openvino_telemetry"] = None  # nothing is sent'
 _OPENVINO_PLAIN = '''def to_openvino(array):
     """A tensor of OpenVINO's."""
     return openvino.Tensor(array)
