@@ -141,6 +141,7 @@
   function draw() {
     const words = search.value.toLowerCase();
     const table = document.createElement("table");
+    table.classList.toggle("few", data.types.length < 14);
     const head = table.createTHead().insertRow();
     const corner = document.createElement("th");
     corner.scope = "col";
