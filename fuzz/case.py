@@ -28,7 +28,7 @@ from fuzz.wire import WireError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from backends.tensor import Value
+    from backends.tensor import Tensor, Value
     from fuzz.signature import Port, Signature, ValueType
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "data_sets_of",
     "digest",
     "find_cases",
+    "misfit",
     "open_root",
     "read_inputs",
     "read_outputs",
@@ -187,7 +188,8 @@ def read_inputs(case: Case, data_set: Path, ports: Signature | None = None) -> t
             f"add input_{len(values)}.pb for the model's input {name!r}"
         )
     for index, (port, value) in enumerate(zip(wanted, values, strict=False)):
-        if problem := _misfit(port, value):
+        # What is in containers other runners let pass, and so do we.
+        if port.type.kind == "tensor" and (problem := misfit(port.type, value)):
             raise CaseError(f"{data_set / f'input_{index}.pb'} does not fit input {port.name!r}: {problem}")
     return values
 
@@ -197,11 +199,15 @@ def read_outputs(case: Case, data_set: Path) -> tuple[Value, ...]:
     return read_values(data_set, "output", [port.type for port in read_signature(case.model_path).outputs])
 
 
-def _misfit(port: Port, value: Value) -> str:
-    """What is wrong with a tensor for a tensor input; empty where it fits (symbols fit any dim)."""
-    wanted = port.type
-    if wanted.kind != "tensor" or value is None or isinstance(value, list):
-        return ""
+def misfit(wanted: ValueType, value: Value) -> str:
+    """What is wrong with a value for a type; empty where it fits (symbols fit any dim, None any type)."""
+    if wanted.element is not None:
+        parts = value if isinstance(value, list) and wanted.kind == "sequence" else [value]
+        return next(filter(None, (misfit(wanted.element, part) for part in parts)), "")
+    return "" if wanted.kind != "tensor" or value is None or isinstance(value, list) else _tensor_misfit(wanted, value)
+
+
+def _tensor_misfit(wanted: ValueType, value: Tensor) -> str:
     if wanted.element_type and wanted.element_type != value.element_type:
         return f"the model asks for {wanted.element_type}, the file holds {value.element_type}"
     if wanted.shape is None:

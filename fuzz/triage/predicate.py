@@ -17,12 +17,14 @@ from backends.frame import Frame as Message
 from backends.frame import FrameError, encode
 from backends.protocol import Outcome
 from backends.tensor import same
+from fuzz.case import misfit
 from fuzz.errors import UsageError
 from fuzz.execute.attempt import Attempt
 from fuzz.execute.run import beside_of
 from fuzz.execute.start import ready_worker, start_worker
 from fuzz.execute.worker import Interrupted, Worker, WorkerError
 from fuzz.judge.verdict import Word
+from fuzz.signature import signature as ports_of
 from fuzz.triage.assessment import assess, invalid
 from fuzz.triage.candidate import names_in
 from fuzz.triage.observation import Observation
@@ -83,12 +85,21 @@ class Predicate(Protocol):
 
 
 def _refused(candidate: Candidate, apart: Apart) -> Observation | None:
-    """What is said of a model that ONNX's checker refuses: it was not tried."""
+    """What is said of a model that ONNX's checker refuses, or that takes other inputs: it was not tried."""
     problem = apart(invalid, candidate.model)
+    if problem == "":
+        problem = _unfit(candidate)
     if problem == "":
         return None
     told = problem or "the checker died of it"
     return Observation(Signature(Word.ERROR, message="invalid"), fit=False, problem=told)
+
+
+def _unfit(candidate: Candidate) -> str:
+    """What is wrong with an input for its declared type; empty where all fit."""
+    types = {port.name: port.type for port in ports_of(candidate.model).inputs}
+    pairs = ((types[name], value) for feed in candidate.feeds for name, value in feed.items() if name in types)
+    return next(filter(None, (misfit(wanted, value) for wanted, value in pairs)), "")
 
 
 class VerdictPredicate:
