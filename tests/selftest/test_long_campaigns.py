@@ -114,3 +114,11 @@ def test_both_ways_are_compared_at_the_same_cpu_time():
     assert (found["common_seconds"], found["at_common"], found["ratio"]) == (9, {"--steer": 2, "--no-steer": 1}, 2.0)
     assert found["ways"]["--no-steer"]["bugs"] == 2
     assert json.dumps(found)
+
+
+def test_where_the_noisy_fault_is_known_others_show():
+    import steering
+
+    found = steering.masked("bfloat16-intermediate", 25)
+    assert found["rested"]["noisy"] < found["plain"]["noisy"]
+    assert found["rested"]["others_alone"] > found["plain"]["others_alone"]

@@ -39,6 +39,16 @@ def test_a_seed_that_ends_its_process_twice_is_told(campaign, tmp_path):
     assert trial == Trial(7, problem="the process that examined it ended with exit code -9")
 
 
+def test_a_process_that_holds_too_much_memory_is_killed_and_its_seed_told(campaign, tmp_path):
+    from dataclasses import replace
+
+    found = []
+    with Crew(replace(campaign, limits=Limits(60.0, 1)), tmp_path, 1) as crew:  # it is too large before it has begun
+        for trials in crew.results(tasks(7), 0.02):
+            found.extend(trials)
+    assert found == [Trial(7, problem="the process that examined it ended with exit code -9")]
+
+
 def test_a_seed_that_was_beside_one_is_examined_by_the_next_process(campaign, tmp_path):
     found, killed = [], False
     with Crew(campaign, tmp_path, 1) as crew:
