@@ -12,6 +12,7 @@ from fuzz.campaign.gate import Regression
 from fuzz.campaign.rough import sites_of
 from fuzz.campaign.trial import Sighting
 from fuzz.errors import FuzzError
+from fuzz.judge.verdict import Word
 from fuzz.repro.papers import attach
 from fuzz.triage.candidate import names_in, size
 from fuzz.triage.laboratory import Laboratory
@@ -158,9 +159,16 @@ class _Exhibitor:
         return own if baseline is None else Regression(own, VerdictPredicate(baseline, limits))
 
     def _aside(self, laboratory: Laboratory, done: Reduction, known: frozenset[str]) -> Iterator[Reduction]:
-        """The smallest candidates that failed in other ways than the findings that are known, each made small."""
+        """The smallest candidates that failed in other ways than the findings that are known, each made small.
+
+        Not those that are refused: the checker accepts sizes and ranks that the generator's rules do not make, and a
+        target is right to refuse.
+        """
         others = sorted(done.others.items(), key=lambda pair: (size(pair[1]), str(pair[0])))
-        new = [pair for pair in others if f"{self._target.canonical} | {pair[0]}" not in known]
+        new = [
+            pair for pair in others
+            if pair[0].word != Word.REJECTED and f"{self._target.canonical} | {pair[0]}" not in known
+        ]  # fmt: skip
         for signature, case in new[:_ASIDE]:
             found, _ = _attempted(laboratory, case)
             if found is not None and found.first.signature == signature:

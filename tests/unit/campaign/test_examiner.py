@@ -17,6 +17,7 @@ from fuzz.errors import TargetError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
 from fuzz.generate.settings import Settings
+from fuzz.triage.signature import Signature
 
 
 def campaign(fault, operators, seconds=60.0, nodes=(1, 3)):
@@ -125,7 +126,7 @@ def test_what_is_known_of_an_answer_is_enough_to_reduce_it_with_what_rested(tmp_
 
 
 def test_what_candidates_of_a_reduction_fail_with_beside_is_a_finding_of_its_own(tmp_path, monkeypatch):
-    work = campaign("dropped-activation+failed-assertion", ("Sigmoid", "Transpose"), nodes=(1, 2))
+    work = campaign("dropped-activation+crash-at-fusion", ("Sigmoid", "Transpose"), nodes=(1, 2))
     reduce_case, others = exhibit.reduce_case, {}
 
     def with_others(laboratory, case, first, **more):
@@ -149,6 +150,21 @@ def test_what_candidates_of_a_reduction_fail_with_beside_is_a_finding_of_its_own
         word = next(s for s in found.sightings if s.aside).signature
         known = frozenset({f"{wrong.failures[0].target} | {word}"})
         again = examiner.do(Reduce(wrong.seed, wrong.failures[0], known))
-    assert [(s.aside, s.signature.split(" ")[0]) for s in found.sightings] == [(False, "wrong"), (True, "rejected")]
+    assert [(s.aside, s.signature.split(" ")[0]) for s in found.sightings] == [(False, "wrong"), (True, "crash")]
     assert all((s.folder / "verdict.json").exists() for s in again.sightings)
     assert [s.aside for s in again.sightings] == [False]
+
+
+def test_what_is_refused_beside_is_no_finding(tmp_path, monkeypatch):
+    """The checker accepts what targets may refuse: a pooling of rank 2, a kernel that does not fit its weights."""
+    reduce_case, reduced = exhibit.reduce_case, []
+
+    def with_refusal(laboratory, case, first, **more):
+        reduced.append(case)
+        return replace(reduce_case(laboratory, case, first, **more), others={Signature("rejected", "run"): case})
+
+    monkeypatch.setattr(exhibit, "reduce_case", with_refusal)
+    with Examiner(campaign("dropped-activation", ("Sigmoid",)), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        shown = examiner.do(Reduce(trial.seed, trial.failures[0]))
+    assert (len(reduced), len(shown.sightings)) == (1, 1)
