@@ -297,6 +297,8 @@ def _reduction() -> list[Probe]:
         Probe(f"Reduce{name}", "reduction", (_M,), feature="no axes kept, scalar", attributes={"keepdims": 0})
         for name in names
     )
+    positive = np.arange(1, 49, dtype=np.float32).reshape(3, 4, 4) / 7
+    found.append(Probe("ReduceLogSum", "reduction", (positive,), ([1],)))
     negative = -1 - np.arange(12, dtype=np.float32).reshape(_M)
     equals = np.array([[2, 1, 2], [1, 1, 0]], np.float32)
     found.append(Probe("ReduceMax", "reduction", (negative,), ([1],), feature="negative"))
