@@ -38,6 +38,9 @@ _ROUNDS = 4
 _HASTE = (1.0, 5.0)  # seconds that a candidate for a timeout gets, at least and at most; the last is given all
 _SLACK = 20.0  # times what the target takes for a model that does nothing
 
+STOPPED = frozenset({Word.CRASH, Word.REJECTED, Word.TIMEOUT, Word.OOM})
+"""Verdicts of what gives no answer."""
+
 _STRUCTURE: tuple[Callable[[Search], None], ...] = (
     drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, free_constants,
 )  # fmt: skip
@@ -88,8 +91,9 @@ class Reduction:
         return pattern(proto, element_types(proto))
 
     def identity(self, target: str) -> str:
-        """What findings are compared by."""
-        return identity(target, self.signature, self.pattern, described(self.reach))
+        """What findings are compared by. Of what has stopped the message or the frames say more than element types."""
+        reduced = pattern(self.case.proto(), {}) if self.signature.word in STOPPED else self.pattern
+        return identity(target, self.signature, reduced, described(self.reach))
 
 
 def reduce_case(

@@ -232,3 +232,14 @@ def test_of_a_private_model_nothing_else_is_kept(model, tmp_path):
         done = reduce_model(Wish(model, None, out, anonymous=anonymous), Asked(bad))
         assert done.others
         assert ((out / NOTES).exists(), (out / "others").exists()) == (not anonymous, not anonymous)
+
+
+@pytest.mark.parametrize(("word", "one"), [("rejected", True), ("crash", True), ("wrong", False)])
+def test_what_has_stopped_is_told_by_operators_and_not_by_types(word, one):
+    signature = Signature(word, message="no such thing" if word != "wrong" else "")
+    found = set()
+    for kind, dtype in (("float", np.float32), ("bool", np.bool_)):
+        case = candidate(f"g ({kind}[2] x) => ({kind}[2] y) {{ y = Identity (x) }}", [np.ones(2, dtype)])
+        with Inline(Asked(lambda *_: signature)) as laboratory:
+            found.add(reduce_case(laboratory, case, laboratory.observe(case)).identity("toy"))
+    assert len(found) == (1 if one else 2)
