@@ -67,11 +67,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=110, metavar="N", help="cases that are looked through")
     parser.add_argument("--place", default="build/reduction.jsonl", metavar="FILE", help="of what was reduced so far")
     parser.add_argument("--docs", default=str(DOCS), metavar="DIR", help="where the report goes")
+    parser.add_argument("--measured-at", metavar="COMMIT", help="what ran, where that is not what reports")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     place = Path(options.place)
     if options.step == "report":
-        return report([row for row in _rows(place) if "nodes" in row], Path(options.docs))
+        rows = [row for row in _rows(place) if "nodes" in row]
+        return report(rows, Path(options.docs), options.measured_at or commit())
     place.parent.mkdir(parents=True, exist_ok=True)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     for name in options.backend or (_REAL if options.step == "real" else ("onnxruntime",)):
@@ -205,13 +207,13 @@ def run_real(target: Target, each: int, seeds: range, place: Path) -> None:
 # --- report ---------------------------------------------------------------------------------------------------------
 
 
-def report(rows: Sequence[Mapping[str, Any]], docs: Path) -> int:
+def report(rows: Sequence[Mapping[str, Any]], docs: Path, measured: str) -> int:
     """Write the page; exit status 1 where a figure is not reached."""
     if not rows:
         sys.stderr.write("nothing was reduced yet: python benchmarks/reduction.py run\n")
         return 2
     figures = _figures(rows)
-    about = {"commit": commit(), "machine": machine(), "nodes": list(NODES), "date": time.strftime("%Y-%m-%d")}
+    about = {"commit": measured, "machine": machine(), "nodes": list(NODES), "date": time.strftime("%Y-%m-%d")}
     write_json(docs / "reduction.json", {**about, "figures": figures, "cases": list(rows)})
     (docs / "reduction.md").write_text(_page(rows, figures, about), "utf-8")
     sys.stdout.write("".join(f"{f['name']}: {f['value']} (target {f['target']})\n" for f in figures))
