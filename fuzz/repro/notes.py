@@ -139,7 +139,8 @@ def _expected(finding: Finding) -> str:
     verdict = finding.evidence.last.verdict
     if finding.word == Word.WRONG and verdict is not None and verdict.index is not None:
         place = f"`{verdict.output}{list(verdict.index)}`"
-        text = f"Expected: {place} = {verdict.expected}, within {_number(verdict.bound)}."
+        within = f", within {verdict.bound:.3g}" if verdict.bound else " exactly"
+        text = f"Expected: {place} = {verdict.expected}{within}."
         return f"{text} {expected_reason(finding)}"
     shown = _due(finding.evidence.due[0]) if finding.evidence.due else ""
     return "\n\n".join(filter(None, (f"Expected: the model runs. {expected_reason(finding)}", shown)))
@@ -152,10 +153,6 @@ def _due(found: Sequence[Due]) -> str:
             shown = str(due.value.tolist()) if due.value.size <= _SHOWN else f"{due.value.size} elements"
             lines.append(f"- `{due.name}`: {due.kind}, shape {list(due.value.shape)}: {shown}")
     return "\n".join(lines)
-
-
-def _number(bound: float | None) -> str:
-    return "nothing (it is exact)" if not bound else f"{bound:.3g}"
 
 
 def expected_reason(finding: Finding) -> str:

@@ -39,7 +39,8 @@ _SAME = source('''
                     raise ValueError(f"{name} had the sizes {sizes} and has now {found}")
 ''')
 _PRUNED = """        if old == ports(before)[0]:  # inputs that nothing reads may go
-            old = [each for each in old if each[0] in {name for name, *_ in new}]
+            read = {name for node in before.graph.node for name in node.input} | {name for name, *_ in new}
+            old = [each for each in old if each[0] in read]
 """
 _CLAIMS = source('''
     def check_claims(before, after, inputs):
