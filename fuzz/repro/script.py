@@ -107,6 +107,7 @@ def _head(subject: Subject, recipe: Recipe, content: Content, kind: Kind) -> str
     theirs = [line for line in found if line not in plain]
     names = dict.fromkeys(sorted((*(f"import {name}" for name in standard), *plain), key=str.lower))
     text += "\n" + "\n".join(names)
+    text += "\n" if variables else ""
     text += "".join(f'\nos.environ["{name}"] = "{value}"' for name, value in variables)
     always = ["import numpy as np", "import onnx"]
     always += [f"import {name}" for name in ("onnx.numpy_helper", "onnx.parser", "ml_dtypes") if f"{name}." in body]
