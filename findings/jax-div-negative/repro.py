@@ -1,0 +1,124 @@
+"""JAX 0.10.2 gives a wrong number for Div(int32)
+
+    pip install jax==0.10.2 jaxlib==0.10.2 jaxonnxruntime==0.3.0 absl-py==2.5.1 onnx==1.23.2 numpy==2.4.6
+    python repro.py
+
+Exit code: 1 while the bug is there, 0 once it is mended, 2 where this cannot run.
+"""
+
+import os
+import sys
+
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+os.environ["NPROC"] = "1"
+os.environ["PJRT_NPROC"] = "1"
+
+try:
+    import numpy as np
+    import onnx
+    import onnx.parser
+    import jax
+    import jaxonnxruntime
+    from jaxonnxruntime.call_onnx import call_onnx_model
+except ImportError as problem:
+    print(f"cannot run: {problem}; what to install stands at the top of this file")
+    sys.exit(2)
+
+
+MODEL = onnx.parser.parse_model("""
+<
+   ir_version: 8,
+   opset_import: ["" : 14]
+>
+g (int32[1] x, int32[1] w) => (int32[1] y) {
+   y = Div (x, w)
+}
+""")
+
+
+INPUTS = {
+    "x": np.array([-5], np.int32),
+    "w": np.array([3], np.int32),
+}
+
+
+# Output, element type, what is due, how far an answer may be from it before it is called wrong. Computed
+# in float64 from ONNX's text; the tolerance is four times the error that rounding in every operation can add up to.
+DUE = [
+    ("y", "int32", np.array([-1], np.int64), 0.0),
+]
+
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_platforms", "cpu")
+jaxonnxruntime.config.update("jaxort_only_allow_initializers_as_static_args", False)
+OPTIONS = {}
+
+
+def build(model):
+    """A function from inputs to outputs, which is imported and compiled for the first inputs."""
+    def run(inputs):
+        traced, parameters = call_onnx_model(model, jax.tree.map(jax.numpy.asarray, dict(inputs)))
+        def call(arguments):
+            return traced(parameters, arguments)
+        compiled = jax.jit(call).lower(dict(inputs)).compile(compiler_options=OPTIONS)
+        return [np.asarray(result) for result in compiled(dict(inputs))]
+    return run
+
+
+def fault(name, kind, due, tolerance, got):
+    """What is wrong of an output, in a line; empty where nothing is."""
+    got = np.asarray(got)
+    if got.dtype.name != kind:
+        return f"{name} has the element type {kind}, got {got.dtype.name}"
+    if got.shape != due.shape:
+        return f"{name} has the shape {list(due.shape)}, got {list(got.shape)}"
+    with np.errstate(all="ignore"):
+        held = got.astype(due.dtype)
+        same = (held == due) | ((held != held) & (due != due))  # NaN is due where NaN is
+        far = np.where(same, 0, np.abs(held.astype(float) - due.astype(float)))
+        wrong = ~same & (~(far <= tolerance) | np.equal(tolerance, 0)) & np.isfinite(tolerance)
+    if not wrong.any():
+        return ""
+    worst = np.where(wrong, np.nan_to_num(far / np.maximum(tolerance, 1e-300), nan=np.inf), -1)
+    at = np.unravel_index(int(np.argmax(worst)), due.shape)
+    place = f"{name}{list(map(int, at))}" if due.ndim else name
+    allowed = np.broadcast_to(tolerance, due.shape)[at]
+    whole = f"; all of it: {got.tolist()} where {due.tolist()} is due" if 1 < due.size <= 16 else ""
+    return (f"{place}: expected {due[at]}, got {got[at]}, tolerance {allowed:.3g}; "
+            f"{int(wrong.sum())} of {due.size} elements are wrong{whole}")
+
+
+def answers():
+    """The outputs of each data set."""
+    run = build(MODEL)
+    return [run(INPUTS)]
+
+
+def faults(given):
+    """What is wrong of them, a line each."""
+    found = []
+    for due, outputs in zip([DUE], given):
+        if len(outputs) != len(due):
+            found.append(f"{len(due)} outputs are due, got {len(outputs)}")
+        found += filter(None, (fault(*row, got) for row, got in zip(due, outputs)))
+    return found
+
+
+def main():
+    """Compute, compare, tell."""
+    try:
+        given = answers()
+    except Exception as problem:
+        print(f"cannot tell, it is refused: {type(problem).__name__}: {problem}")
+        return 2
+    found = faults(given)
+    for line in found:
+        print(f"BUG: {line}")
+    if not found:
+        print("ok: each element is what is due")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
