@@ -61,8 +61,9 @@ def command(
     same way; what fails in another way is put aside, in DIR/others. Each model that is tried is valid, and
     the reference defined on it.
 
-    DIR gets model.onnx, test_data_set_0 and reduction.json; names and texts of the model are gone. The best
-    so far is there at any time, and the same command goes on after Ctrl-C.
+    DIR gets model.onnx, test_data_set_0 and reduction.json, on a TARGET its papers too (see `fuzz repro`);
+    names and texts of the model are gone. The best so far is there at any time, and the same command goes
+    on after Ctrl-C.
 
     \b
     fuzz reduce model.onnx --backend tvm --out small
