@@ -91,7 +91,7 @@ def command(
 
     Goes on until Ctrl-C, unless --count, --time or --target-findings say when to stop. A case that passes costs a
     row in DIR/campaign.sqlite. A failing one is asked again in a fresh worker, reduced, and put with those that fail
-    alike: DIR/findings/ID/ is a standard ONNX test case with its papers (see `fuzz repro`). Of many that fail alike at the
+    alike: DIR/findings/ID/ is a standard ONNX test case with its papers (`fuzz repro`). Of many that fail alike at the
     same operator and type the first three are reduced, then the 4th, 8th, 16th, ...; the others are assumed to be
     the same.
 
