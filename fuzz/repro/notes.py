@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -232,6 +233,11 @@ def _device(finding: Finding) -> str:
     return name.get(finding.target.device, finding.target.device.upper())
 
 
+def _kernel(release: str) -> str:
+    """The number of a kernel's release without what its builder wrote behind it."""
+    return re.split(r"[^\d.]", release, maxsplit=1)[0]
+
+
 def _saying(text: str) -> Callable[[Finding], str]:
     return lambda _: text
 
@@ -242,7 +248,7 @@ PARTS: Mapping[str, Callable[[Finding], str]] = {
     "command": _command, "script": _script, "log": _log, "versions": _versions, "files": _files, "machine": _machine,
     "device": _device,
     "platform": lambda _: f"{platform_text()}.",
-    "system": lambda _: platform.system(), "release": lambda _: platform.release(),
+    "system": lambda _: platform.system(), "release": lambda _: _kernel(platform.release()),
     "version": lambda finding: f"{finding.called} {finding.target.version}",
     "python": lambda finding: finding.versions.get("python", ""),
     "urgency": _saying("None: found by random tests of the compiler, in no product."),

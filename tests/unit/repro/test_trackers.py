@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends.registry import BACKENDS
-from fuzz.repro.notes import PARTS
+from fuzz.repro.notes import PARTS, _kernel
 from fuzz.repro.trackers import TRACKERS, tracker_of
 
 
@@ -29,3 +29,8 @@ def test_what_fails_without_the_compiler_goes_to_the_converter(backend, name):
     assert tracker_of(backend, {}, frozenset({("mode", "eager")})).name == name
     assert tracker_of(backend, {"mode": "eager"}, frozenset()).name == name
     assert tracker_of("plug-in", {}, frozenset()).address == ""
+
+
+@pytest.mark.parametrize(("release", "told"), [("6.1.0-18-company-amd64", "6.1.0"), ("23.5.0", "23.5.0")])
+def test_a_kernel_is_told_without_its_builder(release, told):
+    assert _kernel(release) == told
