@@ -22,6 +22,7 @@ import diversify
 import generation
 import identity
 import judge
+import loop
 import reference
 import report
 import sharpness
@@ -41,6 +42,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "judge": (judge.null_runs, judge.planted_faults),
     "sharpness": (sharpness.bounds, sharpness.undecidable, sharpness.injected),
     "throughput": (commands.throughput,),
+    "loop": (loop.budget,),
     "reach": (commands.reach,),
     "reach-alone": (commands.reach_alone,),
     "workers": (workers.message, workers.restart, workers.side_by_side),

@@ -1,0 +1,63 @@
+"""The loop of ``fuzz run`` from outside: CPU time a case, by stage."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from statistics import median
+from typing import TYPE_CHECKING
+
+from commands import fuzz
+from figure import Clock, Figure, Scale, clock
+
+from fuzz.campaign.ledger import LEDGER_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["budget"]
+
+_TARGETS = ("onnxruntime", "onnxruntime:opt=0")
+_PLAIN = ("--bait", "none", "--structure", "none")
+# What is asked of the store; the target in milliseconds of CPU time.
+_STAGES = (
+    ("generation", 'SELECT generate_seconds FROM "case"', 2.0),
+    ("reference, bound and judging", 'SELECT judge_seconds FROM "case"', 3.0),
+    ("two runs", "SELECT sum(cpu_seconds) FROM answer GROUP BY campaign_id, seed", 2.0),
+)
+
+
+def budget(scale: Scale) -> Iterator[Figure]:
+    """Models of ten nodes on ONNX Runtime, with optimisations and without: the medians of a case, and what is beside.
+
+    Operators alone, and as ``fuzz run`` makes them by default. Starting processes and importing is left out: of two
+    campaigns, one three times as long, the difference counts.
+    """
+    count = 60 if scale.quick else 600
+    for name, more in (("operators alone", _PLAIN), ("default models", ())):
+        short, _ = _campaign(scale, count, more)
+        long, root = _campaign(scale, 3 * count, more)
+        whole = 1000 * (long.cpu - short.cpu) / (2 * count)
+        spent = 0.0
+        for stage, query, target in _STAGES:
+            rows = _milliseconds(root, query)
+            spent += sum(rows) / len(rows)
+            yield Figure(
+                f"loop, {name}: {stage}", median(rows), "ms", target, detail=f"mean {sum(rows) / len(rows):.2f}"
+            )
+        yield Figure(f"loop, {name}: frames, store and all else", whole - spent, "ms", 0.5, detail=f"of {whole:.2f} ms")
+
+
+def _campaign(scale: Scale, count: int, more: tuple[str, ...]) -> tuple[Clock, Path]:
+    root = scale.folder()
+    targets = [word for target in _TARGETS for word in ("--backend", target)]
+    with clock() as spent:
+        fuzz("run", "--root", root, *targets, "--for", "onnxruntime", "--nodes", "10", "--count", str(count), "--jobs",
+             "1", "--no-reduce", *more)  # fmt: skip
+    return spent, root
+
+
+def _milliseconds(root: Path, query: str) -> list[float]:
+    with closing(sqlite3.connect(root / LEDGER_NAME)) as store:
+        return [1000 * row[0] for row in store.execute(query) if row[0] is not None]
