@@ -16,7 +16,7 @@ from fuzz.campaign.gate import worse
 from fuzz.campaign.rough import rough_key
 from fuzz.campaign.subject import ready
 from fuzz.campaign.task import Examine
-from fuzz.campaign.trial import Answer, Exhibit, Failure, Trial
+from fuzz.campaign.trial import Answer, Exhibit, Failure, Trial, rough_digest
 from fuzz.errors import FuzzError, TargetError
 from fuzz.execute.attempt import Attempt
 from fuzz.execute.execution import Execution
@@ -83,7 +83,7 @@ class Examiner:
         try:
             rests = task.rests if task.origin is None else task.origin.rests
             with ready(task.seed, self._settings(rests), self._supports, task.origin) as subject:
-                return self._tried(subject, self._asked(task), time.process_time() - start, shows=task.shows)
+                return self._tried(subject, task, time.process_time() - start)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - one seed must not end a night's run; its row says what happened
@@ -99,6 +99,9 @@ class Examiner:
             origin = None if bred is None else Origin(bred["parent"], task.seed, tuple(bred["choices"]), rests)
             with ready(task.seed, self._settings(rests), self._supports, origin) as subject:
                 attempt, verdict = _remembered(told)
+                problem = "" if told.get("repeated", True) else self._refuted(subject, target, verdict)
+                if problem:
+                    return Exhibit(task.seed, target.canonical, problem=problem, cpu_seconds=cpu_now() - start)
                 sightings = show(self._campaign, subject, target, attempt, verdict, task, self._parts)
         except FuzzError:
             raise
@@ -112,20 +115,25 @@ class Examiner:
     def _asked(self, task: Examine) -> tuple[Target, ...]:
         return tuple(t for t in self._campaign.targets if task.asked is None or t.canonical in task.asked)
 
-    def _tried(
-        self, subject: Subject, targets: tuple[Target, ...], generate_seconds: float, *, shows: bool
-    ) -> Trial:
+    def _tried(self, subject: Subject, task: Examine, generate_seconds: float) -> Trial:
+        targets = self._asked(task)
         features: dict[str, frozenset[str]] = {}
-        asked = [self._ask(target, subject, features if shows else None) for target in targets]
+        asked = [self._ask(target, subject, features if task.shows else None) for target in targets]
         start = time.process_time()
         verdicts = self._judged(subject, targets, asked)
-        for at in range(len(targets)):
-            if verdicts[at].verdict in FINDINGS and asked[at][1] == 1:
+        taken: dict[Target, Failure] = {}
+        for at, target in enumerate(targets):
+            if verdicts[at].verdict not in FINDINGS or asked[at][1] > 1:
+                continue
+            likely = self._failure(subject, target, asked[at], verdicts[at]) if task.familiar else None
+            if likely is not None and rough_digest(likely.rough) in task.familiar:
+                taken[target] = likely
+            else:
                 verdicts[at] = self._confirmed(subject, targets, at, asked, verdicts[at])
         told = {t: (v, attempt) for t, v, (attempt, _) in zip(targets, verdicts, asked, strict=True)}
         failures = tuple(
-            self._failure(subject, target, attempt, verdict)
-            for target, (verdict, attempt) in told.items() if self._counts(subject, target, told)
+            taken.get(target) or self._failure(subject, target, asked[at], verdicts[at])
+            for at, target in enumerate(targets) if self._counts(subject, target, told)
         )  # fmt: skip
         judge_seconds = time.process_time() - start
         ran = any(attempt.outcome is Outcome.OK for attempt, _ in asked)
@@ -146,7 +154,9 @@ class Examiner:
         names = names_in(subject.candidate().proto())
         return target != baseline and worse(told.get(baseline), told[target], names)
 
-    def _failure(self, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict) -> Failure:
+    def _failure(self, subject: Subject, target: Target, asked: tuple[Attempt, int], verdict: Verdict) -> Failure:
+        attempt, attempts = asked
+
         def run(model: bytes) -> Attempt:
             return self._ready(target).execute(subject.asking(model))
 
@@ -154,6 +164,7 @@ class Examiner:
         told = {
             "rests": subject.record["settings"]["rests"], "verdict": asdict(verdict), "outcome": attempt.outcome.value,
             "stage": attempt.stage and attempt.stage.value, "message": attempt.message, "stderr": attempt.stderr,
+            "repeated": attempts > 1,
         }  # fmt: skip
         if subject.origin is not None:
             told["bred"] = {"parent": subject.origin.parent, "choices": subject.record["choices"]}
@@ -175,8 +186,13 @@ class Examiner:
         again = self._judged(subject, targets, asked)[at]
         if again.verdict == verdict.verdict:
             return again
-        told = f"{verdict.verdict} at first, {again.verdict} in a fresh worker: {verdict.message}"
-        return replace(again, verdict=Word.FLAKY.value, message=told)
+        return replace(again, verdict=Word.FLAKY.value, message=_differing(verdict, again))
+
+    def _refuted(self, subject: Subject, target: Target, verdict: Verdict) -> str:
+        """What a fresh worker says instead of a verdict that was taken from one that was not; empty where it agrees."""
+        self._drop(target)
+        (again,) = self._judged(subject, (target,), [(self._ready(target).execute(subject.request), 2)])
+        return "" if again.verdict == verdict.verdict else _differing(verdict, again)
 
     # --- execution ----------------------------------------------------------------------------------------------------
 
@@ -264,6 +280,10 @@ def _links(graph: Graph) -> frozenset[str]:
     """Which operators feed which in the main graph."""
     makers = {value: node.operator for node in graph.nodes for value in node.outputs}
     return frozenset(f"{makers[v]}>{node.operator}" for node in graph.nodes for v in node.inputs if v in makers)
+
+
+def _differing(verdict: Verdict, again: Verdict) -> str:
+    return f"{verdict.verdict} at first, {again.verdict} in a fresh worker: {verdict.message}"
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.gate import Regression
 from fuzz.campaign.rough import sites_of
-from fuzz.campaign.trial import Sighting
+from fuzz.campaign.trial import Sighting, finding_id
 from fuzz.errors import FuzzError
 from fuzz.judge.verdict import Word
 from fuzz.repro.papers import attach
@@ -58,7 +58,7 @@ def show(
 
     Raises StorageError, TargetError.
     """
-    exhibitor = _Exhibitor(campaign, subject, target, parts)
+    exhibitor = _Exhibitor(campaign, subject, target, task.found, parts)
     reductions, problem = exhibitor.reduced(task)
     if not reductions:
         return (exhibitor.plain(attempt, verdict, problem),)
@@ -73,8 +73,10 @@ def show(
 class _Exhibitor:
     """Writes the cases of one seed on one target."""
 
-    def __init__(self, campaign: Campaign, subject: Subject, target: Target, parts: Path) -> None:
-        self._campaign, self._subject, self._target = campaign, subject, target
+    def __init__(
+        self, campaign: Campaign, subject: Subject, target: Target, found: frozenset[str], parts: Path
+    ) -> None:
+        self._campaign, self._subject, self._target, self._found = campaign, subject, target, found
         self._case = subject.candidate()
         self._before = size(self._case)
         asked = (*campaign.targets, *([campaign.baseline] if campaign.baseline is not None else []))
@@ -94,7 +96,7 @@ class _Exhibitor:
         shutil.rmtree(scratch)
         sighting = Sighting(self._target.canonical, named, str(signature), shape, self._before, self._before, folder)
         self._tell(sighting, signature.to_json(), verdict, attempt.message, unreduced=problem)
-        attach(folder, self._case, self._target, self._campaign.limits, self._others)
+        self._report(sighting, self._case)
         return sighting
 
     def small(self, number: int, done: Reduction, known: Sequence[Mapping[str, Value]]) -> Sighting:
@@ -107,8 +109,13 @@ class _Exhibitor:
         )  # fmt: skip
         verdict = done.last.verdict
         self._tell(sighting, done.signature.to_json(), verdict, done.last.said, executions=done.executions)
-        attach(folder, done.case, self._target, self._campaign.limits, self._others)
+        self._report(sighting, done.case)
         return sighting
+
+    def _report(self, sighting: Sighting, case: Candidate) -> None:
+        """Write what a tracker is told, which takes seconds, unless the folder makes way for an earlier case's."""
+        if finding_id(sighting.identity) not in self._found:
+            attach(sighting.folder, case, self._target, self._campaign.limits, self._others)
 
     def _folder(self, number: int) -> Path:
         folder = self._place.with_name(f"{self._place.name}-{number}")

@@ -150,6 +150,14 @@ class Readings:
         """What the reduced answers of seeds below ``end`` have shown, in order."""
         return [Seen(*row) for row in self._rows(_SEEN, end)]
 
+    def familiar(self, end: int) -> list[str]:
+        """The rough keys of which answers of seeds below ``end`` were reduced, and none of these came to nothing."""
+        query = (
+            "SELECT name FROM failure JOIN rough ON rough.id = rough_id WHERE campaign_id = ? AND seed < ?"
+            " GROUP BY name HAVING sum(state = 'shown') > 0 AND sum(state = 'lost') = 0 ORDER BY name"
+        )
+        return [name for (name,) in self._rows(query, end)]
+
     def taken_for_granted(self, end: int) -> list[tuple[int, str, int]]:
         """How many answers of seeds below ``end`` were not reduced: the id of their rough key, their site, how many."""
         query = (

@@ -93,7 +93,8 @@ class Schedule:
             return None
         if self._due:
             seed, failure = self._due.popleft()
-            return Reduce(seed, failure, frozenset(self._of(epoch_of(seed - self._first)).known))
+            terms = self._of(epoch_of(seed - self._first))
+            return Reduce(seed, failure, frozenset(terms.known), found=frozenset(terms.found))
         self._next = max(self._next, self._frontier)
         while self._next in self._examined:
             self._next += 1
@@ -105,7 +106,8 @@ class Schedule:
         terms, seed = self._of(epoch), self._next
         place = seed - self._first - start_of(epoch)
         self._next += 1
-        task = Examine(seed, terms.rests, tuple(name for name in self._named if terms.asks(name, place)))
+        asked = tuple(name for name in self._named if terms.asks(name, place))
+        task = Examine(seed, terms.rests, asked, familiar=frozenset(terms.familiar))
         if self._novelty is None:
             return task
         return replace(task, origin=self._novelty.origin(seed), shows=self._novelty.shows(seed))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from abstract.operators import TABLE
 from backends.protocol import Outcome
+from fuzz.campaign.trial import rough_digest
 from fuzz.generate.rest import SHARES
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ _TRIED = 4  # seeds of such an epoch
 class Terms:
     """What an epoch is examined under.
 
-    ``rests`` are the generator's (``fuzz/generate/rest.py``); ``known`` the signatures of findings by target;
-    ``quarantined`` targets are asked for no more than ``tried`` seeds of the epoch, those that have ``spent`` what they
-    were given for none.
+    ``rests`` are the generator's (``fuzz/generate/rest.py``); ``found`` names the findings, ``known`` says their
+    signatures by target; ``familiar`` are the digests of the rough keys of which all that were reduced came to
+    something; ``quarantined`` targets are asked for no more than ``tried`` seeds of the epoch, those that have ``spent``
+    what they were given for none.
     """
 
     rests: tuple[str, ...] = ()
@@ -50,6 +52,8 @@ class Terms:
     quarantined: tuple[str, ...] = ()
     spent: tuple[str, ...] = ()
     tried: int = 0
+    familiar: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
     def asks(self, target: str, place: int) -> bool:
         """Whether a target is asked for the seed at a place of the epoch."""
@@ -79,7 +83,11 @@ def terms_of(
     if budgets:
         seconds = readings.seconds(end)
         spent = tuple(t for t in targets if t in budgets and budgets[t].spent(t, seconds))
-    terms = Terms((), known, hopeless, spent, _TRIED if hopeless and epoch % _AGAIN == 0 else 0)
+    terms = Terms(
+        known=known, quarantined=hopeless, spent=spent, tried=_TRIED if hopeless and epoch % _AGAIN == 0 else 0,
+        familiar=tuple(sorted(map(rough_digest, readings.familiar(end)))),
+        found=tuple(sorted({one.finding for one in seen})),
+    )  # fmt: skip
     return replace(terms, rests=_rests(readings, end, end - first)) if steers else terms
 
 

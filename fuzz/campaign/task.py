@@ -20,7 +20,8 @@ _LIVES = 2  # processes that a task may cost before it is given up, or asked for
 class Examine:
     """Generate a seed's case, with some operators at rest, execute it on the targets that are named, judge it.
 
-    The case is made of ``origin`` where there is one. With ``shows`` targets are asked what they made of it.
+    The case is made of ``origin`` where there is one. With ``shows`` targets are asked what they made of it. What fails
+    as ``familiar`` answers did, by the digest of its rough key, is not asked again in a fresh worker.
     """
 
     seed: int
@@ -28,6 +29,7 @@ class Examine:
     asked: tuple[str, ...] | None = None
     origin: Origin | None = None
     shows: bool = False
+    familiar: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[int, str]:
@@ -45,14 +47,15 @@ class Examine:
 class Reduce:
     """Make a seed's case small that failed on a target.
 
-    ``known`` are signatures of findings: candidates that fail so are not looked into. With ``plain`` the case is kept
-    as it is, for that reason.
+    ``known`` are signatures of findings: candidates that fail so are not looked into. ``found`` names findings that an
+    earlier case stands for: no report is written of them. With ``plain`` the case is kept as it is, for that reason.
     """
 
     seed: int
     failure: Failure
     known: frozenset[str] = frozenset()
     plain: str = ""
+    found: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[int, str]:

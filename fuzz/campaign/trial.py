@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from fuzz.novelty.state import Shown
     from fuzz.reach import Pair
 
-__all__ = ["Answer", "Exhibit", "Failure", "Sighting", "Trial", "finding_id"]
+__all__ = ["Answer", "Exhibit", "Failure", "Sighting", "Trial", "finding_id", "rough_digest"]
 
 
 def finding_id(identity: str) -> str:
     """The name of a finding's folder."""
     return hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def rough_digest(rough: str) -> str:
+    """A rough key in few letters: tasks carry many of them."""
+    return hashlib.sha256(rough.encode("utf-8", "backslashreplace")).hexdigest()[:10]
 
 
 @dataclass(frozen=True, slots=True)

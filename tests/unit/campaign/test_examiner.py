@@ -13,6 +13,7 @@ from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.examiner import Examiner
 from fuzz.campaign.subject import ready
 from fuzz.campaign.task import Examine, Reduce
+from fuzz.campaign.trial import finding_id, rough_digest
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
@@ -64,6 +65,40 @@ def test_what_a_fresh_worker_does_not_repeat_is_flaky(tmp_path, monkeypatch):
         again = examiner.do(Examine(trial.seed))
     assert (again.answers[0].verdict, again.failures) == ("flaky", ())
     assert again.answers[0].message.startswith("wrong at first, ok in a fresh worker")
+
+
+def test_what_fails_in_a_familiar_way_is_asked_again_only_before_it_is_reduced(tmp_path, monkeypatch):
+    with Examiner(campaign("dropped-activation", ("Sigmoid",)), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        known = frozenset({rough_digest(trial.failures[0].rough)})
+        other = examiner.do(Examine(trial.seed, familiar=frozenset({"another"})))
+        assert (other.answers[0].attempts, other.failures) == (2, trial.failures)
+        worker = examiner._workers[examiner._campaign.targets[0]]
+        again = examiner.do(Examine(trial.seed, familiar=known))
+        assert examiner._workers[examiner._campaign.targets[0]] is worker
+        assert (again.answers[0].verdict, again.answers[0].attempts) == ("wrong", 1)
+        (failure,) = again.failures
+        assert failure.rough == trial.failures[0].rough
+        task = Reduce(trial.seed, failure)
+        assert examiner.do(task).sightings
+        sound, ready = campaign("", ("Sigmoid",)).targets[0], examiner._ready
+        monkeypatch.setattr(examiner, "_ready", lambda _target: ready(sound))
+        lost = examiner.do(task)
+    assert lost.sightings == ()
+    assert lost.problem.startswith("wrong at first, ok in a fresh worker")
+
+
+def test_a_report_is_written_once_of_a_finding(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(exhibit, "attach", lambda folder, *_more: written.append(folder))
+    with Examiner(campaign("dropped-activation", ("Sigmoid",)), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        task = Reduce(trial.seed, trial.failures[0])
+        (sighting,) = examiner.do(task).sightings
+        assert written == [sighting.folder]
+        (again,) = examiner.do(replace(task, found=frozenset({finding_id(sighting.identity)}))).sightings
+    assert again == sighting
+    assert written == [sighting.folder]
 
 
 def test_a_crash_that_does_not_repeat_is_told_and_no_finding(tmp_path, monkeypatch):

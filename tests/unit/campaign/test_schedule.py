@@ -15,7 +15,7 @@ from fuzz.campaign.novelty import shown_of
 from fuzz.campaign.schedule import Schedule, worth_reducing
 from fuzz.campaign.steering import Terms
 from fuzz.campaign.task import Examine, Reduce
-from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial
+from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial, rough_digest
 from fuzz.errors import UsageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
@@ -118,7 +118,30 @@ def test_an_epoch_waits_for_what_decides_over_it_and_no_longer(campaign, tmp_pat
         assert (type(reduction), reduction.seed, schedule.waiting) == (Reduce, 5, 1)
         assert schedule.next() is None
         schedule.take(result_of(reduction, tmp_path, noisy))
-        assert schedule.next() == Examine(16, (), (TARGET,))
+        known = rough_digest(reduction.failure.rough)
+        assert schedule.next() == Examine(16, (), (TARGET,), familiar=frozenset({known}))
+
+
+def test_a_way_to_fail_that_came_to_nothing_is_asked_about_again_each_time(campaign, tmp_path):
+    with Ledger.open(tmp_path, campaign) as ledger:
+        schedule = Schedule(campaign, ledger, count=64, budgets={})
+        last = None
+        while (task := schedule.next()) is not None:
+            result = result_of(task, tmp_path, noisy)
+            if isinstance(task, Reduce) and task.seed == 3:
+                result = Exhibit(3, TARGET, problem="wrong at first, ok in a fresh worker: ")
+            schedule.take(result)
+            last = task if isinstance(task, Examine) else last
+    assert last.seed == 63
+    assert last.familiar == {rough_digest(f"{TARGET} | wrong (value) | Mul:float")}
+
+
+def test_a_reduction_is_told_what_earlier_epochs_have_found(campaign, tmp_path):
+    done, told, _ = drive(campaign, tmp_path, noisy)
+    found = {task.seed: task.found for task in done if isinstance(task, Reduce)}
+    (name,) = [one["id"] for one in told["findings"] if one["pattern"] == "Relu:float"]
+    assert (found[1], found[15]) == (frozenset(), frozenset())
+    assert name in found[31] & found[127]
 
 
 def test_what_shows_too_often_becomes_rare_and_never_disappears(campaign, tmp_path):
