@@ -96,7 +96,8 @@ class _Exhibitor:
         shutil.rmtree(scratch)
         sighting = Sighting(self._target.canonical, named, str(signature), shape, self._before, self._before, folder)
         self._tell(sighting, signature.to_json(), verdict, attempt.message, unreduced=problem)
-        self._report(sighting, self._case)
+        if self._campaign.reduces:  # else `fuzz reduce` will write a better one
+            self._report(sighting, self._case)
         return sighting
 
     def small(self, number: int, done: Reduction, known: Sequence[Mapping[str, Value]]) -> Sighting:

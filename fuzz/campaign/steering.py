@@ -43,8 +43,8 @@ class Terms:
 
     ``rests`` are the generator's (``fuzz/generate/rest.py``); ``found`` names the findings, ``known`` says their
     signatures by target; ``familiar`` are the digests of the rough keys of which all that were reduced came to
-    something; ``quarantined`` targets are asked for no more than ``tried`` seeds of the epoch, those that have ``spent``
-    what they were given for none.
+    something; ``quarantined`` targets are asked for no more than ``tried`` seeds of the epoch, those that have
+    ``spent`` what they were given for none.
     """
 
     rests: tuple[str, ...] = ()
