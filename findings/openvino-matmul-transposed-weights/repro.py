@@ -12,6 +12,7 @@ try:
     import numpy as np
     import onnx
     import onnx.parser
+    sys.modules["openvino_telemetry"] = None  # nothing is sent
     import openvino
 except ImportError as problem:
     print(f"cannot run: {problem}; what to install stands at the top of this file")

@@ -18,8 +18,8 @@ from fuzz.performance.climb import judge_growth
 from fuzz.performance.measurement import Plan
 from fuzz.performance.speed import judge_run
 
-FOLDED = """g (float[n, 320] x) => (float[n, 320] y) {
-    s = Constant <value = int64[2] {320, 320}> ()
+FOLDED = """g (float[n, 640] x) => (float[n, 640] y) {
+    s = Constant <value = int64[2] {640, 640}> ()
     w = ConstantOfShape <value = float[1] {0.5}> (s)
     a = MatMul (w, w)
     b = MatMul (a, w)
@@ -48,7 +48,7 @@ def judged(judge, case, candidate, baseline):
 
 
 def test_work_that_could_be_folded_is_slow(case):
-    made = case(FOLDED, x=np.ones((320, 320), np.float32))
+    made = case(FOLDED, x=np.ones((640, 640), np.float32))
     found = judged(judge_run, made, "onnxruntime:opt=0", "onnxruntime")
     assert found.word is Word.SLOW, found.message
     assert all(comparison.ratio > 2 for comparison in found.comparisons)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,16 @@ def case(body, *arrays, opset=21):
 
 
 def alone(path):
-    """A script in a clean process: its status and what it says. Nothing of ours can be imported there."""
+    """A script in a clean process: its status and what it says. Nothing of ours can be imported there.
+
+    Its home directory is empty: packages below a backend's may leave settings there.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
-        [sys.executable, "-I", path], capture_output=True, text=True, cwd=path.parent, env=environment, check=False,
-        timeout=300,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            [sys.executable, "-I", path], capture_output=True, text=True, cwd=path.parent, check=False, timeout=300,
+            env={**environment, "HOME": home},
+        )  # fmt: skip
     return done.returncode, done.stdout
 
 

@@ -27,7 +27,7 @@ def bench(monkeypatch, tmp_path):
 def row(fault, left, **more):
     row = {"target": "t", "fault": fault, "seed": 1, "nodes_before": 30, "nodes": 1, "executions": 9, "surveyed": 4}
     row |= {"seconds": 1.5, "pattern": left, "repeats": True, "shows": True, "clean": "ok", "others": []}
-    row |= {"identity": f"t | wrong (value) | {left}"}
+    row |= {"identity": f"t | wrong (value) | {left}", "verdict": "wrong"}
     return {**row, **more}
 
 
@@ -35,8 +35,9 @@ def test_a_fault_is_reduced_and_told(bench, tmp_path, capsys):
     run = ("run", "--fault", "dropped-activation", "--each", "1", "--seeds", "8")
     assert bench(*run) == 0
     assert bench(*run) == 0
-    (line,) = (tmp_path / "build/reduction.jsonl").read_text().splitlines()
-    assert (json.loads(line)["nodes"], json.loads(line)["shows"], json.loads(line)["clean"]) == (1, True, "ok")
+    lines = [json.loads(line) for line in (tmp_path / "build/reduction.jsonl").read_text().splitlines()]
+    assert (lines[0]["nodes"], lines[0]["shows"], lines[0]["clean"]) == (1, True, "ok")
+    assert [line.get("searched") for line in lines] == [None, 1]  # the second run finds that nothing is left to do
     assert bench("report") == 1  # one case is not two hundred
     assert "cases: 1 (target >= 200)" in capsys.readouterr().out
     assert "| dropped-activation | onnxruntime |" in (tmp_path / "docs/reduction.md").read_text()
@@ -54,4 +55,5 @@ def test_slips_and_identities_are_counted(bench, tmp_path, capsys):
     assert bench("report") == 1
     told = dict(line.split(" (")[0].split(": ") for line in capsys.readouterr().out.splitlines())
     assert (told["slips"], told["of at most 4 nodes, %"]) == ("2", "83.3")
-    assert (told["pairwise precision of identities"], told["pairwise recall of identities"]) == ("0.5", "0.667")
+    pairs = [told[f"pairwise {figure} of identities, planted"] for figure in ("precision", "recall")]
+    assert pairs == ["0.5", "0.667"]
