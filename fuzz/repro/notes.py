@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import onnx.printer
@@ -184,11 +185,15 @@ def _cut(text: str) -> str:
     return text.strip().replace("```", "'''")[:2000]
 
 
+# Readers know another reference than the one that says what is due.
+_CALLED = MappingProxyType({"reference": "ONNX's own evaluator (`onnx.reference`)"})
+
+
 def _ruled_out(finding: Finding) -> str:
     lines = ["- a fresh process: it fails there alike"]
     for ruling in finding.evidence.rulings:
         said = f" ({ruling.said})" if ruling.said else ""
-        lines.append(f"- {ruling.what}: {ruling.verdict}{said}")
+        lines.append(f"- {_CALLED.get(ruling.what, ruling.what)}: {ruling.verdict}{said}")
     return "What was ruled out, with the same model and inputs:\n\n" + "\n".join(lines)
 
 
