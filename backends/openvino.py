@@ -19,6 +19,8 @@ from backends.tensor import EXTENDED, Tensor, Value, byte_size, from_numpy, to_n
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from backends.tensor import Array
+
 WORDS = Words(
     unsupported=(
         r"No conversion rule",
@@ -159,11 +161,20 @@ def _argument(value: Value) -> Any:
     """A tensor of OpenVINO's that shares memory of ours."""
     tensor = _tensor(value)
     if tensor.element_type == "string":
-        return openvino.Tensor(to_numpy(tensor))
+        return _texts(to_numpy(tensor))
     kind = _kind(tensor)
     data = np.frombuffer(bytearray(tensor.data), dtype=np.uint8)
     with heard(WORDS):
         return openvino.Tensor(data, list(tensor.shape), kind)
+
+
+def _texts(array: Array) -> Any:
+    """A tensor of strings, by way of numpy's own kind, which loses the zeros that a text ends in."""
+    if any(text.endswith("\0") for text in array.flat):
+        raise Unsupported("a text that ends in a zero cannot be handed over")
+    if not array.size:
+        return openvino.Tensor(openvino.Type.string, list(array.shape))
+    return openvino.Tensor(array.astype(np.str_))
 
 
 def _arranged(value: Value, layout: Layout) -> Any:

@@ -270,3 +270,22 @@ def test_the_newest_opset_of_onnx_is_answered_by_all(target, execute):
     newest = helper.make_model(graph, opset_imports=[helper.make_opsetid("", onnx.defs.onnx_opset_version())])
     attempt = execute(target, newest.SerializeToString(), [np.array([-1, 2], np.float32)])
     assert attempt.outcome in {Outcome.OK, Outcome.UNSUPPORTED}
+
+
+TEXTS = "g (string[N] x, float[1] z) => (float[1] y, string[N] c) { y = Neg (z) c = Concat <axis = 0> (x) }"
+
+
+@pytest.mark.parametrize("texts", [["a", "bcä"], []])
+def test_openvino_is_given_strings(execute, model, texts):
+    serialized = model(TEXTS)
+    given = np.array(texts, dtype=object)
+    attempt = execute("openvino", serialized, [given, np.ones(1, np.float32)])
+    ((_, c),) = arrays(attempt)
+    assert c.tolist() == texts
+
+
+def test_a_text_that_openvino_would_cut_off_is_not_handed_over(execute, model):
+    serialized = model(TEXTS)
+    attempt = execute("openvino", serialized, [np.array(["a\0"], dtype=object), np.ones(1, np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED
+    assert "ends in a zero" in attempt.message

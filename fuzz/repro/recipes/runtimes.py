@@ -106,7 +106,7 @@ def _openvino(asked: Request) -> Recipe:
             if array.dtype.name in TYPES:
                 data = np.frombuffer(onnx.numpy_helper.from_array(array).raw_data, np.uint8).copy()
                 return openvino.Tensor(data, list(array.shape), getattr(openvino.Type, TYPES[array.dtype.name]))
-            return openvino.Tensor(array)
+            return openvino.Tensor(array.astype(np.str_) if array.dtype == object else array)
 
 
         def from_openvino(tensor):
@@ -153,7 +153,7 @@ def _openvino(asked: Request) -> Recipe:
 _NO_TELEMETRY = 'sys.modules["openvino_telemetry"] = None  # nothing is sent'
 _OPENVINO_PLAIN = '''def to_openvino(array):
     """A tensor of OpenVINO's."""
-    return openvino.Tensor(array)
+    return openvino.Tensor(array.astype(np.str_) if array.dtype == object else array)
 
 
 def from_openvino(tensor):
