@@ -16,6 +16,7 @@ from fuzz.campaign.task import Reduce, Task
 from fuzz.campaign.trial import Exhibit, Trial
 from fuzz.errors import FuzzError
 from fuzz.execute.process import resident_bytes
+from fuzz.interruption import insist
 from fuzz.pool import prepare_process, seldom_collect
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def _serve(pipe: Connection, campaign: Campaign, parts: Path, driver: int) -> No
     """Do tasks as they come. SIGTERM ends workers and folders on its way out."""
     prepare_process()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    insist()
     if os.getppid() != driver:  # it was killed before this process could ask to die with it
         return
     seldom_collect()

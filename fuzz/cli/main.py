@@ -13,6 +13,7 @@ from io import TextIOWrapper
 import click
 
 from fuzz.errors import FuzzError
+from fuzz.interruption import insist
 
 __all__ = ["COMMANDS", "fuzz", "main"]
 
@@ -97,6 +98,7 @@ def main() -> None:
     code = FOUND_NOTHING
     # A polite kill stops a command as Ctrl-C does: processes and temporary files go, what was finished is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    insist()
     _open_standard_streams()
     try:
         result = fuzz.main(standalone_mode=False)
