@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from fuzz.execute.environment import (
     undeclare,
     write,
 )
+from fuzz.execute.group import end_group
 from fuzz.execute.target import Target
 from fuzz.execute.worker import Limits, Worker, WorkerError
 
@@ -172,8 +172,7 @@ class _Build:
                     self.hear(lines[-1])
                 return process.wait(), list(lines)
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                end_group(process)
                 raise
 
     def _try(self, made: Environment) -> None:

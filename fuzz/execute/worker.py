@@ -23,6 +23,7 @@ from backends.protocol import Outcome, Stage
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Attempt, Heard, Limits
 from fuzz.execute.environment import hold
+from fuzz.execute.group import end_group
 from fuzz.execute.native import HEADING, Debugger, stack_of
 from fuzz.execute.printed import Printed
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
@@ -355,9 +356,7 @@ class Worker:
 
     def _kill(self) -> None:
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            end_group(self._process)
 
     def close(self) -> None:
         """End the process and its children; give back the descriptors and the temporary folder."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.registry import NO_TELEMETRY
 from fuzz.errors import FuzzError, StorageError
+from fuzz.execute.group import end_group
 from fuzz.repro.content import content_of
 from fuzz.repro.evidence import gather, platform_text, versions_of
 from fuzz.repro.literal import array_text
@@ -201,19 +200,12 @@ def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
         except subprocess.TimeoutExpired:
             return _Shown()
         finally:
-            _end(process)
+            end_group(process)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     told = says.replace(str(folder.resolve()), ".").replace(scratch, ".")
     # Before the script's own words stand those of packages, with what changes from run to run.
     return _Shown(text, told[max(told.find(_MARK), 0) :][:_SAID], "", process.returncode)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the script and what it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 # --- the files ------------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import signal
 import subprocess
@@ -20,6 +18,7 @@ from backends.tensor import same
 from fuzz.case import misfit
 from fuzz.errors import UsageError
 from fuzz.execute.attempt import Attempt
+from fuzz.execute.group import end_group
 from fuzz.execute.run import beside_of
 from fuzz.execute.start import ready_worker, start_worker
 from fuzz.execute.worker import Interrupted, Worker, WorkerError
@@ -281,7 +280,7 @@ class CommandPredicate:
         except subprocess.TimeoutExpired:
             return -signal.SIGKILL
         finally:
-            _end(process)
+            end_group(process)
             self._running.discard(process)
 
     def run(self, model: bytes, sets: Sequence[Sequence[Value]]) -> None:
@@ -297,17 +296,10 @@ class CommandPredicate:
         """End the commands that run."""
         self._stop.set()
         for process in tuple(self._running):
-            _end(process)
+            end_group(process)
 
 
 def _filled(word: str, paths: dict[str, str]) -> str:
     for name, path in paths.items():
         word = word.replace(name, path)
     return word
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and what it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
