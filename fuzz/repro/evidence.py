@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fuzz.errors import FuzzError
 from fuzz.execute.target import parse_target
+from fuzz.execute.variant import varied
 from fuzz.judge.verdict import FINDINGS, Word
 from fuzz.repro.due import dues
 from fuzz.triage.assessment import invalid
@@ -84,15 +85,9 @@ def variants(target: Target) -> tuple[str, ...]:
         for knob in target.entry.knobs if knob.option != "disable"
         for value in (knob.values if knob.option in _SEVERAL else knob.values[:1])
     ]  # fmt: skip
-    return tuple(_with(target, *pair) for pair in pairs if options.get(pair[0]) != pair[1])[:_VARIANTS]
-
-
-def _with(target: Target, option: str, value: str) -> str:
-    """The text of a target with one option set."""
-    pairs = {**dict(target.options), **{f"env.{n}": v for n, v in target.environment}, option: value}
-    name = target.canonical.partition(":")[0].partition("@")[0]
-    device = f"@{target.device}" if target.device != target.entry.devices[0] else ""
-    return f"{name}:{','.join(f'{key}={pairs[key]}' for key in sorted(pairs))}{device}"
+    return tuple(
+        varied(target.canonical, options={option: value}) for option, value in pairs if options.get(option) != value
+    )[:_VARIANTS]
 
 
 def gather(case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> Evidence:
