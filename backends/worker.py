@@ -69,9 +69,9 @@ def main(descriptor: int, stage_descriptor: int) -> None:
 
     The stage of the case in the works is a byte behind `stage_descriptor`.
     """
-    _die_with_driver()
-    faulthandler.enable(all_threads=False)
     channel = socket.socket(fileno=descriptor)
+    _die_with_driver(channel)
+    faulthandler.enable(all_threads=False)
     channel.set_inheritable(False)
     os.set_inheritable(stage_descriptor, False)  # noqa: FBT003 - it takes it by position alone
     read = exact_reader(_receiver(channel))
@@ -107,11 +107,16 @@ def _receiver(channel: socket.socket) -> Callable[[int], bytes]:
     return receive
 
 
-def _die_with_driver() -> None:
-    """Have the kernel kill this process when its driver is gone, and before it when memory runs out."""
-    driver = os.getppid()
+def _die_with_driver(channel: socket.socket) -> None:
+    """Have the kernel kill this process when its driver is gone, and before it when memory runs out.
+
+    A driver that went before the kernel was asked has closed its end of the channel: its descriptors go before its
+    children are told. Whose child this is would not say so, since another may have started the interpreter for it.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != driver:
+    poll = select.poll()
+    poll.register(channel, 0)  # of a hang-up it tells in any case
+    if poll.poll(0):
         os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

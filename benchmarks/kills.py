@@ -2,10 +2,12 @@
 
 python benchmarks/kills.py --kills 1000     goes on where it was (build/kills)
 
-Each run is killed by SIGKILL some moments after its start, at most `--longest` seconds; half of the operators have
-planted faults, so that reductions and findings are under way as well. After each kill: SQLite finds the file whole, no
-seed or finding that was there has gone, each finding has its files, no process is left. At the end the campaign is
-finished, and is held against one that nobody interrupted.
+Campaigns of a few seeds, one after the other. Each is started and killed by SIGKILL until it comes to its end. The
+moment is drawn: up to `--longest` seconds after the start, or, in two of three runs, after the first task was handed
+out, so that a slow machine does not see starts alone. Two of five operators have planted faults: reductions and
+findings are under way as well. After each kill: SQLite finds the file whole, no seed or finding that was there has
+gone, each finding has its files, no seed that was there was examined again, no process is left. A campaign that has
+come to its end is held against one that nobody interrupted.
 """
 
 from __future__ import annotations
@@ -15,12 +17,11 @@ import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import psutil
 from commands import fuzz
 from figure import commit, machine, write_json
 
+from fuzz.campaign.exhibit import PART
 from fuzz.campaign.ledger import LEDGER_NAME
 
 TARGET = "onnxruntime:fault=dropped-activation+swapped-subtraction"
@@ -35,7 +37,27 @@ ASKED = (
     "--backend", TARGET, "--ops", "Relu,Sigmoid,Add,Sub,Neg", "--dtypes", "float", "--nodes", "1-4", "--opset", "21",
 )  # fmt: skip
 FILES = ("model.onnx", "case.json", "verdict.json")
+ENDED = "over before"
+NOTHING: dict[str, Any] = {
+    "kills": 0, "problems": [], "phases": {}, "runs": 0, "campaigns": 0, "cases": 0, "findings": 0, "examined_again": 0,
+    "most_examined_again": 0, "reduced": [], "reductions": 0, "reduced_again": 0,
+}  # fmt: skip
+"""What is known before the first run; ``reduced`` are the reductions that the campaign in hand has begun."""
+# The command line; each task that it hands to one of its processes is written down.
+NOTING = """
+import os, sys
+from fuzz.campaign import crew
+from fuzz.cli.main import main
+file, give = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND), crew._Member.give
+def noted(member, task):
+    os.write(file, f"{type(task).__name__} {task.seed}\\n".encode())
+    give(member, task)
+crew._Member.give = noted
+main()
+"""
 _LONGEST_FAREWELL = 10.0  # seconds after which a process that is left counts as leaked
+_LONGEST_START = 300.0
+_TICK = 0.02
 
 
 def main() -> int:
@@ -43,46 +65,119 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="SIGKILL at random moments of fuzz run.")
     parser.add_argument("--kills", type=int, default=1000, metavar="N")
     parser.add_argument("--longest", type=float, default=8.0, metavar="S", help="seconds before a kill, at most")
+    parser.add_argument("--seeds", type=int, default=32, metavar="N", help="seeds of a campaign")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--place", default="build/kills", metavar="DIR", help="of the campaigns")
     parser.add_argument("--out", metavar="FILE", help="where the result goes, besides the terminal")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     place = Path(options.place)
-    state = _state(place)
+    place.mkdir(parents=True, exist_ok=True)
+    file = place / "state.json"
+    state = {**NOTHING, **(json.loads(file.read_text("utf-8")) if file.exists() else {})}
     while state["kills"] < options.kills:
-        state["problems"] += kill(place / "killed", state["kills"], options.longest, options.jobs)
-        state["kills"] += 1
-        write_json(place / "state.json", state)
-    state["problems"] += same(place, options.jobs)
-    result = {"commit": commit(), "machine": machine(), **state, "asked": list(ASKED)}
+        run(state, place, options)
+        write_json(file, state)
+    del state["reduced"]
+    used = {name: getattr(options, name) for name in ("longest", "seeds", "jobs")}
     if options.out:
-        write_json(Path(options.out), result)
+        write_json(Path(options.out), {"commit": commit(), "machine": machine(), **state, **used, "asked": list(ASKED)})
     print(f"{state['kills']} kills, {len(state['problems'])} problems")
     for problem in state["problems"]:
         print(problem)
     return 1 if state["problems"] else 0
 
 
-def _state(place: Path) -> dict[str, Any]:
-    path = place / "state.json"
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"kills": 0, "problems": []}
-    return found
-
-
-def kill(root: Path, number: int, longest: float, jobs: int) -> list[str]:
-    """Start a run, kill it, look at what is left; what is wrong with it."""
+def run(state: dict[str, Any], place: Path, options: argparse.Namespace) -> None:
+    """Start a run of the campaign in hand, kill it, and add to the state what was seen."""
+    root, number = place / "killed", state["runs"]
     before = kept(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(root), *ASKED]
-    running = subprocess.Popen([*command, "--jobs", str(jobs)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(random.Random(number).uniform(0.05, longest))  # noqa: S311 - moments to kill at
-    family = psutil.Process(running.pid).children(recursive=True)
-    os.kill(running.pid, signal.SIGKILL)
+    asked = (*ASKED, "--seed", str(1000 * state["campaigns"]), "--count", str(options.seeds))
+    phase, problems = kill(place, (*asked, "--jobs", str(options.jobs)), number, options)
+    examined, reduced = handed(place / "handed")
+    known = sorted(examined & before[0])
+    problems += [*damage(root, before), *([f"seeds {known[:5]} were examined again"] if known else [])]
+    again = len(examined - kept(root)[0])
+    state["runs"] += 1
+    state["kills"] += phase != ENDED
+    state["phases"][phase] = state["phases"].get(phase, 0) + 1
+    state["examined_again"] += again
+    state["most_examined_again"] = max(state["most_examined_again"], again)
+    state["reduced"] += reduced
+    state["problems"] += [f"run {number}, {phase}: {problem}" for problem in problems]
+    if phase == ENDED:
+        conclude(state, place, asked, options.jobs)
+
+
+def kill(place: Path, asked: tuple[str, ...], number: int, options: argparse.Namespace) -> tuple[str, list[str]]:
+    """Start a run and kill it: in which phase it was, and what was left of it. `ENDED` where it had come to its end."""
+    root, note = place / "killed", place / "handed"
+    note.unlink(missing_ok=True)
+    command = [sys.executable, "-c", NOTING, str(note), "run", "--root", str(root), *asked]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + _LONGEST_START
+    while number % 3 and not handed(note)[0] and running.poll() is None and time.monotonic() < limit:
+        time.sleep(_TICK)
+    end = time.monotonic() + random.Random(number).uniform(0.05, options.longest)  # noqa: S311 - moments to kill at
+    while running.poll() is None and time.monotonic() < end:
+        time.sleep(_TICK)
+    family = psutil.Process(running.pid).children(recursive=True) if running.poll() is None else []
+    reduces = any(map(_parses_models, family))
+    running.kill()
     running.wait()
     _, left = psutil.wait_procs(family, _LONGEST_FAREWELL)
-    problems = [f"kill {number}: process {process.pid} is left" for process in left]
-    return problems + [f"kill {number}: {problem}" for problem in damage(root, before)]
+    problems = [f"process {process.pid} is left" for process in left]
+    if running.returncode >= 0:
+        return ENDED, problems + ([f"it ended with {running.returncode}"] if running.returncode > 1 else [])
+    return _phase(root, handed(note), options.seeds, reduces=reduces), problems
+
+
+def _phase(root: Path, work: tuple[set[int], list[int]], seeds: int, *, reduces: bool) -> str:
+    if any((root / "findings").glob(f"{PART}*")):
+        return "a finding is written or put into its place"
+    if reduces:
+        return "reduction"
+    if not work[0] and not work[1]:
+        return "start"
+    return "end" if len(kept(root)[0]) == seeds else "examination"
+
+
+def _parses_models(process: psutil.Process) -> bool:
+    """Whether a process is one that an examiner has begun to reduce with."""
+    with suppress(psutil.Error):
+        parent = process.parent()
+        return all("spawn_main" in " ".join(one.cmdline()) for one in (process, *((parent,) if parent else ())))
+    return False
+
+
+def handed(note: Path) -> tuple[set[int], list[int]]:
+    """Which seeds a run had examined, and which it had reduced."""
+    lines = [line.split() for line in note.read_text("ascii").splitlines()] if note.exists() else []
+    seeds = {int(seed) for what, seed in lines if what == "Examine"}
+    return seeds, [int(seed) for what, seed in lines if what == "Reduce"]
+
+
+def conclude(state: dict[str, Any], place: Path, asked: tuple[str, ...], jobs: int) -> None:
+    """Hold the campaign, which is at its end, against one that nobody interrupted; the next one begins empty."""
+    told = []
+    for name in ("killed", "whole"):
+        result = fuzz("run", "--root", place / name, *asked, "--jobs", str(jobs))
+        for finding in result["findings"]:
+            del finding["first_seen"]
+        told.append({key: result[key] for key in ("cases", "targets", "findings", "operators", "links")})
+        files = sorted(path.relative_to(place / name) for path in (place / name / "findings").rglob("*"))
+        told[-1]["files"] = [str(path) for path in files]
+    one, other = told
+    different = [f"{key}: {one[key]} in place of {other[key]}" for key in one if one[key] != other[key]]
+    state["problems"] += [f"campaign {state['campaigns']}: {problem}" for problem in different]
+    state["campaigns"] += 1
+    state["cases"] += one["cases"]
+    state["findings"] += len(one["findings"])
+    state["reductions"] += len(set(state["reduced"]))
+    state["reduced_again"] += len(state["reduced"]) - len(set(state["reduced"]))
+    state["reduced"] = []
+    for name in ("killed", "whole"):
+        shutil.rmtree(place / name)
 
 
 def kept(root: Path) -> tuple[set[int], set[str]]:
@@ -113,20 +208,6 @@ def damage(root: Path, before: tuple[set[int], set[str]]) -> list[str]:
         folder = root / "findings" / name
         problems += [f"finding {name} has no {file}" for file in FILES if not (folder / file).exists()]
     return problems
-
-
-def same(place: Path, jobs: int) -> list[str]:
-    """How the campaign that was killed, once it is finished, differs from one that was not."""
-    seeds, _ = kept(place / "killed")
-    count = max(seeds, default=0) + 8
-    shutil.rmtree(place / "whole", ignore_errors=True)
-    told = []
-    for name in ("killed", "whole"):
-        result = fuzz("run", "--root", place / name, *ASKED, "--count", str(count), "--jobs", str(jobs))
-        for finding in result["findings"]:
-            del finding["first_seen"]
-        told.append({key: result[key] for key in ("cases", "targets", "findings", "operators", "links")})
-    return [f"{key}: {told[0][key]} in place of {told[1][key]}" for key in told[0] if told[0][key] != told[1][key]]
 
 
 if __name__ == "__main__":

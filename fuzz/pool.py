@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
+import os
 import resource
 import signal
 from concurrent.futures import ProcessPoolExecutor
@@ -43,11 +45,23 @@ def process_pool(jobs: int, *, memory: int | None = None) -> Iterator[ProcessPoo
 
 def prepare_process(memory: int | None = None) -> None:
     """Make a process one of the driver's: Ctrl-C is not its own to handle, and it dies with the driver."""
+    _die_with_driver()
     seldom_collect()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Each process holds the queue's other end open for its siblings: none would notice that the driver was killed.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if memory is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
+
+
+def _die_with_driver() -> None:
+    """Have the kernel kill this process when its driver is gone; end at once where it has gone already.
+
+    Each process holds the queue's other end open for its siblings and for itself: none would notice that nobody is
+    there to write to it. The kernel tells nothing of a death before it was asked, so whose child this is now is held
+    against the number that the driver left before it began this process.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    driver = multiprocessing.parent_process()
+    if driver is not None and os.getppid() != driver.pid:
+        os._exit(1)

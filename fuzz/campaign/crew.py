@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import signal
 import time
 from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Self
 
-from fuzz.campaign.examiner import Examiner
+from fuzz.campaign.service import serve
 from fuzz.campaign.task import Reduce, Task
 from fuzz.campaign.trial import Exhibit, Trial
 from fuzz.errors import FuzzError
 from fuzz.execute.process import resident_bytes
-from fuzz.interruption import insist
-from fuzz.pool import prepare_process, seldom_collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,9 +125,11 @@ class _Member:
         self.pending: deque[Task] = deque()
         self.exit_code: int | None = None
         self._pipe, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(theirs, campaign, parts, os.getpid()))
+        self._process = _CONTEXT.Process(target=serve, args=(theirs,))
         with theirs:
             self._process.start()
+        with contextlib.suppress(OSError):  # as of a task
+            self._pipe.send((campaign, parts))
         self.handles: frozenset[Connection | int] = frozenset((self._pipe, self._process.sentinel))
         self.alive = True
 
@@ -172,21 +170,3 @@ class _Member:
         self.exit_code = self._process.exitcode
         self._process.close()
         self._pipe.close()
-
-
-def _serve(pipe: Connection, campaign: Campaign, parts: Path, driver: int) -> None:
-    """Do tasks as they come. SIGTERM ends workers and folders on its way out."""
-    prepare_process()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    insist()
-    if os.getppid() != driver:  # it was killed before this process could ask to die with it
-        return
-    seldom_collect()
-    with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError), Examiner(campaign, parts) as examiner:
-        while True:
-            task = pipe.recv()
-            try:
-                found: Trial | Exhibit | FuzzError = examiner.do(task)
-            except FuzzError as error:
-                found = error
-            pipe.send(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,6 +54,42 @@ def test_processes_end_with_a_driver_that_is_killed():
     driver.communicate(timeout=30)  # ends only when the last process that holds the pipe does
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
+
+
+ORPHANED = """
+import multiprocessing, os, signal, sys
+from fuzz.pool import process_pool
+
+class Slow:
+    'A process that reads this is held up until its driver is gone.'
+    text = f"import os, time\\nwhile os.getppid() == {os.getpid()}: time.sleep(0.01)"
+    def __reduce__(self):
+        return exec, (self.text,)
+
+multiprocessing.set_start_method(sys.argv[1])
+if sys.argv[1] == "fork":
+    os.register_at_fork(after_in_child=lambda: exec(Slow.text))
+with process_pool(1, memory=Slow() if sys.argv[1] == "spawn" else None) as pool:
+    pool.submit(print)
+    print(*pool._processes, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_a_process_that_was_not_ready_when_its_driver_was_killed_ends_too(way):
+    """What a process asks of the kernel comes too late then: it would wait for tasks for good."""
+    command = [sys.executable, "-c", ORPHANED, way]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        (number,) = driver.stdout.readline().split()
+    assert driver.returncode == -signal.SIGKILL
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(number))
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
 
 
 def test_an_error_drops_what_has_not_begun():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backends.frame import Frame, encode
 from backends.protocol import Outcome
 from fuzz.execute.worker import Interrupted, Limits, Worker
 from fuzz.store import Store
@@ -54,6 +56,31 @@ def wait_until(condition, seconds: float = 20.0) -> bool:
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
+
+
+def test_a_worker_whose_driver_is_gone_before_it_begins_does_not_even_import_its_backend(tmp_path):
+    backend = tmp_path / "late.py"
+    backend.write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()\nBACKEND = None\n", encoding="utf-8")
+    fields = {"module": str(backend), "distributions": (), "options": {}, "home": str(tmp_path)}
+    stage = os.memfd_create("stage")
+    os.ftruncate(stage, 1)
+    for gone in (True, False):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            for part in encode(Frame("start", fields)):
+                ours.sendall(part)
+            if gone:
+                ours.close()
+            passed = theirs.fileno(), stage
+            command = [sys.executable, "-I", str(HERE.parents[1] / "backends/__main__.py"), *map(str, passed)]
+            worker = subprocess.Popen(command, pass_fds=passed)
+            theirs.close()
+            if not gone:
+                assert ours.recv(1)
+            ours.close()
+            assert worker.wait(30) == int(gone)
+        assert (tmp_path / "imported").exists() != gone
+    os.close(stage)
 
 
 def over(process: psutil.Process) -> bool:

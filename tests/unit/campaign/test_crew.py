@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import subprocess
+import sys
+
 import pytest
 
 from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.crew import Crew
 from fuzz.campaign.examiner import Examiner
 from fuzz.campaign.ledger import Ledger
+from fuzz.campaign.service import serve
 from fuzz.campaign.task import Examine
 from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial, finding_id
 from fuzz.execute.attempt import Limits
@@ -59,6 +64,22 @@ def test_a_seed_that_was_beside_one_is_examined_by_the_next_process(campaign, tm
                 killed = True
     assert sorted(trial.seed for trial in found) == [1, 2]
     assert [a.verdict for trial in found for a in trial.answers] == ["ok", "ok"]
+
+
+def test_a_process_imports_nothing_that_takes_time_before_it_can_die_with_its_driver():
+    script = "import sys, fuzz.campaign.service; print('numpy' in sys.modules, 'onnx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+def test_a_process_whose_driver_closes_the_pipe_ends():
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
+    with theirs:
+        process.start()
+    ours.close()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_data_beside_the_model_is_executed_from_files(campaign, tmp_path):

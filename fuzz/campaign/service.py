@@ -1,0 +1,49 @@
+"""What a process of the crew runs.
+
+It imports next to nothing: the examiner takes seconds to be imported, and a process that is still at that does not know
+yet whether its driver lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from fuzz.errors import FuzzError
+from fuzz.interruption import insist
+from fuzz.pool import prepare_process, seldom_collect
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from fuzz.campaign.trial import Exhibit, Trial
+
+__all__ = ["serve"]
+
+
+def serve(pipe: Connection) -> None:
+    """Take a campaign and the folder for its parts, then do tasks as they come, until the other end of the pipe closes.
+
+    SIGTERM ends workers and folders on its way out.
+    """
+    prepare_process()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    insist()
+    with contextlib.suppress(KeyboardInterrupt, EOFError, ConnectionError):
+        _serve(pipe)
+
+
+def _serve(pipe: Connection) -> None:
+    from fuzz.campaign.examiner import Examiner  # as slow as it is, only now
+
+    campaign, parts = pipe.recv()
+    seldom_collect()
+    with Examiner(campaign, parts) as examiner:
+        while True:
+            task = pipe.recv()
+            try:
+                found: Trial | Exhibit | FuzzError = examiner.do(task)
+            except FuzzError as error:
+                found = error
+            pipe.send(found)
