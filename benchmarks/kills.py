@@ -3,11 +3,11 @@
 python benchmarks/kills.py --kills 1000     goes on where it was (build/kills)
 
 Campaigns of a few seeds, one after the other. Each is started and killed by SIGKILL until it comes to its end. The
-moment is drawn: up to `--longest` seconds after the start, or, in two of three runs, after the first task was handed
-out, so that a slow machine does not see starts alone. Two of five operators have planted faults: reductions and
-findings are under way as well. After each kill: SQLite finds the file whole, no seed or finding that was there has
-gone, each finding has its files, no seed that was there was examined again, no process is left. A campaign that has
-come to its end is held against one that nobody interrupted.
+moment is drawn: up to `--longest` seconds (a third of that on average) after the start, or, in two of three runs, after
+the first task was handed out, so that a slow machine does not see starts alone. Two of five operators have planted
+faults: reductions and findings are under way as well. After each kill: SQLite finds the file whole, no seed or finding
+that was there has gone, each finding has its files, no seed that was there was examined again, no process is left. A
+campaign that has come to its end is held against one that nobody interrupted.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def main() -> int:
     """Kill it so many times; exit status 1 where anything was lost."""
     parser = argparse.ArgumentParser(description="SIGKILL at random moments of fuzz run.")
     parser.add_argument("--kills", type=int, default=1000, metavar="N")
-    parser.add_argument("--longest", type=float, default=8.0, metavar="S", help="seconds before a kill, at most")
-    parser.add_argument("--seeds", type=int, default=32, metavar="N", help="seeds of a campaign")
+    parser.add_argument("--longest", type=float, default=10.0, metavar="S", help="seconds before a kill, at most")
+    parser.add_argument("--seeds", type=int, default=24, metavar="N", help="seeds of a campaign")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--place", default="build/kills", metavar="DIR", help="of the campaigns")
     parser.add_argument("--out", metavar="FILE", help="where the result goes, besides the terminal")
@@ -118,7 +118,8 @@ def kill(place: Path, asked: tuple[str, ...], number: int, options: argparse.Nam
     limit = time.monotonic() + _LONGEST_START
     while number % 3 and not handed(note)[0] and running.poll() is None and time.monotonic() < limit:
         time.sleep(_TICK)
-    end = time.monotonic() + random.Random(number).uniform(0.05, options.longest)  # noqa: S311 - moments to kill at
+    # More short ones than long ones; but what takes long, as a reduction does, has to be finished now and then.
+    end = time.monotonic() + options.longest * random.Random(number).random() ** 2  # noqa: S311 - moments to kill at
     while running.poll() is None and time.monotonic() < end:
         time.sleep(_TICK)
     family = psutil.Process(running.pid).children(recursive=True) if running.poll() is None else []
