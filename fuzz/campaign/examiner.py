@@ -29,6 +29,7 @@ from fuzz.novelty.features import features_of
 from fuzz.novelty.state import Origin, Shown
 from fuzz.reach import drawn
 from fuzz.triage.candidate import names_in
+from fuzz.triage.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ _REVEAL = tuple(encode(Frame("reveal")))
 
 
 class Examiner:
-    """Holds one worker a target. A context manager, for the thread that made it.
+    """Holds one worker a target, and a process that parses models. A context manager, for the thread that made it.
 
     ``parts`` is the folder in which cases that show a finding are put down, for the driver to take.
     """
@@ -62,6 +63,7 @@ class Examiner:
         self._supports = joint_support(campaign.settings.targets)
         self._workers: dict[Target, Worker] = {}
         self._began: set[Target] = set()
+        self._sandbox = Sandbox()  # a reduction would have to start a process five times, at half a second each
         self._stop = Event()  # never set: SIGTERM raises KeyboardInterrupt, which closes everything on its way
 
     def __enter__(self) -> Self:
@@ -70,8 +72,9 @@ class Examiner:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for target in tuple(self._workers):
-            self._drop(target)
+        with self._sandbox:
+            for target in tuple(self._workers):
+                self._drop(target)
 
     def do(self, task: Task) -> Trial | Exhibit:
         """All that comes of a task. Raises TargetError where no worker starts, StorageError."""
@@ -98,11 +101,11 @@ class Examiner:
             rests, bred = tuple(told["rests"]), told.get("bred")
             origin = None if bred is None else Origin(bred["parent"], task.seed, tuple(bred["choices"]), rests)
             with ready(task.seed, self._settings(rests), self._supports, origin) as subject:
-                attempt, verdict = _remembered(told)
-                problem = "" if told.get("repeated", True) else self._refuted(subject, target, verdict)
+                answer = _remembered(told)
+                problem = "" if told.get("repeated", True) else self._refuted(subject, target, answer[1])
                 if problem:
                     return Exhibit(task.seed, target.canonical, problem=problem, cpu_seconds=cpu_now() - start)
-                sightings = show(self._campaign, subject, target, attempt, verdict, task, self._parts)
+                sightings = show(self._campaign, subject, target, answer, task, self._parts, self._sandbox)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - as above; its row says why there is nothing to show

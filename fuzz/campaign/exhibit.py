@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fuzz.triage.observation import Observation
     from fuzz.triage.predicate import Predicate
     from fuzz.triage.reduction import Reduction
+    from fuzz.triage.sandbox import Sandbox
 
 __all__ = ["PART", "cpu_now", "show"]
 
@@ -52,16 +53,17 @@ def cpu_now() -> float:
 
 
 def show(
-    campaign: Campaign, subject: Subject, target: Target, attempt: Attempt, verdict: Verdict, task: Reduce, parts: Path
-) -> tuple[Sighting, ...]:
+    campaign: Campaign, subject: Subject, target: Target, answer: tuple[Attempt, Verdict], task: Reduce, parts: Path,
+    sandbox: Sandbox,
+) -> tuple[Sighting, ...]:  # fmt: skip
     """Write the case of a failing answer into a folder under ``parts``, reduced, and what else its reduction showed.
 
-    Raises StorageError, TargetError.
+    ``sandbox`` has the processes that parse models. Raises StorageError, TargetError.
     """
-    exhibitor = _Exhibitor(campaign, subject, target, task.found, parts)
+    exhibitor = _Exhibitor(campaign, subject, target, task.found, parts, sandbox)
     reductions, problem = exhibitor.reduced(task)
     if not reductions:
-        return (exhibitor.plain(attempt, verdict, problem),)
+        return (exhibitor.plain(*answer, problem),)
     shown: dict[str, Sighting] = {}
     for number, (reduction, known) in enumerate(reductions):
         sighting = exhibitor.small(number, reduction, known)
@@ -74,8 +76,10 @@ class _Exhibitor:
     """Writes the cases of one seed on one target."""
 
     def __init__(
-        self, campaign: Campaign, subject: Subject, target: Target, found: frozenset[str], parts: Path
-    ) -> None:
+        self, campaign: Campaign, subject: Subject, target: Target, found: frozenset[str], parts: Path,
+        sandbox: Sandbox,
+    ) -> None:  # fmt: skip
+        self._sandbox = sandbox
         self._campaign, self._subject, self._target, self._found = campaign, subject, target, found
         self._case = subject.candidate()
         self._before = size(self._case)
@@ -116,7 +120,7 @@ class _Exhibitor:
     def _report(self, sighting: Sighting, case: Candidate) -> None:
         """Write what a tracker is told, which takes seconds, unless the folder makes way for an earlier case's."""
         if finding_id(sighting.identity) not in self._found:
-            attach(sighting.folder, case, self._target, self._campaign.limits, self._others)
+            attach(sighting.folder, case, self._target, self._campaign.limits, self._others, self._sandbox)
 
     def _folder(self, number: int) -> Path:
         folder = self._place.with_name(f"{self._place.name}-{number}")
@@ -149,7 +153,7 @@ class _Exhibitor:
         if task.plain or not self._campaign.reduces:
             return [], task.plain or "not asked for"
         try:
-            with Laboratory(self._predicate()) as laboratory:
+            with Laboratory(self._predicate(), sandbox=self._sandbox) as laboratory:
                 done, problem = _attempted(laboratory, self._case)
                 if done is None:
                     return [], problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from fuzz.repro.due import dues
 from fuzz.triage.assessment import invalid
 from fuzz.triage.laboratory import Laboratory
 from fuzz.triage.predicate import VerdictPredicate
+from fuzz.triage.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,19 +92,24 @@ def variants(target: Target) -> tuple[str, ...]:
     )[:_VARIANTS]
 
 
-def gather(case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> Evidence:
+def gather(
+    case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (), sandbox: Sandbox | None = None
+) -> Evidence:  # fmt: skip
     """Run the case on its target in a fresh worker, then beside it on what may tell whose fault it is.
 
-    Raises TargetError where no worker of the target starts.
+    ``sandbox`` has processes that parse models; without it they are started here. Raises TargetError where no worker of
+    the target starts.
     """
-    with Laboratory(VerdictPredicate(target, limits)) as laboratory:
-        last = laboratory.fresh(case)
-        found = laboratory.apart(dues, case, target.canonical) if last.fit else None
-        checked = laboratory.apart(invalid, case.model)
-    rulings = [Ruling("onnx.checker", "accepts" if checked == "" else "refuses", checked or "")]
-    if "fault" not in dict(target.options):
-        asked = dict.fromkeys((*variants(target), *others, *_EVALUATOR))
-        rulings += [_ruled(case, text, limits) for text in asked if text != target.canonical]
+    with ExitStack() as held:
+        shared = held.enter_context(Sandbox()) if sandbox is None else sandbox
+        with Laboratory(VerdictPredicate(target, limits), sandbox=shared) as laboratory:
+            last = laboratory.fresh(case)
+            found = laboratory.apart(dues, case, target.canonical) if last.fit else None
+            checked = laboratory.apart(invalid, case.model)
+        rulings = [Ruling("onnx.checker", "accepts" if checked == "" else "refuses", checked or "")]
+        if "fault" not in dict(target.options):
+            asked = dict.fromkeys((*variants(target), *others, *_EVALUATOR))
+            rulings += [_ruled(case, text, limits, shared) for text in asked if text != target.canonical]
     return Evidence(last, found or (), tuple(rulings))
 
 
@@ -110,9 +117,9 @@ _EVALUATOR = ("reference",)
 """ONNX's own evaluator is always asked: it is what a maintainer will ask first."""
 
 
-def _ruled(case: Candidate, text: str, limits: Limits) -> Ruling:
+def _ruled(case: Candidate, text: str, limits: Limits, sandbox: Sandbox) -> Ruling:
     try:
-        with Laboratory(VerdictPredicate(parse_target(text), limits)) as laboratory:
+        with Laboratory(VerdictPredicate(parse_target(text), limits), sandbox=sandbox) as laboratory:
             seen = laboratory.fresh(case)
     except FuzzError as problem:
         return Ruling(text, "not asked", str(problem)[:_TOLD])

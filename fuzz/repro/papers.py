@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fuzz.repro.evidence import Evidence
     from fuzz.repro.recipe import Recipe
     from fuzz.triage.candidate import Candidate
+    from fuzz.triage.sandbox import Sandbox
 
 __all__ = ["NOTES", "REPRO", "VERDICT", "Papers", "attach", "document"]
 
@@ -70,15 +71,18 @@ class _Shown:
     exit: int | None = None
 
 
-def document(folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> Papers:
+def document(
+    folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (),
+    sandbox: Sandbox | None = None,
+) -> Papers:  # fmt: skip
     """Write the papers of a case that fails on a target into its folder.
 
     The case runs on the target once more, on the target with its optimisations off, on ``others`` (texts of targets)
     and on ONNX's evaluator. The script is run by itself, and kept only if it shows the bug. What stands in
-    ``verdict.json`` already stays there. Where the case does not fail nothing is written. Raises TargetError,
-    StorageError.
+    ``verdict.json`` already stays there. Where the case does not fail nothing is written. ``sandbox`` has processes
+    that parse models; without it they are started here. Raises TargetError, StorageError.
     """
-    evidence = gather(case, target, limits, others)
+    evidence = gather(case, target, limits, others, sandbox)
     last = evidence.last
     if not last.finding:
         return Papers(last.signature.word, said=last.problem or last.said)
@@ -104,7 +108,10 @@ def document(folder: Path, case: Candidate, target: Target, limits: Limits, othe
     )  # fmt: skip
 
 
-def attach(folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = ()) -> None:
+def attach(
+    folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (),
+    sandbox: Sandbox | None = None,
+) -> None:  # fmt: skip
     """As ``document``, for a finding that must not be lost because its papers cannot be written.
 
     What went wrong stands in its ``verdict.json``. A planted fault is nobody's bug: it gets no papers but that.
@@ -113,7 +120,7 @@ def attach(folder: Path, case: Candidate, target: Target, limits: Limits, others
     try:
         if "fault" in dict(target.options):
             recipe_for(target.backend, Request(dict(target.options), target.device, {}, {}))
-        papers = document(folder, case, target, limits, others)
+        papers = document(folder, case, target, limits, others, sandbox)
         problem = "" if papers.finding else f"asked once more, it was {papers.word}: {papers.said}".removesuffix(": ")
     except StorageError:
         raise

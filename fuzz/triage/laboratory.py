@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from fuzz.pool import process_pool
 from fuzz.triage.assessment import know
 from fuzz.triage.observation import Observation
+from fuzz.triage.sandbox import Sandbox
 from fuzz.triage.signature import Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import ProcessPoolExecutor
     from pathlib import Path
     from types import TracebackType
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Laboratory"]
 
-_MEMORY = 8 << 30  # bytes of address space of a process that parses models
-
 T = TypeVar("T")
 
 
@@ -37,10 +33,13 @@ class Laboratory:
     """One predicate, and what it has said so far. A context manager.
 
     ``executions`` counts the candidates that were examined, and pieces that were run; ``recalled`` those whose result
-    was known already. ``notes`` is a file that keeps the results for the next time.
+    was known already. ``notes`` is a file that keeps the results for the next time. ``sandbox`` is the caller's,
+    with processes that parse models; else it has its own.
     """
 
-    def __init__(self, predicate: Predicate, *, jobs: int = 1, notes: Path | None = None) -> None:
+    def __init__(
+        self, predicate: Predicate, *, jobs: int = 1, notes: Path | None = None, sandbox: Sandbox | None = None
+    ) -> None:  # fmt: skip
         self.predicate = predicate
         self.jobs = jobs
         self.executions = 0
@@ -48,8 +47,8 @@ class Laboratory:
         self._seen: dict[str, Observation] = {}
         self._lock = threading.Lock()
         self._notes = notes
-        self._pool: ExitStack | None = None
-        self._executor: ProcessPoolExecutor | None = None
+        self._held = ExitStack()
+        self._sandbox = self._held.enter_context(Sandbox(jobs)) if sandbox is None else sandbox
 
     def __enter__(self) -> Self:
         self._recall()
@@ -62,7 +61,7 @@ class Laboratory:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.predicate.stop()
         self._threads.shutdown()
-        self._close_pool()
+        self._held.close()
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -111,45 +110,8 @@ class Laboratory:
         return self.apart(know, candidate)
 
     def apart(self, function: Callable[..., T], /, *arguments: Any) -> T | None:
-        """Call a function in the process that parses models; None where that died of it, or the function failed.
-
-        A process may die of what its neighbours do, or of what it did before: the call is made once more in a process
-        that does nothing else, and only what ends that one as well has no answer.
-        """
-        with self._lock:
-            if self._executor is None:
-                self._pool = ExitStack()
-                self._executor = self._pool.enter_context(process_pool(self.jobs, memory=_MEMORY))
-            executor = self._executor
-        try:
-            future = executor.submit(function, *arguments)
-        except RuntimeError:  # the pool broke, or was put away because it broke, while this thread came to it
-            self._put_away(executor)
-        else:
-            try:
-                return future.result()
-            except BrokenProcessPool:
-                self._put_away(executor)
-            except MemoryError:
-                pass
-            except Exception:  # noqa: BLE001 - a candidate that our own code cannot treat is no candidate
-                return None
-        try:
-            with process_pool(1, memory=_MEMORY) as own:
-                return own.submit(function, *arguments).result()
-        except Exception:  # noqa: BLE001 - it is this call that no process survives
-            return None
-
-    def _put_away(self, executor: ProcessPoolExecutor) -> None:
-        """End a pool that is broken, unless another thread has done so."""
-        with self._lock:
-            if self._executor is executor:
-                self._close_pool()
-
-    def _close_pool(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-        self._pool = self._executor = None
+        """Call a function in the process that parses models; None where that died of it, or the function failed."""
+        return self._sandbox(function, *arguments)
 
     # --- what was seen before -----------------------------------------------------------------------------------------
 

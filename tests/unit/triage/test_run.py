@@ -152,37 +152,8 @@ def test_a_target_is_asked_in_workers(toy, action, number, word, stage):
     assert first.finding == (word != "ok")
 
 
-def test_a_process_that_dies_of_a_model_is_replaced():
-    import os
-
-    from fuzz.triage.laboratory import Laboratory
-
-    with Laboratory(Asked(has("Exp"))) as laboratory:
-        assert laboratory.apart(os._exit, 3) is None
-        assert laboratory.apart(int, "x") is None
-        assert laboratory.apart(int, "7") == 7
-
-
 def test_targets_of_reductions_are_named():
     assert VerdictPredicate(parse_target("reference"), Limits(1.0, 1 << 30)).heading["target"] == "reference"
-
-
-def dies_once(place):
-    """Ends its process, but for the second time."""
-    import os
-    from pathlib import Path
-
-    if not Path(place).exists():
-        Path(place).touch()
-        os._exit(3)
-    return 7
-
-
-def test_a_process_that_dies_once_loses_no_candidate(tmp_path):
-    from fuzz.triage.laboratory import Laboratory
-
-    with Laboratory(Asked(has("Exp"))) as laboratory:
-        assert laboratory.apart(dies_once, tmp_path / "died") == 7
 
 
 TWO = """g (float[2, 3] x) => (float[6, 3] y) {
