@@ -98,7 +98,11 @@ class Numerics:
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A switch that turns an optimisation off: the option, the values that do it, and what goes off."""
+    """A switch that turns an optimisation off: the option, the values that do it, and what goes off.
+
+    Values that can be joined by + turn different things off, and so do those of `mode`; of others the first turns off
+    the most. `disable` takes names of passes: without values here they are those of the installed version.
+    """
 
     option: str
     values: tuple[str, ...]

@@ -213,11 +213,15 @@ class Job:
         self._service = service
 
     def compile(self, model: bytes | None = None, folder: str | None = None) -> Compiled:
-        """Compile the request's model, or another one whose external data lies in `folder`; then runs may begin."""
+        """Compile the request's model, or another one whose external data lies in `folder`; then runs may begin.
+
+        The request's field `options` holds for it alone, on top of those of the worker.
+        """
         if model is None:
             model, folder = self.request.blob, self.request.fields.get("folder")
         check_external_data(model, folder)
-        compiled = self.backend.compile(model, folder, self._service.options, self.enter)
+        options = {**self._service.options, **self.request.fields.get("options", {})}
+        compiled = self.backend.compile(model, folder, options, self.enter)
         self.enter(Stage.RUN)
         return compiled
 

@@ -38,6 +38,8 @@ ROWS = (
             Knob("disable", (), "the HLO passes named"),
             Knob("grappler", ("off",), "TensorFlow's own graph optimiser, which mode=graph runs through"),
         ),
+        # XLA reads its flags once a process, and TensorFlow is set up before it computes.
+        once=("mode", "opt", "disable", "grappler"),
         # Its own requirements name TensorFlow Addons, which is gone; backends/onnx_tf_shim.py has what it uses of it.
         bare=("onnx-tf==1.10.0",),
         lacks=("functions", "defaults", "containers"),

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "report": "Write a page of what was found and what was reached.",
     "check": "Run and judge one model of your own.",
     "reduce": "Make a failing model small.",
+    "blame": "Find the switches or passes that a finding needs.",
     "repro": "Write the script and the report of a failing case.",
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",

@@ -1,41 +1,250 @@
-"""At which value a wrong answer begins, told by exposing all of them."""
+"""``fuzz blame``: the smallest set of a target's switches that makes a finding go away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from backends.protocol import Outcome
-from fuzz.judge.divergence import Divergence, Exposed, expose, first_divergence
+from fuzz.errors import StorageError
+from fuzz.triage.board import PASSES, board_of
+from fuzz.triage.culprit import narrowed, smallest
+from fuzz.triage.output import write_json
+from fuzz.triage.trials import Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from backends.tensor import Value
-    from fuzz.triage.candidate import Candidate
-    from fuzz.triage.laboratory import Laboratory
+    from fuzz.execute.attempt import Limits
+    from fuzz.execute.target import Target
+    from fuzz.triage.board import Board, Switch
+    from fuzz.triage.finding import Finding
+    from fuzz.triage.observation import Observation
+    from fuzz.triage.signature import Signature
+    from fuzz.triage.trials import Trial
 
-__all__ = ["first_wrong"]
+__all__ = ["BLAME", "NOTES", "Blame", "blame"]
+
+BLAME, NOTES = "blame.json", "blame.jsonl"
+_ALTERNATIVES = 2
+"""How many other sets are looked for that make it go away as well."""
+
+Off = frozenset["Switch"]
 
 
-def first_wrong(laboratory: Laboratory, candidate: Candidate) -> str:
-    """The first value, in topological order, that the target computes wrongly with all values exposed.
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What is known of a finding's switches.
 
-    Empty where it is right then (an optimisation is at fault that exposing prevents), or does not run.
+    Attributes:
+        name: the finding's.
+        fails: whether it fails at all in a fresh process; if not, nothing was asked.
+        signature: how, there.
+        changed: whether that is another way than the finding says.
+        switches: the smallest set that makes it go away, empty where none does.
+        alternatives: other such sets, which have no switch in common with it.
+        coarse: the switches that are no passes and make it go away alone.
+        alone: whether it is there still with all other passes off; None where that cannot be told.
+        repeats: whether the set makes it go away in a fresh process too.
+        board: all that could be turned off.
+        trials: what was asked, in that order.
+        executions: how often the case has run for it, the first time included.
     """
-    exposed = laboratory.apart(expose, candidate.model)
-    if exposed is None:
-        return ""
-    attempt = laboratory.run(exposed.model, candidate.values())
-    if attempt is None or attempt.outcome is not Outcome.OK:
-        return ""
-    for feed, outputs in zip(candidate.feeds, attempt.outputs, strict=False):
-        found = laboratory.apart(_wrong_at, exposed, feed, outputs, laboratory.predicate.target)
-        if found is not None and found.output:
-            return found.output
-    return ""
+
+    name: str
+    target: str
+    version: str
+    fails: bool
+    signature: Signature
+    said: str = ""
+    changed: bool = False
+    switches: tuple[Switch, ...] = ()
+    alternatives: tuple[tuple[Switch, ...], ...] = ()
+    coarse: tuple[Switch, ...] = ()
+    alone: bool | None = None
+    repeats: bool = True
+    passes: int = 0
+    switched: str = ""
+    trials: tuple[Trial, ...] = ()
+    executions: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, for a person."""
+        who = f"{self.name}: {self.target}{f' {self.version}' if self.version else ''}"
+        if not self.fails:
+            told = f" ({self.said})" if self.said else ""
+            return f"{who} does not fail any more: it is {self.signature.word}{told}"
+        if not self.switches:
+            asked = [trial.off[0] for trial in self.trials if len(trial.off) == 1 and not _long(trial.off[0])]
+            asked += [f"{_count(self.passes, 'pass')} left out"] if self.passes else []
+            if not asked:
+                return f"{who} has no switch that could be turned off"
+            return (
+                f"{who}: no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or "
+                f"the front end (tried: {', '.join(asked)})"
+            )
+        return f"{who}: {self._deed()}{self._rest()}"
+
+    def _deed(self) -> str:
+        names = _listed(self.switches)
+        if len(self.switches) == 1:
+            return f"{names} makes it go away"
+        return f"{names} together make it go away, and none of them can be left on"
+
+    def _rest(self) -> str:
+        parts = [f"so {'do' if len(other) > 1 else 'does'} {_listed(other)}" for other in self.alternatives]
+        coarse = [switch for switch in self.coarse if switch not in self.switches]
+        if coarse:
+            parts.append(f"so {'do' if len(coarse) > 1 else 'does'} {_listed(coarse, ' or ')}")
+        listed = all(switch.listed for switch in self.switches)
+        if listed and self.alone:
+            parts.append("it stays with all other passes off")
+        elif not listed and self.passes:
+            parts.append(f"none of the {_count(self.passes, 'single pass')} does")
+        if not self.repeats:
+            parts.append("but not in a fresh process: what ran before may matter")
+        return "".join(f"; {part}" for part in parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """``blame.json``, and a row of ``--json``."""
+        return {
+            "finding": self.name, "target": self.target, "version": self.version, "fails": self.fails,
+            "signature": self.signature.to_json(), "changed": self.changed,
+            "switches": [str(switch) for switch in self.switches],
+            "alternatives": [[str(switch) for switch in other] for other in self.alternatives],
+            "coarse": [str(switch) for switch in self.coarse],
+            "alone": self.alone, "repeats": self.repeats, "switched": self.switched, "passes": self.passes,
+            "asked": [trial.to_json() for trial in self.trials], "executions": self.executions,
+            "sentence": self.sentence,
+        }  # fmt: skip
 
 
-def _wrong_at(
-    exposed: Exposed, feed: Mapping[str, Value], outputs: Sequence[Value], target: str
-) -> Divergence:
-    return first_divergence(exposed, feed, outputs, target)
+def blame(
+    finding: Finding, target: Target, limits: Limits, *, jobs: int = 1, keep: bool = True,
+    told: Callable[[Trials], None] = lambda _: None,
+) -> Blame:  # fmt: skip
+    """Find the switches of a finding, and write them beside it (``keep``) as ``blame.json``.
+
+    What was answered lies in ``blame.jsonl`` until all is known: the same call goes on from there. Raises TargetError,
+    UsageError, StorageError.
+    """
+    board = board_of(target, limits)
+    notes = finding.folder / NOTES if keep else None
+    with Trials(finding, target, board, limits, jobs=jobs, notes=notes, told=told) as trials:
+        first = trials.first()
+        found = _searched(finding, target, board, trials, first)
+    if keep:
+        write_json(finding.folder / BLAME, found.to_json())
+        _forget(finding.folder / NOTES)
+    return found
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}: {error.strerror}") from None
+
+
+def _searched(finding: Finding, target: Target, board: Board, trials: Trials, first: Observation) -> Blame:
+    said = (first.problem or first.said).strip().split("\n", 1)[0][:160]
+    about = Blame(finding.name, target.canonical, target.version, first.finding, first.signature, said, executions=1)
+    if not first.finding:
+        return about
+    coarse = _coarse(board, trials)
+    sets = _sets(board, trials, coarse)
+    chosen = sets[0] if sets else frozenset()
+    repeats, alone = _verified(board, trials, chosen, sets)
+    return replace(
+        about,
+        changed=finding.signature is not None and finding.signature != first.signature,
+        switches=tuple(sorted(chosen)), alternatives=tuple(tuple(sorted(other)) for other in sets[1:]),
+        coarse=tuple(coarse), alone=alone, repeats=repeats, passes=len(board.passes),
+        switched=_typed(target, board, chosen), trials=tuple(trials.rows), executions=trials.executions,
+    )  # fmt: skip
+
+
+def _coarse(board: Board, trials: Trials) -> list[Switch]:
+    """Those that are no passes and make it go away, one by one; all passes at once are asked beside them."""
+    asked = [frozenset([switch]) for switch in board.coarse]
+    answers = trials.ask([*asked, *([frozenset(board.passes)] if board.passes else [])])
+    return [switch for switch, answer in zip(board.coarse, answers, strict=False) if answer]
+
+
+def _sets(board: Board, trials: Trials, coarse: Sequence[Switch]) -> list[Off]:
+    """The sets that make it go away, the one to tell first: of passes, else a coarse one, else of all there is."""
+    found: list[Off] = []
+    rest = list(board.passes)
+    while rest and len(found) <= _ALTERNATIVES:
+        least = smallest(rest, trials.ask) if not found else _another(rest, trials)
+        if least is None:
+            break
+        found.append(least)
+        rest = [switch for switch in rest if switch not in least]
+    if found:
+        return found
+    if coarse:
+        return [frozenset([switch]) for switch in _mildest(board, coarse)]
+    return _mixed(board, trials)
+
+
+def _another(rest: Sequence[Switch], trials: Trials) -> Off | None:
+    """A set among those that are left, where all of them make it go away as well."""
+    return narrowed(rest, trials.ask) if trials.ask([frozenset(rest)])[0] else None
+
+
+def _mildest(board: Board, coarse: Sequence[Switch]) -> list[Switch]:
+    """Of each option that makes it go away the value that turns off the least; of several options the first."""
+    found = []
+    for dial in board.dials:
+        gone = [switch for switch in dial.switches if switch in coarse]
+        if gone:
+            found.append(gone[-1] if dial.levels else gone[0])
+    return found
+
+
+def _mixed(board: Board, trials: Trials) -> list[Off]:
+    """A set of switches of several options, where no option alone does."""
+    strongest = [
+        switch for dial in board.dials if dial.levels or dial.switches[0].listed
+        for switch in (dial.switches if dial.switches[0].listed else dial.switches[:1])
+    ]  # fmt: skip
+    everything = [*strongest, *board.passes]
+    if len(everything) < 2 or not strongest or not trials.ask([frozenset(everything)])[0]:
+        return []
+    return [narrowed(everything, trials.ask)]
+
+
+def _verified(board: Board, trials: Trials, chosen: Off, sets: Sequence[Off]) -> tuple[bool, bool | None]:
+    """Whether it goes away in a fresh process too, and whether it stays with all passes off but these."""
+    if not chosen:
+        return True, None
+    others = frozenset(board.passes).difference(*sets)
+    asked = [chosen]
+    if others and all(switch.listed for switch in chosen):
+        asked.append(others)
+    answers = trials.verify(asked)
+    alone = None if len(answers) < 2 or answers[1] is None else not answers[1]
+    return answers[0] is True, alone
+
+
+def _typed(target: Target, board: Board, chosen: Off) -> str:
+    from fuzz.execute.variant import varied
+
+    return varied(target.canonical, options=dict(board.options(chosen))) if chosen else ""
+
+
+def _listed(switches: Sequence[Switch], last: str = " and ") -> str:
+    names = [str(switch) for switch in switches]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{last}{names[-1]}"
+
+
+def _long(option: str) -> bool:
+    """Whether it is a list of passes: those are counted."""
+    return option.startswith(f"{PASSES}=")
+
+
+def _count(number: int, what: str) -> str:
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number} {what if number == 1 else plural}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fuzz.judge.subset import fewest
 from fuzz.judge.verdict import Word
-from fuzz.triage.blame import first_wrong
+from fuzz.triage.origin import first_wrong
 from fuzz.triage.pieces import failing_piece
 
 if TYPE_CHECKING:

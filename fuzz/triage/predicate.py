@@ -31,7 +31,7 @@ from fuzz.triage.output import write_candidate
 from fuzz.triage.signature import Signature, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from backends.tensor import Value
     from fuzz.execute.target import Target
@@ -105,11 +105,14 @@ class VerdictPredicate:
     """The verdict of the judge on what a target does: ``jobs`` workers, started when they are needed.
 
     Once a candidate has ended its worker, the next worker is started before it is needed, while this one is at work.
-    ``unstable`` asks whether the answer differs from run to run, before it asks whether it is right.
+    ``unstable`` asks whether the answer differs from run to run, before it asks whether it is right. ``judged`` is the
+    target whose contract the answers are held to, where that is another one.
     """
 
-    def __init__(self, target: Target, limits: Limits, jobs: int = 1, *, unstable: bool = False) -> None:
-        self.target = target.canonical
+    def __init__(
+        self, target: Target, limits: Limits, jobs: int = 1, *, unstable: bool = False, judged: str = ""
+    ) -> None:
+        self.target = judged or target.canonical
         self._unstable = unstable
         self.heading: dict[str, Any] = {
             "target": target.canonical, "version": target.version, "seconds": limits.seconds,
@@ -123,13 +126,15 @@ class VerdictPredicate:
         for _ in range(jobs):
             self._idle.put(None)
 
-    def examine(self, candidate: Candidate, apart: Apart) -> Observation:
-        """Run and judge a candidate that the checker accepts."""
+    def examine(
+        self, candidate: Candidate, apart: Apart, options: Mapping[str, str] | None = None
+    ) -> Observation:
+        """Run and judge a candidate that the checker accepts, with these options on top of the target's."""
         refused = _refused(candidate, apart)
         if refused is not None:
             return refused
-        attempt = self.run(candidate.model, candidate.values())
-        if self._unstable and attempt.outcome is Outcome.OK and not self._repeats(candidate, attempt):
+        attempt = self.run(candidate.model, candidate.values(), options)
+        if self._unstable and attempt.outcome is Outcome.OK and not self._repeats(candidate, attempt, options):
             return Observation(Signature(Word.NONDETERMINISTIC))
         found = apart(assess, candidate, self.target, attempt, beside_of(attempt))
         if found is None:
@@ -138,22 +143,28 @@ class VerdictPredicate:
         signature = signature_of(found.verdict, attempt, names)
         return Observation(signature, found.defined, found.problem, found.verdict, attempt.message)
 
-    def _repeats(self, candidate: Candidate, attempt: Attempt) -> bool:
+    def _repeats(self, candidate: Candidate, attempt: Attempt, options: Mapping[str, str] | None) -> bool:
         """Whether the same outputs come again, with the data sets in other orders."""
         sets, due = candidate.values(), list(attempt.outputs)
-        return all(self._as_before(candidate.model, sets, due, rounds) for rounds in _ROUNDS)
+        return all(self._as_before(candidate.model, sets, due, rounds, options) for rounds in _ROUNDS)
 
-    def _as_before(self, model: bytes, sets: Sequence[Sequence[Value]], due: Sequence[Any], rounds: int) -> bool:
-        again = self.run(model, [*sets, *reversed(sets)] * rounds)
+    def _as_before(
+        self, model: bytes, sets: Sequence[Sequence[Value]], due: Sequence[Any], rounds: int,
+        options: Mapping[str, str] | None,
+    ) -> bool:  # fmt: skip
+        again = self.run(model, [*sets, *reversed(sets)] * rounds, options)
         wanted = [*due, *reversed(due)] * rounds
         return again.outcome is Outcome.OK and all(
             same(list(got), list(want)) for got, want in zip(again.outputs, wanted, strict=True)
         )
 
-    def run(self, model: bytes, sets: Sequence[Sequence[Value]]) -> Attempt:
-        """One attempt in whichever worker is free."""
+    def run(
+        self, model: bytes, sets: Sequence[Sequence[Value]], options: Mapping[str, str] | None = None
+    ) -> Attempt:
+        """One attempt in whichever worker is free, with these options on top of the target's."""
+        fields: dict[str, Any] = {"folder": None, **({"options": dict(options)} if options else {})}
         try:
-            request = encode(Message("execute", {"folder": None}, [list(inputs) for inputs in sets], model))
+            request = encode(Message("execute", fields, [list(inputs) for inputs in sets], model))
         except FrameError as problem:
             return Attempt(Outcome.ERROR, None, str(problem), "", 0.0, 0.0, ())
         worker = self._idle.get()

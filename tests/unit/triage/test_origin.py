@@ -10,10 +10,10 @@ from backends.protocol import Outcome
 from backends.tensor import from_numpy, to_numpy
 from fuzz.execute.attempt import Attempt
 from fuzz.triage.assessment import assess, know
-from fuzz.triage.blame import first_wrong
 from fuzz.triage.candidate import Candidate
 from fuzz.triage.nodes import reduce_nodes
 from fuzz.triage.observation import Observation
+from fuzz.triage.origin import first_wrong
 from fuzz.triage.search import Search
 from fuzz.triage.signature import Signature, signature_of
 from tests.unit.triage.conftest import CHAIN, ROW, Asked, Inline, candidate, operators
