@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fuzz.errors import StorageError
+from fuzz.execute.variant import varied
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
 from fuzz.triage.output import write_json
@@ -87,20 +88,19 @@ class Blame:
         return f"{who}: {self._deed()}{self._rest()}"
 
     def _deed(self) -> str:
-        names = _listed(self.switches)
         if len(self.switches) == 1:
-            return f"{names} makes it go away"
-        return f"{names} together make it go away, and none of them can be left on"
+            return f"{_typed(self.switches)} makes it go away"
+        return f"{_typed(self.switches)} makes it go away, and nothing less of it does"
 
     def _rest(self) -> str:
-        parts = [f"so {'do' if len(other) > 1 else 'does'} {_listed(other)}" for other in self.alternatives]
-        coarse = [switch for switch in self.coarse if switch not in self.switches]
+        parts = [f"so does {_typed(other)}" for other in self.alternatives]
+        coarse = [str(switch) for switch in self.coarse if switch not in self.switches]
         if coarse:
-            parts.append(f"so {'do' if len(coarse) > 1 else 'does'} {_listed(coarse, ' or ')}")
-        listed = all(switch.listed for switch in self.switches)
-        if listed and self.alone:
+            parts.append(f"so does {' or '.join(coarse)}")
+        single = all(switch.option == PASSES for switch in self.switches)
+        if single and self.alone:
             parts.append("it stays with all other passes off")
-        elif not listed and self.passes:
+        elif not single and self.passes:
             parts.append(f"none of the {_count(self.passes, 'single pass')} does")
         if not self.repeats:
             parts.append("but not in a fresh process: what ran before may matter")
@@ -161,7 +161,7 @@ def _searched(finding: Finding, target: Target, board: Board, trials: Trials, fi
         changed=finding.signature is not None and finding.signature != first.signature,
         switches=tuple(sorted(chosen)), alternatives=tuple(tuple(sorted(other)) for other in sets[1:]),
         coarse=tuple(coarse), alone=alone, repeats=repeats, passes=len(board.passes),
-        switched=_typed(target, board, chosen), trials=tuple(trials.rows), executions=trials.executions,
+        switched=_switched(target, board, chosen), trials=tuple(trials.rows), executions=trials.executions,
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def _sets(board: Board, trials: Trials, coarse: Sequence[Switch]) -> list[Off]:
     if found:
         return found
     if coarse:
-        return [frozenset([switch]) for switch in _mildest(board, coarse)]
+        return [frozenset([_mildest(board, coarse)])]
     return _mixed(board, trials)
 
 
@@ -194,14 +194,15 @@ def _another(rest: Sequence[Switch], trials: Trials) -> Off | None:
     return narrowed(rest, trials.ask) if trials.ask([frozenset(rest)])[0] else None
 
 
-def _mildest(board: Board, coarse: Sequence[Switch]) -> list[Switch]:
-    """Of each option that makes it go away the value that turns off the least; of several options the first."""
-    found = []
-    for dial in board.dials:
-        gone = [switch for switch in dial.switches if switch in coarse]
-        if gone:
-            found.append(gone[-1] if dial.levels else gone[0])
-    return found
+def _mildest(board: Board, coarse: Sequence[Switch]) -> Switch:
+    """Of those that make it go away the one that turns off the least: a part, else the mildest level, else a mode."""
+    dials = sorted(board.dials, key=lambda dial: (not dial.switches[0].listed, not dial.levels))
+    gone = next(found for dial in dials if (found := [switch for switch in dial.switches if switch in coarse]))
+    return gone[-1] if gone[0] in _levels(board) else gone[0]
+
+
+def _levels(board: Board) -> set[Switch]:
+    return {switch for dial in board.dials if dial.levels for switch in dial.switches}
 
 
 def _mixed(board: Board, trials: Trials) -> list[Off]:
@@ -222,22 +223,24 @@ def _verified(board: Board, trials: Trials, chosen: Off, sets: Sequence[Off]) ->
         return True, None
     others = frozenset(board.passes).difference(*sets)
     asked = [chosen]
-    if others and all(switch.listed for switch in chosen):
+    if others and all(switch.option == PASSES for switch in chosen):
         asked.append(others)
     answers = trials.verify(asked)
     alone = None if len(answers) < 2 or answers[1] is None else not answers[1]
     return answers[0] is True, alone
 
 
-def _typed(target: Target, board: Board, chosen: Off) -> str:
-    from fuzz.execute.variant import varied
-
+def _switched(target: Target, board: Board, chosen: Off) -> str:
+    """The target with these off, as somebody would type it; empty where there are none."""
     return varied(target.canonical, options=dict(board.options(chosen))) if chosen else ""
 
 
-def _listed(switches: Sequence[Switch], last: str = " and ") -> str:
-    names = [str(switch) for switch in switches]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{last}{names[-1]}"
+def _typed(switches: Sequence[Switch]) -> str:
+    """As a target has them: names of one list joined by +."""
+    options: dict[str, list[str]] = {}
+    for switch in switches:
+        options.setdefault(switch.option, []).append(switch.value)
+    return ",".join(f"{option}={'+'.join(values)}" for option, values in options.items())
 
 
 def _long(option: str) -> bool:

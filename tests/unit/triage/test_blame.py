@@ -1,0 +1,124 @@
+"""Which switch a finding needs, on a rewriter whose faulty passes are known, in real workers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fuzz.execute.attempt import Limits
+from fuzz.execute.target import parse_target
+from fuzz.triage.blame import BLAME, NOTES, blame
+from fuzz.triage.board import Switch
+from fuzz.triage.finding import read_finding
+
+ROOT = Path(__file__).parents[3]
+LIMITS = Limits(60.0, 2 << 30)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import blame as bench
+
+    return bench
+
+
+@pytest.fixture
+def planted(bench, tmp_path, unmeasured):
+    """Blame on one row of the table: the row's passes at fault, and what was found."""
+    import planted_passes
+
+    def run(number, needed=0, **options):
+        finding = replace(bench.finding_of(number), folder=tmp_path)
+        target = bench.target_of(number, 64, needed)
+        return planted_passes.culprits(number, 64), blame(finding, target, LIMITS, **options)
+
+    run.row = lambda kind, passes: next(
+        number for number, bug in enumerate(planted_passes.BUGS) if (bug.kind, bug.passes) == (kind, passes)
+    )
+    return run
+
+
+def values(switches):
+    return tuple(switch.value for switch in switches)
+
+
+def test_one_pass_of_many(planted, tmp_path):
+    (guilty,), found = planted(planted.row("drop", "one"), jobs=2)
+    assert found.switches == (Switch("disable", guilty, listed=True),)
+    assert (found.alternatives, found.alone, found.repeats) == ((), True, True)
+    assert found.executions <= 2 * 6 + 8
+    assert found.sentence.endswith(
+        f": disable={guilty} makes it go away; so does opt=0; it stays with all other passes off"
+    )
+    said = json.loads((tmp_path / BLAME).read_text("utf-8"))
+    assert said["switches"] == [f"disable={guilty}"]
+    assert said["switched"] == f"planted-passes:bug={planted.row('drop', 'one')},disable={guilty}"
+    assert [row for row in said["asked"] if row["off"] == [f"disable={guilty}"]][-1] == {
+        "off": [f"disable={guilty}"], "answer": "gone", "said": "ok", "fresh": True,
+    }  # fmt: skip
+    assert not (tmp_path / NOTES).exists()
+
+
+def test_two_passes_that_do_the_same_go_off_together(planted):
+    guilty, found = planted(planted.row("swap", "both"))
+    assert values(found.switches) == tuple(sorted(guilty))
+    assert found.alternatives == ()
+    assert f"disable={'+'.join(sorted(guilty))} makes it go away, and nothing less of it does" in found.sentence
+
+
+def test_of_two_passes_that_work_together_each_is_told(planted):
+    guilty, found = planted(planted.row("drop", "chain"))
+    assert {values(found.switches), *map(values, found.alternatives)} == {(name,) for name in guilty}
+    assert found.alone is True
+
+
+def test_passes_that_nothing_compiles_without_are_no_answer(planted):
+    (guilty,), found = planted(planted.row("refuse", "one"), needed=2)
+    assert values(found.switches) == (guilty,)
+    assert "other" in {trial.answer for trial in found.trials}
+
+
+def test_what_was_answered_before_an_interruption_is_not_asked_again(planted, tmp_path):
+    def interrupt(trials):
+        if len(trials.rows) == 6:
+            raise KeyboardInterrupt
+
+    number = planted.row("drop", "one")
+    with pytest.raises(KeyboardInterrupt):
+        planted(number, told=interrupt)
+    assert not (tmp_path / BLAME).exists()
+    lines = (tmp_path / NOTES).read_text("utf-8").splitlines()
+    assert len(lines) >= 7
+    (tmp_path / NOTES).write_text("\n".join([*lines, '{"off": [']), "utf-8")  # a kill in the middle of a line
+    seen = []
+    (guilty,), found = planted(number, told=lambda trials: seen.append(trials.recalled))
+    assert values(found.switches) == (guilty,)
+    assert max(seen) >= 6
+
+
+def test_where_nothing_can_be_turned_off_that_is_said(tmp_path):
+    shutil.copytree(ROOT / "findings/onnxruntime-max-int64", tmp_path / "one")
+    found = blame(read_finding(tmp_path / "one"), parse_target("onnxruntime"), LIMITS)
+    assert (found.switches, found.fails, found.executions) == ((), True, 6)
+    assert found.sentence.startswith("one: onnxruntime")
+    assert "no switch makes it go away" in found.sentence
+    assert "(tried: opt=0, opt=1, opt=2, " in found.sentence
+
+
+def test_what_does_not_fail_is_told_and_nothing_else_is_asked(tmp_path):
+    shutil.copytree(ROOT / "findings/onnxruntime-pad-max-pool", tmp_path / "one")
+    found = blame(read_finding(tmp_path / "one"), parse_target("onnxruntime:opt=0"), LIMITS)
+    assert (found.fails, found.executions) == (False, 1)
+    assert found.sentence.endswith("does not fail any more: it is ok")
+    assert json.loads((tmp_path / "one" / BLAME).read_text("utf-8"))["fails"] is False
+
+
+def test_another_failure_than_the_one_that_is_written_down(tmp_path):
+    finding = read_finding(ROOT / "findings/onnxruntime-max-int64")
+    other = replace(finding, signature=replace(finding.signature, symptom="shape"), folder=tmp_path)
+    assert blame(other, parse_target("onnxruntime"), LIMITS).changed
