@@ -134,4 +134,5 @@ def _finding_json(found: Discovery) -> dict[str, Any]:
         "nodes_before": found.nodes_before, "seconds": found.seconds, "first_seen": found.first_seen,
         "operators": found.operators, **{key: told[key] for key in numbers}, "message": found.message,
         "folder": found.folder, "problems": list(found.problems),
+        "switches": list(found.blamed.switches), "blame": found.blamed.told, "same_as": found.same_as or None,
     }  # fmt: skip

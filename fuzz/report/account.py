@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fuzz.judge.verdict import FINDINGS, Word
 from fuzz.report.papers import Papers
+from fuzz.triage.blamed import NOBODY, Blamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,6 +42,7 @@ class Discovery:
     ``count`` is how many cases showed it, of which so many as ``assumed`` were not reduced; ``seconds`` is after how
     much running it was found (None where no clock ran).
     ``folder`` is where the case lies; ``problems`` what of it cannot be read. ``title`` says what is left of the model.
+    ``same_as`` is the id of another finding that is the same bug by its blame.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Discovery:
     pairs: tuple[Pair, ...] = ()
     values: tuple[Listed, ...] = ()
     papers: Papers = field(default_factory=Papers)
+    blamed: Blamed = NOBODY
+    same_as: str = ""
     problems: tuple[str, ...] = ()
 
     @property

@@ -25,7 +25,8 @@ _SUMMARY = 220  # characters of what was said, in the list
 _PREFACE = re.compile(r".*Status Message: ")  # ONNX Runtime: which node failed, of which the title tells more
 _TELLING = 10  # characters below which a line of a message says nothing by itself
 _ROOM = 30_000_000  # characters of details with pictures and files; what comes behind has its numbers alone
-_LONG = frozenset({"target", "first differs at", "versions", "lies in"})  # facts that have a line of their own
+# Facts that have a line of their own.
+_LONG = frozenset({"target", "to blame", "first differs at", "versions", "lies in"})
 _DECADES = 9  # of the scale on which an error is shown beside its bound
 
 
@@ -109,6 +110,8 @@ def _figures(found: Discovery) -> str:
     parts = [f"{found.count:,} case{'s' if found.count > 1 else ''}"] if of_campaign else []
     if found.drawing.nodes:
         parts.append(f"{found.drawing.nodes} node{'s' if found.drawing.nodes > 1 else ''}")
+    if found.same_as:
+        parts.append(f"same bug as {found.same_as}")
     if ratio is not None:
         parts.append(f"{_times(ratio)} the bound")
     return "".join(f"<span>{text(part)}</span>" for part in parts)
@@ -208,6 +211,8 @@ def _facts(account: Account, found: Discovery) -> str:
     facts = (
         ("target", f"{found.target} {found.version}".strip()),
         ("first differs at", found.verdict.node if found.verdict else None),
+        ("to blame", found.blamed.told),
+        ("same bug as", found.same_as),
         ("seen in", _seen(account, found)),
         ("reduced", reduced or (f"no: {found.unreduced}" if found.unreduced else None)),
         ("seed", found.seed),

@@ -16,6 +16,7 @@ from fuzz.report.graph import tensor_label
 from fuzz.report.isolated import in_processes
 from fuzz.report.papers import Papers, read_papers
 from fuzz.signature import read_signature
+from fuzz.triage.blamed import NOBODY, Blamed, read_blame
 from fuzz.values import decode_value
 from fuzz.wire import WireError, as_bytes, as_text
 from fuzz.wire import fields as wire_fields
@@ -58,6 +59,7 @@ class Exhibit:
     pairs: tuple[Pair, ...] = ()
     values: tuple[Listed, ...] = ()
     papers: Papers = field(default_factory=Papers)
+    blamed: Blamed = NOBODY
     problems: tuple[str, ...] = ()
 
 
@@ -89,7 +91,7 @@ def _read(folder: Path) -> Exhibit:
     return Exhibit(
         folder=str(folder), said=said, verdict=verdict, drawing=drawing, pairs=_pairs(folder / "model.onnx"),
         values=_values(folder, verdict.data_set if verdict else 0, problems),
-        papers=read_papers(folder, said), problems=tuple(problems),
+        papers=read_papers(folder, said), blamed=read_blame(folder), problems=tuple(problems),
     )  # fmt: skip
 
 

@@ -86,6 +86,10 @@ def _finding(found: Discovery, at: int) -> str:
             + " | ".join(_code(cell) if cell else "" for cell in cells)
             + " |"
         )
+    if found.same_as:
+        lines.append(f"The same bug as {_code(found.same_as)}: wrong alike, same operators, same switches.")
+    if found.blamed.told:
+        lines.append(f"Switches: {_plain(found.blamed.told)}.")
     if found.message.strip():
         lines.append(_block(found.message.strip()[:_LONGEST]))
     if found.values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.history import History, read_history
@@ -14,6 +15,7 @@ from fuzz.judge.verdict import FINDINGS
 from fuzz.report.account import Account, Cell, Discovery, TargetRow, gravest_first
 from fuzz.report.drawings import Drawing
 from fuzz.report.exhibit import read_cases, read_exhibits
+from fuzz.report.sameness import same_bugs
 from fuzz.store import STORE_NAME, Store
 
 if TYPE_CHECKING:
@@ -66,9 +68,9 @@ def _of_campaigns(root: Path, history: History, jobs: int, advance: Callable[[in
     rows = {found.id: found for found in history.found}
     names = sorted({*rows, *_folders(root)})
     exhibits = read_exhibits([root / FINDINGS_FOLDER / name for name in names], jobs, advance)
-    discoveries = gravest_first(
+    discoveries = _one_bug_each(gravest_first(
         _discovery(name, exhibit, rows.get(name)) for name, exhibit in zip(names, exhibits, strict=True)
-    )
+    ))  # fmt: skip
     targets = tuple(TargetRow(name, version, counts) for (name, version), counts in history.counts.items())
     wanted, problems = _wanted(history.terms)
     seen: dict[Pair, float] = {}
@@ -99,8 +101,14 @@ def _discovery(name: str, exhibit: Exhibit, row: Found | None) -> Discovery:
         nodes_before=_whole(said.get("nodes_before")), seed=row.seed if row else _whole(said.get("seed")),
         first_seen=row.first_seen if row else "", seconds=row.seconds if row else None,
         unreduced=str(said.get("unreduced", "")), pairs=exhibit.pairs, values=exhibit.values,
-        papers=exhibit.papers, problems=exhibit.problems,
+        papers=exhibit.papers, blamed=exhibit.blamed, problems=exhibit.problems,
     )  # fmt: skip
+
+
+def _one_bug_each(discoveries: list[Discovery]) -> list[Discovery]:
+    """The same, each with the id of the one before it that is the same bug."""
+    same = same_bugs(discoveries)
+    return [replace(found, same_as=same.get(found.id, "")) for found in discoveries]
 
 
 def _signature(told: object) -> str:

@@ -13,6 +13,7 @@ import onnx.printer
 from backends.tensor import Tensor, to_numpy
 from fuzz.judge.verdict import Word
 from fuzz.repro.evidence import platform_text
+from fuzz.triage.blamed import NOBODY, Blamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class Finding:
         why_none: why there is none.
         versions: of Python and packages.
         install: what to type before the script runs.
+        blamed: what `fuzz blame` has found of it, where that was asked on the same target.
     """
 
     case: Candidate
@@ -53,6 +55,7 @@ class Finding:
     why_none: str
     versions: Mapping[str, str]
     install: str
+    blamed: Blamed = NOBODY
 
     @property
     def word(self) -> str:
@@ -77,7 +80,8 @@ def summary(finding: Finding) -> str:
     subject = f"{finding.called}{version}{f' ({set_to})' if set_to else ''}"
     what = _operators(finding.pattern)
     good = next((r.what for r in finding.evidence.rulings if r.right and ":" in r.what and _own(finding, r.what)), "")
-    setting = f", and is right with {good.partition(':')[2]}" if good else ""
+    right = finding.blamed.setting or good.partition(":")[2]
+    setting = f", and is right with {right}" if right else ""
     return f"{subject} {_deed(finding)} {what}{setting}"
 
 
@@ -194,6 +198,8 @@ def _ruled_out(finding: Finding) -> str:
     for ruling in finding.evidence.rulings:
         said = f" ({ruling.said})" if ruling.said else ""
         lines.append(f"- {_CALLED.get(ruling.what, ruling.what)}: {ruling.verdict}{said}")
+    if finding.blamed.told:
+        lines.append(f"- switches of {finding.called}: {finding.blamed.told}")
     return "What was ruled out, with the same model and inputs:\n\n" + "\n".join(lines)
 
 

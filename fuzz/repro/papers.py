@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backends.registry import NO_TELEMETRY
@@ -22,6 +22,7 @@ from fuzz.repro.recipes import recipe_for
 from fuzz.repro.script import Subject, script
 from fuzz.repro.trackers import tracker_of
 from fuzz.signature import signature
+from fuzz.triage.blamed import NOBODY, read_blame
 from fuzz.triage.output import write_json
 from fuzz.triage.signature import element_types, pattern
 
@@ -93,9 +94,12 @@ def document(
     proto = case.proto()
     shape = pattern(proto, element_types(proto))
     called = recipe.called if recipe is not None else target.backend
-    bare = Finding(case, target, called, evidence, shape, "", "", problem, versions, install)
+    blamed = read_blame(folder)
+    if (blamed.target, blamed.version) != (target.canonical, target.version):
+        blamed = NOBODY
+    bare = Finding(case, target, called, evidence, shape, "", "", problem, versions, install, blamed)
     shown = _shown(folder, bare, recipe, limits) if recipe is not None else _Shown(problem=problem)
-    finding = Finding(case, target, called, evidence, shape, shown.text, shown.says, shown.problem, versions, install)
+    finding = replace(bare, script=shown.text, says=shown.says, why_none=shown.problem)
     failing = frozenset(
         pair for ruling in evidence.rulings if not ruling.right and ruling.what.partition(":")[0] == target.backend
         for pair in _pairs(ruling.what)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.errors import StorageError
 from fuzz.execute.variant import varied
+from fuzz.triage.blamed import BLAME
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
 from fuzz.triage.output import write_json
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLAME", "NOTES", "Blame", "blame"]
 
-BLAME, NOTES = "blame.json", "blame.jsonl"
+NOTES = "blame.jsonl"
 _ALTERNATIVES = 2
 """How many other sets are looked for that make it go away as well."""
 
@@ -71,21 +72,25 @@ class Blame:
 
     @property
     def sentence(self) -> str:
-        """What came of it, for a person."""
-        who = f"{self.name}: {self.target}{f' {self.version}' if self.version else ''}"
+        """What came of it of which finding, for a person."""
+        return f"{self.name}: {self.target}{f' {self.version}' if self.version else ''}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """What came of it."""
         if not self.fails:
             told = f" ({self.said})" if self.said else ""
-            return f"{who} does not fail any more: it is {self.signature.word}{told}"
+            return f"it does not fail any more: it is {self.signature.word}{told}"
         if not self.switches:
             asked = [trial.off[0] for trial in self.trials if len(trial.off) == 1 and not _long(trial.off[0])]
             asked += [f"{_count(self.passes, 'pass')} left out"] if self.passes else []
             if not asked:
-                return f"{who} has no switch that could be turned off"
+                return "there is no switch that could be turned off"
             return (
-                f"{who}: no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or "
+                f"no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or "
                 f"the front end (tried: {', '.join(asked)})"
             )
-        return f"{who}: {self._deed()}{self._rest()}"
+        return f"{self._deed()}{self._rest()}"
 
     def _deed(self) -> str:
         if len(self.switches) == 1:
@@ -116,7 +121,7 @@ class Blame:
             "coarse": [str(switch) for switch in self.coarse],
             "alone": self.alone, "repeats": self.repeats, "switched": self.switched, "passes": self.passes,
             "asked": [trial.to_json() for trial in self.trials], "executions": self.executions,
-            "sentence": self.sentence,
+            "setting": _typed(self.switches), "told": self.told, "sentence": self.sentence,
         }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
-from fuzz.triage.blame import BLAME, NOTES, blame
+from fuzz.triage.blame import NOTES, blame
+from fuzz.triage.blamed import BLAME, read_blame
 from fuzz.triage.board import Switch
 from fuzz.triage.finding import read_finding
 
@@ -62,6 +63,9 @@ def test_one_pass_of_many(planted, tmp_path):
         "off": [f"disable={guilty}"], "answer": "gone", "said": "ok", "fresh": True,
     }  # fmt: skip
     assert not (tmp_path / NOTES).exists()
+    again = read_blame(tmp_path)
+    assert (again.setting, again.switches, again.told) == (f"disable={guilty}", (f"disable={guilty}",), found.told)
+    assert (again.word, again.symptom) == ("wrong", "value")
 
 
 def test_two_passes_that_do_the_same_go_off_together(planted):
@@ -114,7 +118,7 @@ def test_what_does_not_fail_is_told_and_nothing_else_is_asked(tmp_path):
     shutil.copytree(ROOT / "findings/onnxruntime-pad-max-pool", tmp_path / "one")
     found = blame(read_finding(tmp_path / "one"), parse_target("onnxruntime:opt=0"), LIMITS)
     assert (found.fails, found.executions) == (False, 1)
-    assert found.sentence.endswith("does not fail any more: it is ok")
+    assert found.sentence.endswith("it does not fail any more: it is ok")
     assert json.loads((tmp_path / "one" / BLAME).read_text("utf-8"))["fails"] is False
 
 
