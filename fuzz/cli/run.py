@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
 import click
@@ -12,6 +13,7 @@ from fuzz.cli.options import (
     Number,
     SeveralValues,
     backends_option,
+    echo,
     jobs_option,
     json_option,
     memory_option,
@@ -21,9 +23,12 @@ from fuzz.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from fuzz.campaign.campaign import Campaign
     from fuzz.campaign.ledger import Ledger
+    from fuzz.campaign.run import Hands
     from fuzz.execute.target import Target
 
 __all__ = ["command"]
@@ -66,6 +71,9 @@ class _Run(SeveralValues):
               "case as it was generated, for `fuzz reduce` to make small.")  # fmt: skip
 @timeout_option("Seconds that one case may take on one target, compiling included.")
 @memory_option
+@click.option("--ray", "cluster", metavar="auto|HOST:PORT",
+              help="Work on all nodes of a Ray cluster, with --jobs processes on each: the one that runs here or that "
+              "$RAY_ADDRESS names, or one by its address.")  # fmt: skip
 @jobs_option
 @json_option
 def command(
@@ -83,6 +91,7 @@ def command(
     reduces: bool,
     timeout: float,
     memory: int,
+    cluster: str | None,
     jobs: int | None,
     as_json: bool,
     **wishes: Unpack[Wishes],
@@ -132,10 +141,10 @@ def command(
     campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None, novelty)
     workers = jobs or len(os.sched_getaffinity(0))
     with Ledger.open(root, campaign) as ledger:
-        with display(ledger, names, count) as progress:
+        with _hands(cluster, campaign, root, jobs) as hands, display(ledger, names, count) as progress:
             schedule = run_campaign(
                 campaign, root, ledger, count=count, seconds=seconds, findings=wanted, budgets=amounts, jobs=workers,
-                progress=progress,
+                hands=hands, progress=progress,
             )  # fmt: skip
         result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json(), **schedule.to_json()}
         if baseline:
@@ -145,6 +154,21 @@ def command(
     else:
         _print(root, result)
     return 1 if result["findings"] else 0
+
+
+@contextmanager
+def _hands(cluster: str | None, campaign: Campaign, root: Path, jobs: int | None) -> Iterator[Hands | None]:
+    """The nodes of a cluster; None where the processes of this machine do it all."""
+    if cluster is None:
+        yield None
+        return
+    from fuzz.cluster.connection import connected
+
+    with connected(cluster):
+        from fuzz.campaign.shelf import FINDINGS_FOLDER
+        from fuzz.cluster.fleet import Fleet
+
+        yield Fleet(campaign, root / FINDINGS_FOLDER, jobs, echo)
 
 
 def _pair(backends: tuple[str, ...], baseline: str | None, candidate: str | None) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""`fuzz run --ray` on a cluster of several nodes, all on this machine: Ray's own cluster for tests."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+ASKED = (
+    "--backend", "onnxruntime:fault=dropped-activation", "--ops", "Relu,Add,Neg,Sub", "--dtypes", "float",
+    "--nodes", "1-4", "--opset", "21", "--json",
+)  # fmt: skip
+_LONGEST = 240.0  # seconds that a run may take on a busy machine
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A head without cores, to which nodes of one core each are added."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    size = 100 << 20  # bytes of the object store
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": size}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    yield made
+    made.shutdown()
+
+
+def add_node(cluster):
+    return cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+
+
+def begin(root, *arguments):
+    command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(root)]
+    return subprocess.Popen([*command, *ASKED, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def rows(root):
+    """All that a campaign decides: the answers by seed, the findings."""
+    path = root / "campaign.sqlite"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+        answers = store.execute("SELECT seed, outcome, verdict, message FROM answer ORDER BY seed").fetchall()
+        findings = store.execute("SELECT id, identity, pattern, seed FROM finding ORDER BY id").fetchall()
+    return answers, findings
+
+
+def examined(root):
+    try:
+        return len(rows(root)[0])
+    except sqlite3.Error:
+        return 0
+
+
+def wait_until(condition, process):
+    end = time.monotonic() + _LONGEST
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_node_is_killed_and_nothing_is_lost(cluster, tmp_path):
+    nodes = [add_node(cluster) for _ in range(2)]
+    cluster.wait_for_nodes()
+    running = begin(tmp_path / "far", "--count", "160", "--ray", cluster.address)
+    wait_until(lambda: examined(tmp_path / "far") > 20, running)
+    cluster.remove_node(nodes[1], allow_graceful=False)
+    said, told = running.communicate(timeout=_LONGEST)
+    assert running.returncode == 1, told
+    result = json.loads(said)
+    assert (result["cases"], result["problems"], result["waiting"]) == (160, [], 0)
+    assert "is lost" in told
+    near = begin(tmp_path / "near", "--count", "160")
+    near.communicate(timeout=_LONGEST)
+    assert rows(tmp_path / "far") == rows(tmp_path / "near")
+    [found] = result["findings"]
+    folder = tmp_path / "far" / "findings" / found["id"]
+    assert {"model.onnx", "case.json", "verdict.json", "test_data_set_0"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_node_joins_later_and_ctrl_c_leaves_no_process(cluster, tmp_path):
+    running = begin(tmp_path, "--ray", cluster.address)
+    time.sleep(1.0)
+    assert running.poll() is None  # it waits for a node
+    add_node(cluster)
+    wait_until(lambda: examined(tmp_path) > 5, running)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert examined(tmp_path) > 5
+
+
+def test_no_cluster_is_one_line(tmp_path):
+    running = begin(tmp_path, "--ray", "127.0.0.1:1")
+    said, told = running.communicate(timeout=_LONGEST)
+    assert (running.returncode, said) == (2, "")
+    assert "no Ray cluster answers at '127.0.0.1:1'" in told
+    assert told.count("\n") == 1
+    running = begin(tmp_path, "--ray", "ray://127.0.0.1:10001")
+    assert "from one of its nodes" in running.communicate(timeout=_LONGEST)[1]
