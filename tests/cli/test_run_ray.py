@@ -24,7 +24,11 @@ def cluster(monkeypatch):
     from ray.cluster_utils import Cluster
 
     size = 100 << 20  # bytes of the object store
-    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": size}
+    # A node that is killed counts as dead after a second or two, not after half a minute.
+    impatient = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 2}
+    head = {
+        "num_cpus": 0, "include_dashboard": False, "object_store_memory": size, "_system_config": impatient,
+    }  # fmt: skip
     made = Cluster(initialize_head=True, head_node_args=head)
     yield made
     made.shutdown()
