@@ -40,6 +40,12 @@ _TYPES: Mapping[str, str] = MappingProxyType({
     "int4": "i4", "uint4": "u4", "uint2": "u2",
     "float8e4m3fn": "f8e4m3", "float8e5m2": "f8e5m2", "float8e8m0": "f8e8m0", "float4e2m1": "f4e2m1",
 })  # fmt: skip
+# Settings of the CPU plugin that take one kind of rewriting away, by the names that `disable` knows them by. It takes
+# them as any other and does not list them; a compiled model shows that they work.
+SWITCHES: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "low_precision": {"LP_TRANSFORMS_MODE": "NO"},
+    "snippets": {"SNIPPETS_MODE": "DISABLE"},
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,10 @@ class OpenVino:
     """OpenVINO's CPU plugin."""
 
     name: str = "openvino"
+
+    def passes(self) -> list[str]:
+        """The names that `disable` knows."""
+        return sorted(SWITCHES)
 
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
@@ -67,6 +77,10 @@ class OpenVino:
         precision = options.get("precision", "f32" if options.get("mode", "accuracy") == "accuracy" else "")
         if precision:
             settings["INFERENCE_PRECISION_HINT"] = precision
+        for name in options["disable"].split("+") if "disable" in options else ():
+            if name not in SWITCHES:
+                raise RuntimeError(f"OpenVINO has no switch {name}: there are {', '.join(SWITCHES)}")
+            settings |= SWITCHES[name]
         with heard(WORDS):
             device = options.get("device", "cpu").upper()
             compiled = core.compile_model(read, device, settings)

@@ -101,12 +101,14 @@ class Knob:
     """A switch that turns an optimisation off: the option, the values that do it, and what goes off.
 
     Values that can be joined by + turn different things off, and so do those of `mode`; of others the first turns off
-    the most. `disable` takes names of passes: without values here they are those of the installed version.
+    the most. `disable` takes names of passes: without values here they are those of the installed version. `default` is
+    the option's own value, where it is one of these.
     """
 
     option: str
     values: tuple[str, ...]
     switches_off: str
+    default: str = ""
 
 
 class Compiled(Protocol):

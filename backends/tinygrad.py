@@ -71,6 +71,10 @@ class Tinygrad:
 
     name: str = "tinygrad"
 
+    def passes(self) -> list[str]:
+        """The names that `disable` knows."""
+        return sorted(SWITCHES)
+
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
     ) -> _Model:

@@ -45,6 +45,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "batch_fusion": {"batch_fusion": False},
     "split_cat": {"split_cat_fx_passes": False},
     "layout_optimization": {"layout_optimization": False},
+    "comprehensive_padding": {"comprehensive_padding": False},
     "reorder_for_locality": {"reorder_for_locality": False},
     "reorder_for_peak_memory": {"reorder_for_peak_memory": False},
     "loop_order": {"pick_loop_orders": False, "loop_ordering_after_fusion": False},
@@ -69,6 +70,10 @@ class Torch:
     """PyTorch's CPU kernels or CUDA's, Inductor's code unless the options say otherwise."""
 
     name: str = "torch"
+
+    def passes(self) -> list[str]:
+        """The settings that `disable` knows by name; it takes Inductor's own names of passes as well."""
+        return sorted(SWITCHES)
 
     def compile(
         self, model: bytes, folder: str | None, options: Mapping[str, str], enter: Callable[[Stage], None]
@@ -181,10 +186,11 @@ class _Module:
         """What torch.compile hands each graph to."""
         self._enter(Stage.COMPILE)
         self._shown.captured.append(f"{graph.graph}\n")
-        if self._options.get("mode", "inductor") == "aot_eager":
-            from torch._dynamo.backends.debugging import aot_eager
+        mode = self._options.get("mode", "inductor")
+        if mode in {"aot_eager", "aot_eager_decomp_partition"}:
+            from torch._dynamo.backends import debugging
 
-            compiled: Any = aot_eager(graph, examples)
+            compiled: Any = getattr(debugging, mode)(graph, examples)
         else:
             compiled = self._inductor(graph, examples)
         self._enter(Stage.RUN)

@@ -17,6 +17,14 @@ _TORCH_EAGER = replace(_TORCH, excess_half_precision=False)
 _TINYGRAD = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
 # Functions become several operators, each rounded to its type by the plain runtime, or not.
 _EXPORTED = Numerics(excess_half_precision=True, half_steps=True, half_accumulator=True)
+# Settings of Inductor's that take one optimisation away.
+_TORCH_SWITCHES = (
+    "batch_fusion", "buffer_reuse", "comprehensive_padding", "constant_folding", "dead_code_elimination", "fusion",
+    "index_propagation", "inplace_buffers", "joint_graph_passes", "layout_optimization", "loop_order", "lowerings",
+    "online_softmax", "pattern_matcher", "post_grad_passes", "pre_grad_passes", "reorder_for_locality",
+    "reorder_for_peak_memory", "split_cat", "split_reductions", "tail_vectorization", "tiling_heuristics",
+    "vectorization",
+)  # fmt: skip
 
 ROWS = (
     Entry(
@@ -25,7 +33,10 @@ ROWS = (
         distributions=("torch",),
         requirements=("torch==2.13.0", "onnx==1.23.2"),
         options=(
-            Option("mode", r"inductor|aot_eager|eager", "inductor, aot_eager or eager", "what runs it (inductor)"),
+            Option(
+                "mode", r"inductor|aot_eager_decomp_partition|aot_eager|eager",
+                "inductor, aot_eager_decomp_partition, aot_eager or eager", "what runs it (inductor)",
+            ),
             Option("capture", r"folded|module", "folded or module", "torch.compile gets constants folded, or not"),
             Option("dynamic", r"auto|yes|no", "auto, yes or no", "compile for sizes that are not known (auto)"),
             Option("fullgraph", r"yes|no", "yes or no", "refuse what torch.compile cannot take whole (no)"),
@@ -43,13 +54,15 @@ ROWS = (
             ("@", "cuda", replace(_TORCH, flush_subnormals=True, half_accumulator=True, winograd=4)),
             ("mode", "eager", _TORCH_EAGER),
             ("mode", "aot_eager", _TORCH_EAGER),
+            ("mode", "aot_eager_decomp_partition", _TORCH_EAGER),
             ("casts", "kept", _TORCH_EAGER),
         ),
         knobs=(
-            Knob("mode", ("aot_eager", "eager"), "Inductor, or all of torch.compile"),
+            # Each leaves out more: the code generator, the decompositions and the partitioner, all of torch.compile.
+            Knob("mode", ("aot_eager_decomp_partition", "aot_eager", "eager"), "Inductor, or all of torch.compile"),
             Knob("simd_bits", ("1",), "vector instructions of the generated code"),
             Knob("casts", ("kept",), "leaving out the rounding between fused operators"),
-            Knob("disable", (), "the switches and passes named"),
+            Knob("disable", _TORCH_SWITCHES, "the switches and passes named"),
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),
@@ -94,7 +107,10 @@ ROWS = (
         relaxed=(("@", "cuda", replace(_TINYGRAD, flush_subnormals=True)),),
         knobs=(
             Knob("opt", ("0",), "optimisations of kernels"),
-            Knob("disable", (), "the switches named"),
+            Knob(
+                "disable", ("kernel_optimizations", "locals", "memory_planner", "split_reduce", "tensor_cores"),
+                "the switches named",
+            ),
         ),
         lacks=("functions", "defaults", "containers"),
     ),

@@ -62,6 +62,7 @@ ROWS = (
         options=(
             Option("mode", r"accuracy|performance", "accuracy or performance", "execution mode (accuracy)"),
             Option("precision", r"f32|bf16|f16", "f32, bf16 or f16", "inference precision (f32)"),
+            Option("disable", PASSES, "low_precision, snippets or both joined by +", "kinds of rewriting to leave out"),
             RELOAD,
             THREADS,
         ),
@@ -71,6 +72,11 @@ ROWS = (
             ("precision", "f16", replace(_OPENVINO, float_as="float16")),
             ("precision", "bf16", replace(_OPENVINO, float_as="bfloat16")),
             ("mode", "performance", replace(_OPENVINO, float_as="bfloat16")),
+        ),
+        knobs=(
+            Knob("mode", ("accuracy",), "computing in a narrower type", default="accuracy"),
+            Knob("precision", ("f32",), "computing in a narrower type", default="f32"),
+            Knob("disable", ("low_precision", "snippets"), "that kind of rewriting"),
         ),
         lacks=("functions", "defaults", "containers"),
     ),

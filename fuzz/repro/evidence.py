@@ -83,12 +83,13 @@ def variants(target: Target) -> tuple[str, ...]:
     """The target with each of its optimisations turned off; of lists of passes none is tried here."""
     options = dict(target.options)
     pairs = [
-        (knob.option, value)
+        (knob.option, value, knob.default)
         for knob in target.entry.knobs if knob.option != "disable"
         for value in (knob.values if knob.option in _SEVERAL else knob.values[:1])
     ]  # fmt: skip
     return tuple(
-        varied(target.canonical, options={option: value}) for option, value in pairs if options.get(option) != value
+        varied(target.canonical, options={option: value})
+        for option, value, default in pairs if options.get(option, default) != value
     )[:_VARIANTS]
 
 

@@ -96,7 +96,7 @@ def board_of(target: Target, limits: Limits) -> Board:
             known = _passes(target, knob, limits)
             passes = tuple(Switch(PASSES, name, listed=True) for name in known if name not in given[PASSES])
         elif target.entry.option(knob.option) is not None:
-            dial = _dial(target, knob, options.get(knob.option, ""))
+            dial = _dial(target, knob, options.get(knob.option, knob.default))
             if dial.switches:
                 dials.append(dial)
                 if dial.switches[0].listed:
@@ -120,6 +120,8 @@ def _passes(target: Target, knob: Knob, limits: Limits) -> tuple[str, ...]:
     table = load_passes(target.backend)
     if table is not None and table.version == target.version:
         return tuple(name for name in knob.values if name in table.names) or table.names
+    if table is None and knob.values:
+        return knob.values
     return ask_passes(target, limits).names or knob.values
 
 

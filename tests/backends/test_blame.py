@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from backends.frame import Frame, encode
 from backends.registry import BACKENDS, installed_version
+from backends.tensor import to_numpy
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
 from fuzz.triage.blame import blame
@@ -40,6 +44,43 @@ def test_the_pass_that_is_known(name, switches, tmp_path, unmeasured):
     assert found.repeats
     assert found.alone
     assert json.loads((tmp_path / "blame.json").read_text("utf-8"))["switches"] == switches
+
+
+@pytest.mark.parametrize("name", ["openvino", "tinygrad", "torch"])
+def test_the_row_names_the_switches_that_the_backend_knows(name, workers):
+    """They are few and stand in the row, so that no worker has to be asked."""
+    (knob,) = (knob for knob in BACKENDS[name].knobs if knob.option == PASSES)
+    attempt = workers(name).execute(encode(Frame("passes")))
+    assert [row.fields["passes"] for row in attempt.reports] == [list(knob.values)]
+
+
+CHAIN = "g (float[2,8,16] x, float[2,8,16] z) => (float[2,8,16] y) { a = Mul (x, z) b = Exp (a) y = Sub (b, x) }"
+QUANTISED = """g (float[1,4,8,8] x) => (float[1,4,8,8] y)
+<float s = {0.1}, uint8 z = {128}, float sw = {0.05}, int8 zw = {0},
+int8[4,4,1,1] w = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}>
+{ q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) dw = DequantizeLinear (w, sw, zw) c = Conv (d, dw)
+p = QuantizeLinear (c, s, z) y = DequantizeLinear (p, s, z) }"""
+
+
+@pytest.mark.parametrize(
+    ("switch", "body", "shapes", "kind"),
+    [("snippets", CHAIN, [(2, 8, 16)] * 2, "Subgraph"), ("low_precision", QUANTISED, [(1, 4, 8, 8)], "_I8")],
+)
+def test_what_openvino_leaves_out(switch, body, shapes, kind, artefacts):
+    inputs = [np.linspace(-1, 1, math.prod(shape), dtype=np.float32).reshape(shape) for shape in shapes]
+    plain = artefacts("openvino", body, *inputs)["runtime.txt"].decode()
+    without = artefacts(f"openvino:disable={switch}", body, *inputs)["runtime.txt"].decode()
+    assert plain.count(kind) > without.count(kind)
+
+
+def test_torch_compiled_down_to_the_partitioner(execute, model):
+    x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+    body = "g (float[2,3] x) => (float[2,3] y) { y = Softmax <axis = 1> (x) }"
+    plain, partitioned = (
+        execute(f"torch:mode={mode}", model(body), [x]) for mode in ("aot_eager", "aot_eager_decomp_partition")
+    )
+    assert (partitioned.outcome, partitioned.message) == (plain.outcome, "")
+    np.testing.assert_allclose(to_numpy(partitioned.outputs[0][0]), to_numpy(plain.outputs[0][0]), rtol=1e-6)
 
 
 def test_a_pass_that_tvm_cannot_do_without_is_neither_gone_nor_there(unmeasured):

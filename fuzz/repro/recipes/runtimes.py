@@ -95,6 +95,8 @@ def _openvino(asked: Request) -> Recipe:
     }
     if precision := asked.option("precision", "f32" if mode == "accuracy" else ""):
         settings["INFERENCE_PRECISION_HINT"] = precision
+    for name in filter(None, asked.option("disable", "").split("+")):
+        settings |= _OPENVINO_OFF[name]
     reload = "    compiled = core.import_model(compiled.export_model(), DEVICE, SETTINGS)\n"
     build = source(f"""
         DEVICE = "{asked.device.upper()}"
@@ -150,6 +152,9 @@ def _openvino(asked: Request) -> Recipe:
     return Recipe("OpenVINO", ("openvino",), imports, build, before=_NO_TELEMETRY)
 
 
+_OPENVINO_OFF = MappingProxyType({
+    "low_precision": {"LP_TRANSFORMS_MODE": "NO"}, "snippets": {"SNIPPETS_MODE": "DISABLE"},
+})  # fmt: skip
 _NO_TELEMETRY = 'sys.modules["openvino_telemetry"] = None  # nothing is sent'
 _OPENVINO_PLAIN = '''def to_openvino(array):
     """A tensor of OpenVINO's."""
