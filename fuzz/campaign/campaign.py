@@ -23,7 +23,8 @@ class Campaign:
     Without ``reduces`` a finding keeps the case as it was generated. ``first`` is the first seed: what is known of the
     seeds before decides over those that follow, unless it ``steers`` not. With a ``baseline``, which is one of two
     targets, only what the other one does worse is a finding. With ``novelty`` cases are made of those that had
-    compilers show something new.
+    compilers show something new. Whether it ``blames`` decides nothing of that: each finding is then
+    asked which switches it needs.
     """
 
     settings: Settings
@@ -34,9 +35,10 @@ class Campaign:
     steers: bool = True
     baseline: Target | None = None
     novelty: bool = False
+    blames: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, versions of the targets included."""
+        """All that decides what is found, versions of the targets included."""
         return {
             "settings": self.settings.to_json(),
             "targets": [[target.canonical, target.version] for target in self.targets],

@@ -14,7 +14,9 @@ from fuzz.campaign.trial import Sighting, finding_id
 from fuzz.errors import FuzzError
 from fuzz.judge.verdict import Word
 from fuzz.repro.papers import attach
+from fuzz.triage.blame import attach_blame
 from fuzz.triage.candidate import names_in, size
+from fuzz.triage.finding import Finding
 from fuzz.triage.laboratory import Laboratory
 from fuzz.triage.output import write_candidate, write_json
 from fuzz.triage.predicate import VerdictPredicate
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from fuzz.triage.predicate import Predicate
     from fuzz.triage.reduction import Reduction
     from fuzz.triage.sandbox import Sandbox
+    from fuzz.triage.signature import Signature
 
 __all__ = ["PART", "cpu_now", "show"]
 
@@ -101,7 +104,7 @@ class _Exhibitor:
         sighting = Sighting(self._target.canonical, named, str(signature), shape, self._before, self._before, folder)
         self._tell(sighting, signature.to_json(), verdict, attempt.message, unreduced=problem)
         if self._campaign.reduces:  # else `fuzz reduce` will write a better one
-            self._report(sighting, self._case)
+            self._report(sighting, self._case, signature)
         return sighting
 
     def small(self, number: int, done: Reduction, known: Sequence[Mapping[str, Value]]) -> Sighting:
@@ -114,12 +117,16 @@ class _Exhibitor:
         )  # fmt: skip
         verdict = done.last.verdict
         self._tell(sighting, done.signature.to_json(), verdict, done.last.said, executions=done.executions)
-        self._report(sighting, done.case)
+        self._report(sighting, done.case, done.signature)
         return sighting
 
-    def _report(self, sighting: Sighting, case: Candidate) -> None:
+    def _report(self, sighting: Sighting, case: Candidate, signature: Signature) -> None:
         """Write what a tracker is told, which takes seconds, unless the folder makes way for an earlier case's."""
-        if finding_id(sighting.identity) not in self._found:
+        name = finding_id(sighting.identity)
+        if name not in self._found:
+            if self._campaign.blames:
+                finding = Finding(name, sighting.folder, case, self._target.canonical, signature)
+                attach_blame(finding, self._target, self._campaign.limits, self._sandbox)
             attach(sighting.folder, case, self._target, self._campaign.limits, self._others, self._sandbox)
 
     def _folder(self, number: int) -> Path:

@@ -51,25 +51,25 @@ def command(
     fuzz backends describe onnxruntime      the other switches
 
     --json prints {findings: [{finding, target, version, fails, signature, changed, switches, alternatives, coarse,
-    alone, repeats, switched, passes, asked: [{off, answer, said, fresh}], executions, sentence}]}. Exit code 1 means
+    alone, repeats, setting, switched, passes, asked: [{off, answer, said, fresh}], executions, told, sentence}]}. Exit code 1 means
     that one of them fails, whatever is to blame, 0 that none does any more.
     """
     from fuzz.cli.targets import read_target
     from fuzz.execute.attempt import Limits
     from fuzz.triage.blame import blame
     from fuzz.triage.finding import read_finding
+    from fuzz.triage.sandbox import Sandbox
 
     findings = [read_finding(folder, backend) for folder in folders]
     targets = [read_target(finding.target) for finding in findings]
     rows = []
-    for finding, target in zip(findings, targets, strict=True):
-        with _progress(finding.name) as told:
-            found = blame(
-                finding, target, Limits(timeout, memory << 20), jobs=jobs or len(os.sched_getaffinity(0)), told=told
-            )  # fmt: skip
-        rows.append(found)
-        if not as_json:
-            click.echo(found.sentence)
+    workers, limits = jobs or len(os.sched_getaffinity(0)), Limits(timeout, memory << 20)
+    with Sandbox(workers) as sandbox:
+        for finding, target in zip(findings, targets, strict=True):
+            with _progress(finding.name) as told:
+                rows.append(blame(finding, target, limits, jobs=workers, told=told, sandbox=sandbox))
+            if not as_json:
+                click.echo(rows[-1].sentence)
     if as_json:
         print_json({"findings": [found.to_json() for found in rows]})
     return 1 if any(found.fails for found in rows) else 0

@@ -69,6 +69,8 @@ class _Run(SeveralValues):
 @click.option("--reduce/--no-reduce", "reduces", default=True, show_default=True,
               help="Make each failing case small, which also tells one bug from another. Without it each keeps the "
               "case as it was generated, for `fuzz reduce` to make small.")  # fmt: skip
+@click.option("--blame/--no-blame", "blames", default=False, show_default=True,
+              help="Ask of each finding which switches of its target it needs, as `fuzz blame` does.")  # fmt: skip
 @timeout_option("Seconds that one case may take on one target, compiling included.")
 @memory_option
 @click.option("--ray", "cluster", metavar="auto|HOST:PORT",
@@ -89,6 +91,7 @@ def command(
     steers: bool,
     novelty: bool,
     reduces: bool,
+    blames: bool,
     timeout: float,
     memory: int,
     cluster: str | None,
@@ -138,7 +141,8 @@ def command(
     names = [target.canonical for target in targets]
     amounts = read_budgets(budgets, names)
     limits = Limits(timeout, memory << 20)
-    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None, novelty)
+    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None, novelty,
+                        blames)  # fmt: skip
     workers = jobs or len(os.sched_getaffinity(0))
     with Ledger.open(root, campaign) as ledger:
         with _hands(cluster, campaign, root, jobs) as hands, display(ledger, names, count) as progress:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fuzz.errors import StorageError
+from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.variant import varied
+from fuzz.execute.worker import Interrupted
 from fuzz.triage.blamed import BLAME
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
 from fuzz.triage.output import write_json
+from fuzz.triage.sandbox import Sandbox
 from fuzz.triage.trials import Trials
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from fuzz.triage.signature import Signature
     from fuzz.triage.trials import Trial
 
-__all__ = ["BLAME", "NOTES", "Blame", "blame"]
+__all__ = ["NOTES", "Blame", "attach_blame", "blame"]
 
 NOTES = "blame.jsonl"
 _ALTERNATIVES = 2
@@ -127,22 +130,43 @@ class Blame:
 
 def blame(
     finding: Finding, target: Target, limits: Limits, *, jobs: int = 1, keep: bool = True,
-    told: Callable[[Trials], None] = lambda _: None,
+    told: Callable[[Trials], None] = lambda _: None, sandbox: Sandbox | None = None,
 ) -> Blame:  # fmt: skip
     """Find the switches of a finding, and write them beside it (``keep``) as ``blame.json``.
 
-    What was answered lies in ``blame.jsonl`` until all is known: the same call goes on from there. Raises TargetError,
-    UsageError, StorageError.
+    What was answered lies in ``blame.jsonl`` until all is known: the same call goes on from there. ``sandbox`` has
+    processes that parse models; without it they are started here. Raises TargetError, UsageError, StorageError.
     """
     board = board_of(target, limits)
     notes = finding.folder / NOTES if keep else None
-    with Trials(finding, target, board, limits, jobs=jobs, notes=notes, told=told) as trials:
+    with ExitStack() as held:
+        own = sandbox or held.enter_context(Sandbox(jobs))
+        trials = held.enter_context(Trials(finding, target, board, limits, own, jobs=jobs, notes=notes))
+        trials.told = told
         first = trials.first()
         found = _searched(finding, target, board, trials, first)
     if keep:
         write_json(finding.folder / BLAME, found.to_json())
         _forget(finding.folder / NOTES)
     return found
+
+
+def attach_blame(finding: Finding, target: Target, limits: Limits, sandbox: Sandbox) -> None:
+    """As ``blame``, for a finding that must not be lost because nobody can be blamed: ``blame.json`` then says why.
+
+    Raises StorageError.
+    """
+    try:
+        blame(finding, target, limits, sandbox=sandbox)
+    except (StorageError, Interrupted):
+        raise
+    except FuzzError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - see above
+        problem = f"asking failed, which is our bug: {type(error).__name__}: {error}".split("\n", 1)[0]
+    else:
+        return
+    write_json(finding.folder / BLAME, {"finding": finding.name, "target": target.canonical, "problem": problem})
 
 
 def _forget(path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 from fuzz.errors import StorageError
 from fuzz.execute.variant import varied
 from fuzz.judge.verdict import Word
-from fuzz.triage.laboratory import Laboratory
 from fuzz.triage.predicate import VerdictPredicate
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from fuzz.triage.board import Board, Switch
     from fuzz.triage.finding import Finding
     from fuzz.triage.observation import Observation
+    from fuzz.triage.sandbox import Sandbox
     from fuzz.triage.signature import Signature
 
 __all__ = ["GONE", "OTHER", "STAYS", "Trial", "Trials"]
@@ -52,20 +52,25 @@ class Trial:
 
 
 class Trials:
-    """A context manager. ``rows`` is what was asked so far, ``executions`` how often the case has run for it."""
+    """A context manager; ``sandbox`` has the processes that parse models.
+
+    ``rows`` is what was asked so far, ``executions`` how often the case has run for it, ``recalled`` how often an
+    answer was known. ``told`` is called after each.
+    """
 
     def __init__(
-        self, finding: Finding, target: Target, board: Board, limits: Limits, *, jobs: int = 1,
-        notes: Path | None = None, told: Callable[[Trials], None] = lambda _: None,
+        self, finding: Finding, target: Target, board: Board, limits: Limits, sandbox: Sandbox, *, jobs: int = 1,
+        notes: Path | None = None,
     ) -> None:  # fmt: skip
         unstable = finding.signature is not None and finding.signature.word == Word.NONDETERMINISTIC
+        self.told: Callable[[Trials], None] = lambda _: None
         self.rows: list[Trial] = []
         self.executions = 0
         self.recalled = 0
         self._case, self._target, self._board, self._limits = finding.case, target, board, limits
-        self._unstable, self._jobs, self._notes, self._told = unstable, jobs, notes, told
+        self._sandbox = sandbox
+        self._unstable, self._jobs, self._notes = unstable, jobs, notes
         self._predicate = VerdictPredicate(target, limits, jobs, unstable=unstable)
-        self._laboratory = Laboratory(self._predicate, jobs=jobs)
         self._known: dict[tuple[tuple[str, ...], bool], Trial] = {}
         self._running: set[VerdictPredicate] = set()
         self._lock = threading.Lock()
@@ -74,7 +79,6 @@ class Trials:
 
     def __enter__(self) -> Self:
         self._recall()
-        self._laboratory.__enter__()
         self._threads = ThreadPoolExecutor(self._jobs, thread_name_prefix="blame")
         return self
 
@@ -85,7 +89,6 @@ class Trials:
         for predicate in (self._predicate, *self._running):
             predicate.stop()
         self._threads.shutdown()
-        self._laboratory.__exit__(kind, value, trace)
 
     def first(self) -> Observation:
         """What the case does in a fresh process with nothing turned off; all else is compared with it."""
@@ -111,7 +114,7 @@ class Trials:
                 self.rows.append(trial)
             self.executions += new
             self.recalled += not new
-            self._told(self)
+            self.told(self)
         done = dict(zip(dict.fromkeys(sets), (future.result()[0] for future in futures), strict=True))
         return [done[off] for off in sets]
 
@@ -122,7 +125,7 @@ class Trials:
         with self._lock:
             if (names, fresh) in self._known:
                 return self._known[names, fresh], False
-        seen = self._apart(options) if fresh else self._predicate.examine(self._case, self._laboratory.apart, options)
+        seen = self._apart(options) if fresh else self._predicate.examine(self._case, self._sandbox, options)
         trial = Trial(names, self._answer(seen), _said(seen), fresh)
         with self._lock:
             self._known[names, fresh] = trial
@@ -139,7 +142,7 @@ class Trials:
         with self._lock:
             self._running.add(predicate)
         try:
-            return predicate.examine(self._case, self._laboratory.apart)
+            return predicate.examine(self._case, self._sandbox)
         finally:
             predicate.stop()
             with self._lock:

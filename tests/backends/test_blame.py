@@ -18,6 +18,7 @@ from fuzz.execute.target import parse_target
 from fuzz.triage.blame import blame
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.finding import read_finding
+from fuzz.triage.sandbox import Sandbox
 from fuzz.triage.trials import Trials
 
 FINDINGS = Path(__file__).parents[2] / "findings"
@@ -88,6 +89,6 @@ def test_a_pass_that_tvm_cannot_do_without_is_neither_gone_nor_there(unmeasured)
     target = parse_target(finding.target)
     board = board_of(target, LIMITS)
     by_name = {switch.value: frozenset([switch]) for switch in board.passes if switch.option == PASSES}
-    with Trials(finding, target, board, LIMITS) as trials:
+    with Sandbox() as sandbox, Trials(finding, target, board, LIMITS, sandbox) as trials:
         assert trials.first().finding
         assert trials.ask([by_name["FoldConstant"], by_name["LegalizeOps"]]) == [False, None]

@@ -197,3 +197,15 @@ def test_a_second_run_in_the_same_root_is_refused(fuzz, refused):
     running.terminate()
     running.communicate(timeout=60)
     assert running.returncode == 130
+
+
+def test_each_finding_is_asked_which_switches_it_needs(fuzz):
+    """A planted fault lies outside of what ONNX Runtime's switches turn off."""
+    done = fuzz("run", "--backend", FAULTY, "--count", "8", "--jobs", "1", "--target-findings", "1", "--blame", *SMALL)
+    assert done.returncode == 1, done.stderr
+    folder = next((fuzz.home / "fuzz-root" / "findings").glob("*"))
+    said = json.loads((folder / "blame.json").read_text("utf-8"))
+    assert (said["finding"], said["fails"], said["switches"]) == (folder.name, True, [])
+    assert {tuple(row["off"]) for row in said["asked"]} >= {("opt=0",), ("opt=1",), ("opt=2",)}
+    reported = json.loads(fuzz("report", "--json").stdout)
+    assert reported["findings"][0]["blame"].startswith("no switch makes it go away")

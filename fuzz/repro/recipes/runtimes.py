@@ -96,6 +96,8 @@ def _openvino(asked: Request) -> Recipe:
     if precision := asked.option("precision", "f32" if mode == "accuracy" else ""):
         settings["INFERENCE_PRECISION_HINT"] = precision
     for name in filter(None, asked.option("disable", "").split("+")):
+        if name not in _OPENVINO_OFF:
+            raise NoRecipe(f"OpenVINO has no switch {name}")
         settings |= _OPENVINO_OFF[name]
     reload = "    compiled = core.import_model(compiled.export_model(), DEVICE, SETTINGS)\n"
     build = source(f"""

@@ -29,7 +29,7 @@ VALUES = (
     *("0", "1", "2", "3", "17", "21", "f16", "f32", "bf16", "yes", "no", "cuda", "llvm", "vmvx", "nop", "none"),
     *("folding", "constant_folding", "reference", "eager", "jit", "fold", "bert", "vae", "all", "basic", "ort", "low"),
     *("performance", "zero", "compiled", "stateful", "naive", "native", "module", "builtin", "kernel_optimizations"),
-    *("DeadCodeElimination", "add_0_rule", "a_pass", "256", "address", "packing_layout", "kept", "folded"),
+    *("DeadCodeElimination", "add_0_rule", "a_pass", "256", "address", "packing_layout", "snippets", "kept", "folded"),
 )
 """Among them are values of each option."""
 NEVER = {("torch", "capture")}
