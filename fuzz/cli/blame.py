@@ -51,8 +51,8 @@ def command(
     fuzz backends describe onnxruntime      the other switches
 
     --json prints {findings: [{finding, target, version, fails, signature, changed, switches, alternatives, coarse,
-    alone, repeats, setting, switched, passes, asked: [{off, answer, said, fresh}], executions, told, sentence}]}. Exit code 1 means
-    that one of them fails, whatever is to blame, 0 that none does any more.
+    alone, repeats, setting, switched, passes, asked: [{off, answer, said, fresh}], executions, told,
+    sentence}]}. Exit code 1 means that one of them fails, whatever is to blame, 0 that none does any more.
     """
     from fuzz.cli.targets import read_target
     from fuzz.execute.attempt import Limits

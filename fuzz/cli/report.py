@@ -51,7 +51,7 @@ def command(
     --json prints {root, page, cases, seconds, targets: [{target, version, verdicts: {VERDICT: n}}], findings: [{id,
     target, version, verdict, title, summary, signature, count, assumed, seed, nodes, nodes_before, seconds,
     first_seen, operators, output, data_set, index, actual, expected, bound, bound_ratio, node, message, folder,
-    problems}], coverage:
+    problems, switches, blame, same_as}], coverage:
     {reached, wanted, missing: [[operator, type]], targets: {TARGET: {ok, found, refused, open}}}, problems}.
     """
     from fuzz.cli.progress import progress_bar
