@@ -131,9 +131,9 @@ class _Request:
             raise Unsupported(f"OpenVINO sees {self._inputs} of {len(inputs)} inputs, and not which ones")
         return [inputs[position] for position in self._kept]
 
-    def _infer(self, arguments: Sequence[Any]) -> list[Value]:
+    def _infer(self, arguments: Sequence[_Lent]) -> list[Value]:
         with heard(WORDS):
-            self._request.infer(arguments)
+            self._request.infer([argument.tensor for argument in arguments])
             results = [self._request.get_output_tensor(index) for index in range(self._outputs)]
         return [_value(result) for result in results]
 
@@ -155,31 +155,39 @@ class _Binding:
             raise Unsupported("only outputs of numbers can be bound to buffers")
         self._tensors = [_argument(value) for value in like]
         with heard(WORDS):
-            for index, tensor in enumerate(self._tensors):
-                self._request.set_output_tensor(index, tensor)
+            for index, lent in enumerate(self._tensors):
+                self._request.set_output_tensor(index, lent.tensor)
 
     def run(self, inputs: Sequence[Value], fill: int | None) -> list[Value]:
         arguments = [_argument(value) for value in self._taken(inputs)]
         if fill is not None:
-            for tensor in self._tensors:
-                ctypes.memset(tensor.data.ctypes.data, fill, tensor.byte_size)
+            for lent in self._tensors:
+                ctypes.memset(lent.tensor.data.ctypes.data, fill, lent.tensor.byte_size)
         with heard(WORDS):
-            self._request.infer(arguments)
-        return [_value(tensor) for tensor in self._tensors]
+            self._request.infer([argument.tensor for argument in arguments])
+        return [_value(lent.tensor) for lent in self._tensors]
 
 
 _NAMES = {getattr(openvino.Type, theirs): ours for ours, theirs in _TYPES.items() if hasattr(openvino.Type, theirs)}
 
 
-def _argument(value: Value) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """A tensor of OpenVINO's and the memory that it shares: releases before 2025 do not keep that alive themselves."""
+
+    tensor: Any
+    memory: Any = None
+
+
+def _argument(value: Value) -> _Lent:
     """A tensor of OpenVINO's that shares memory of ours."""
     tensor = _tensor(value)
     if tensor.element_type == "string":
-        return _texts(to_numpy(tensor))
+        return _Lent(_texts(to_numpy(tensor)))
     kind = _kind(tensor)
     data = np.frombuffer(bytearray(tensor.data), dtype=np.uint8)
     with heard(WORDS):
-        return openvino.Tensor(data, list(tensor.shape), kind)
+        return _Lent(openvino.Tensor(data, list(tensor.shape), kind), data)
 
 
 def _texts(array: Array) -> Any:
@@ -191,7 +199,7 @@ def _texts(array: Array) -> Any:
     return openvino.Tensor(array.astype(np.str_))
 
 
-def _arranged(value: Value, layout: Layout) -> Any:
+def _arranged(value: Value, layout: Layout) -> _Lent:
     tensor = _tensor(value)
     if tensor.element_type == "string":
         return _argument(value)
@@ -199,11 +207,11 @@ def _arranged(value: Value, layout: Layout) -> Any:
     if layout is Layout.OFFSET:
         data = placed(tensor.data, array.dtype.itemsize)
         with heard(WORDS):
-            return openvino.Tensor(data, list(tensor.shape), kind)
+            return _Lent(openvino.Tensor(data, list(tensor.shape), kind), data)
     if tensor.element_type in EXTENDED:
         raise Unsupported(f"{tensor.element_type} arrays are handed over as bytes in a row")
     with heard(WORDS):
-        return openvino.Tensor(arranged(array, layout), shared_memory=False)
+        return _Lent(openvino.Tensor(arranged(array, layout), shared_memory=False))
 
 
 def _tensor(value: Value) -> Tensor:

@@ -32,6 +32,8 @@ COMMANDS: dict[str, str] = {
     "reduce": "Make a failing model small.",
     "blame": "Find the switches or passes that a finding needs.",
     "repro": "Write the script and the report of a failing case.",
+    "bisect": "Find the release, or the commit, that a case fails since.",
+    "matrix": "Show which versions have which findings.",
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",
     "stable": "Run cases in ways that must not matter: threads, layouts, memory.",
