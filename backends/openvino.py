@@ -168,6 +168,8 @@ class _Binding:
         return [_value(lent.tensor) for lent in self._tensors]
 
 
+# Releases before 2024 have no texts, and no equal of None either.
+_STRING = getattr(openvino.Type, "string", None)
 _NAMES = {getattr(openvino.Type, theirs): ours for ours, theirs in _TYPES.items() if hasattr(openvino.Type, theirs)}
 
 
@@ -228,7 +230,7 @@ def _kind(tensor: Tensor) -> Any:
 
 
 def _value(result: Any) -> Value:
-    if result.element_type == openvino.Type.string:
+    if result.element_type == _STRING:
         return from_numpy(result.str_data)
     element_type = _NAMES.get(result.element_type)
     if element_type is None:

@@ -160,9 +160,10 @@ class _Version:
         if subject.plain is None or first.state in (State.BAD, State.GOOD):
             return first
         second, _ = self._told(subject, subject.plain)
-        if first.state is State.OTHER and second.state is State.SKIP:
-            return first
-        return replace(second, plain=True)
+        if second.state in (State.BAD, State.GOOD):
+            return replace(second, plain=True)
+        # Of two answers that settle nothing a failure tells more, and of two refusals that of the plainer header.
+        return first if first.state is State.OTHER else second
 
     def confirm(self, subject: Subject) -> tuple[Subject, Answer]:
         """The answer where the finding was made, and all that is to be known of it for the other versions."""

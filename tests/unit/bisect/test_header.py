@@ -37,7 +37,8 @@ def lowered(model):
         (
             made(
                 "g (bool c, float[2] x) => (float[2] y) { y = If (c) <"
-                "then_branch = t () => (float[2] a) { a = Gelu(x) }, else_branch = e () => (float[2] b) { b = Abs(x) }> }",
+                "then_branch = t () => (float[2] a) { a = Gelu(x) }, "
+                "else_branch = e () => (float[2] b) { b = Abs(x) }> }",
                 ir=12,
                 opset=20,
             ),
