@@ -3,11 +3,11 @@
 python benchmarks/kills.py --kills 1000     goes on where it was (build/kills)
 
 Campaigns of a few seeds, one after the other. Each is started and killed by SIGKILL until it comes to its end. The
-moment is drawn: up to `--longest` seconds (a third of that on average) after the start, or, in two of three runs, after
-the first task was handed out, so that a slow machine does not see starts alone. Two of five operators have planted
-faults: reductions and findings are under way as well. After each kill: SQLite finds the file whole, no seed or finding
-that was there has gone, each finding has its files, no seed that was there was examined again, no process is left. A
-campaign that has come to its end is held against one that nobody interrupted.
+moment is drawn, in CPU seconds of all its processes, so that a busy machine does not see starts alone: up to `--longest`
+(a quarter of that on average) after the start, or, in two of three runs, after the first result came in. Two of five
+operators have planted faults: reductions and findings are under way as well. After each kill: SQLite finds the file
+whole, no seed or finding that was there has gone, each finding has its files, no seed that was there was examined
+again, no process is left. A campaign that has come to its end is held against one that nobody interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -31,6 +32,7 @@ from figure import commit, machine, write_json
 
 from fuzz.campaign.exhibit import PART
 from fuzz.campaign.ledger import LEDGER_NAME
+from fuzz.execute.process import cpu_seconds, tree
 
 TARGET = "onnxruntime:fault=dropped-activation+swapped-subtraction"
 ASKED = (
@@ -43,28 +45,30 @@ NOTHING: dict[str, Any] = {
     "most_examined_again": 0, "reduced": [], "reductions": 0, "reduced_again": 0,
 }  # fmt: skip
 """What is known before the first run; ``reduced`` are the reductions that the campaign in hand has begun."""
-# The command line; each task that it hands to one of its processes is written down.
+# The command line; each task that is handed to a process, and each result that comes of one, is written down.
 NOTING = """
 import os, sys
 from fuzz.campaign import crew
 from fuzz.cli.main import main
-file, give = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND), crew._Member.give
-def noted(member, task):
-    os.write(file, f"{type(task).__name__} {task.seed}\\n".encode())
-    give(member, task)
-crew._Member.give = noted
+file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+give, heard = crew._Member.give, crew._Member.heard
+def noted(task):
+    os.write(file, f"{type(task).__name__} {task.seed}\n".encode())
+    return task
+crew._Member.give = lambda member, task: give(member, noted(task))
+crew._Member.heard = lambda member: list(map(noted, heard(member)))
 main()
 """
+_HEARD = re.compile("^(Trial|Exhibit) ", re.MULTILINE)
 _LONGEST_FAREWELL = 10.0  # seconds after which a process that is left counts as leaked
-_LONGEST_START = 300.0
-_TICK = 0.02
+_TICK, _TREE_TICK = 0.05, 0.5  # seconds between two looks at the CPU time of a run; at which processes it has
 
 
 def main() -> int:
     """Kill it so many times; exit status 1 where anything was lost."""
     parser = argparse.ArgumentParser(description="SIGKILL at random moments of fuzz run.")
     parser.add_argument("--kills", type=int, default=1000, metavar="N")
-    parser.add_argument("--longest", type=float, default=10.0, metavar="S", help="seconds before a kill, at most")
+    parser.add_argument("--longest", type=float, default=16.0, metavar="S", help="CPU seconds, at most")
     parser.add_argument("--seeds", type=int, default=24, metavar="N", help="seeds of a campaign")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--place", default="build/kills", metavar="DIR", help="of the campaigns")
@@ -115,13 +119,9 @@ def kill(place: Path, asked: tuple[str, ...], number: int, options: argparse.Nam
     note.unlink(missing_ok=True)
     command = [sys.executable, "-c", NOTING, str(note), "run", "--root", str(root), *asked]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + _LONGEST_START
-    while number % 3 and not handed(note)[0] and running.poll() is None and time.monotonic() < limit:
-        time.sleep(_TICK)
     # More short ones than long ones; but what takes long, as a reduction does, has to be finished now and then.
-    end = time.monotonic() + options.longest * random.Random(number).random() ** 2  # noqa: S311 - moments to kill at
-    while running.poll() is None and time.monotonic() < end:
-        time.sleep(_TICK)
+    chance = options.longest * random.Random(number).random() ** 3  # noqa: S311 - moments to kill at
+    _spend(running, chance, note if number % 3 else None)
     family = psutil.Process(running.pid).children(recursive=True) if running.poll() is None else []
     reduces = any(map(_parses_models, family))
     running.kill()
@@ -131,6 +131,20 @@ def kill(place: Path, asked: tuple[str, ...], number: int, options: argparse.Nam
     if running.returncode >= 0:
         return ENDED, problems + ([f"it ended with {running.returncode}"] if running.returncode > 1 else [])
     return _phase(root, handed(note), options.seeds, reduces=reduces), problems
+
+
+def _spend(running: subprocess.Popen[bytes], seconds: float, note: Path | None) -> None:
+    """Wait until a run has used so much CPU time, with a note since its first result; or until it is over."""
+    looked, family, begun = 0.0, (running.pid,), 0.0 if note is None else None
+    while running.poll() is None:
+        if time.monotonic() - looked > _TREE_TICK:
+            looked, family = time.monotonic(), tree(running.pid)
+        spent = cpu_seconds(family)
+        if begun is None and note is not None and note.exists() and _HEARD.search(note.read_text("ascii")):
+            begun = spent
+        if begun is not None and spent >= begun + seconds:
+            return
+        time.sleep(_TICK)
 
 
 def _phase(root: Path, work: tuple[set[int], list[int]], seeds: int, *, reduces: bool) -> str:
