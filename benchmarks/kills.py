@@ -3,10 +3,10 @@
 python benchmarks/kills.py --kills 1000     goes on where it was (build/kills)
 
 Campaigns of a few seeds, one after the other. Each is started and killed by SIGKILL until it comes to its end. The
-moment is drawn, in CPU seconds of all its processes, so that a busy machine does not see starts alone: up to `--longest`
-(a quarter of that on average) after the start, or, in two of three runs, after the first result came in. Two of five
-operators have planted faults: reductions and findings are under way as well. After each kill: SQLite finds the file
-whole, no seed or finding that was there has gone, each finding has its files, no seed that was there was examined
+moment is drawn, in CPU seconds of all its processes, so that a busy machine does not see starts alone: `--longest` at
+most (a quarter of that on average) after the start, or, in two of three runs, after the first result came in. Two of
+five operators have planted faults: reductions and findings are under way as well. After each kill: SQLite finds the
+file whole, no seed or finding that was there has gone, each finding has its files, no seed that was there was examined
 again, no process is left. A campaign that has come to its end is held against one that nobody interrupted.
 """
 
@@ -53,7 +53,7 @@ from fuzz.cli.main import main
 file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 give, heard = crew._Member.give, crew._Member.heard
 def noted(task):
-    os.write(file, f"{type(task).__name__} {task.seed}\n".encode())
+    os.write(file, f"{type(task).__name__} {task.seed}\\n".encode())
     return task
 crew._Member.give = lambda member, task: give(member, noted(task))
 crew._Member.heard = lambda member: list(map(noted, heard(member)))
@@ -129,7 +129,8 @@ def kill(place: Path, asked: tuple[str, ...], number: int, options: argparse.Nam
     _, left = psutil.wait_procs(family, _LONGEST_FAREWELL)
     problems = [f"process {process.pid} is left" for process in left]
     if running.returncode >= 0:
-        return ENDED, problems + ([f"it ended with {running.returncode}"] if running.returncode > 1 else [])
+        there = len(kept(root)[0])
+        return ENDED, problems + ([f"it ended early, with {running.returncode}"] if there < options.seeds else [])
     return _phase(root, handed(note), options.seeds, reduces=reduces), problems
 
 
