@@ -15,6 +15,8 @@ import onnx
 import onnx.helper
 import onnx.shape_inference
 
+from abstract.inference import infer_types
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -193,7 +195,7 @@ def _inferred(model: onnx.ModelProto, shapes: Mapping[str, Sizes]) -> dict[str, 
             for size in shapes[info.name]:
                 tensor.shape.dim.add(dim_value=size)
     try:
-        graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+        graph = infer_types(fixed, data_prop=True).graph
     except onnx.shape_inference.InferenceError as problem:
         raise Uncountable(f"shapes cannot be inferred: {problem}") from None
     known = {t.name: (tuple(t.dims), _width(t.data_type)) for t in graph.initializer}

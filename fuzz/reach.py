@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import onnx
 import onnx.defs
-import onnx.shape_inference
 from google.protobuf.message import DecodeError
 
 from abstract.contributed import CONTRIBUTED, qualified
 from abstract.dtypes import BY_CODE
+from abstract.inference import infer_types
 from abstract.operators import TABLE
 from abstract.schema import signature
 from fuzz.case import find_cases
@@ -73,7 +73,7 @@ def _first_type(node: Node, opset: int) -> str:
 
 def pairs(model: onnx.ModelProto) -> Iterator[Pair]:
     """The pair of each node, in bodies and functions too; the type is empty where ONNX does not infer it."""
-    inferred = onnx.shape_inference.infer_shapes(model)
+    inferred = infer_types(model)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
     yield from _of(inferred.graph, {}, opset)
     for function in model.functions:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnx.shape_inference
 
 from abstract.contributed import qualified
+from abstract.inference import infer_types
 from abstract.program import parse
 from backends.protocol import Outcome
 from backends.tensor import Tensor, to_numpy
@@ -76,7 +76,7 @@ def sites_of(model: bytes) -> str:
 
 def _types(proto: onnx.ModelProto) -> dict[str, str]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(proto)
+        inferred = infer_types(proto)
     except Exception:  # noqa: BLE001 - then only what the model declares is known
         inferred = proto
     return {**element_types(inferred), **element_types(proto)}

@@ -14,6 +14,7 @@ import onnx
 import onnx.checker
 import onnx.shape_inference
 
+from abstract.inference import check_fully, infer_types
 from abstract.program import parse
 from abstract.reference import TooLarge, Undefined, interpret
 from abstract.types import ContainerType
@@ -130,7 +131,7 @@ def _evaluated(graph: Graph, model: bytes, inputs: Mapping[str, Array], most: in
 def check(model: onnx.ModelProto) -> None:
     """Have ONNX's checker and its strict inference accept a model. Raises Dropped."""
     try:
-        onnx.checker.check_model(model, full_check=True)
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        check_fully(model)
+        infer_types(model, strict=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Dropped("ONNX's checker refuses it", str(error).strip().partition("\n")[0]) from None

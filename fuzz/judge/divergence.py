@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import onnx
-import onnx.shape_inference
 from onnx import helper
 
 from abstract.capture import captured
 from abstract.dtypes import BY_CODE, BY_NAME
+from abstract.inference import infer_types
 from abstract.program import parse
 from backends.tensor import Tensor
 from fuzz.judge.compare import Comparison, compare
@@ -93,7 +93,7 @@ def expose(model: bytes, folder: str = "") -> Exposed:
     proto = onnx.ModelProto.FromString(model)
     program = parse(proto, folder)
     have = {o.name: o for o in proto.graph.output}
-    inferred = {v.name: v for v in onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.value_info}
+    inferred = {v.name: v for v in infer_types(proto, data_prop=True).graph.value_info}
     names: list[str] = []
     for step in program.steps:
         for name, dtype in zip(step.outputs, step.output_dtypes, strict=False):

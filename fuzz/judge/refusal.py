@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import onnx
-import onnx.checker
-import onnx.shape_inference
-
+from abstract.inference import check_fully, infer_types
 from backends.external import check_external_data, read_model
 from backends.protocol import Stage
 from fuzz.judge.verdict import Word
@@ -45,7 +42,7 @@ def _checked(model: bytes, folder: str) -> tuple[str, str]:
         if not proto.graph.node or not proto.graph.output:
             return "a graph without nodes or outputs computes nothing", ""
         # The full check infers shapes and types in strict mode.
-        onnx.checker.check_model(onnx.shape_inference.infer_shapes(proto, data_prop=True), full_check=True)
+        check_fully(infer_types(proto, data_prop=True))
     except Exception as error:  # noqa: BLE001 - whatever the checker raises is its opinion
         message = str(error).strip().split("\n", 1)[0][:200]
         # The text of ONNX leaves the shape of an output open; only the checker asks for it.

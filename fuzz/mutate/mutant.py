@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-import onnx.checker
-import onnx.shape_inference
 
 from abstract.dtypes import BY_NAME, DType
+from abstract.inference import infer_types
 from abstract.program import parse
 from abstract.reference import interpret
 from backends.graph import graphs
@@ -24,6 +22,8 @@ from fuzz.signature import signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import onnx
 
     from abstract.bounded import Bounded
     from abstract.program import Program
@@ -130,7 +130,7 @@ def _forget_sizes(kind: onnx.TypeProto) -> None:
 def _checked(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the types of its outputs, as far as ONNX infers them."""
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        inferred = infer_types(model, strict=True, data_prop=True)
     except Exception as error:
         raise Unfit(f"inference refuses it: {line(error)}") from error
     for mine, theirs in zip(model.graph.output, inferred.graph.output, strict=True):

@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import onnx
-import onnx.shape_inference
+
+from abstract.inference import infer_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ def cut(model: bytes) -> tuple[bytes, ...]:
     compiles: such a part would compile otherwise than it does in the whole.
     """
     try:
-        parsed = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model), data_prop=True)
+        parsed = infer_types(onnx.load_model_from_string(model), data_prop=True)
     except Exception:  # noqa: BLE001 - protobuf's own exception class differs between releases
         return ()
     graph = parsed.graph

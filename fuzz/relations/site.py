@@ -17,6 +17,7 @@ import onnx.shape_inference
 
 from abstract.contributed import qualified
 from abstract.dtypes import BY_CODE, DType
+from abstract.inference import infer_types
 from abstract.operators import TABLE
 from abstract.schema import signature
 from backends.tensor import from_numpy
@@ -85,7 +86,7 @@ def read_base(model: onnx.ModelProto, inputs: Mapping[str, Value] = MappingProxy
 
     Raises onnx.shape_inference.InferenceError, or what protobuf raises, where the model is not valid.
     """
-    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    inferred = infer_types(model, strict=True, data_prop=True)
     types: dict[str, ValueType] = {}
     for info in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
         tensor = info.type.tensor_type

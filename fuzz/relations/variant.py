@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import onnx
-import onnx.checker
-import onnx.external_data_helper
-import onnx.shape_inference
-
+from abstract.inference import check_fully, infer_types
 from abstract.program import parse
 from backends.external import check_external_data, read_model
 from fuzz.judge.judge import reference_values
@@ -19,6 +15,8 @@ from fuzz.relations.site import Base, read_base
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import onnx
 
     from abstract.program import Program
     from abstract.reference import Bounded
@@ -129,5 +127,5 @@ def check(model: onnx.ModelProto) -> Any:
 
     Raises onnx.checker.ValidationError or onnx.shape_inference.InferenceError.
     """
-    onnx.checker.check_model(model, full_check=True)
-    return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    check_fully(model)
+    return infer_types(model, strict=True, data_prop=True)

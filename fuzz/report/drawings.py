@@ -70,10 +70,12 @@ def _with_types(model: bytes) -> bytes:
     """The model with the types of its intermediate values, where inference finds them."""
     if len(model) > _LARGEST_INFERRED:
         return model
-    from onnx import shape_inference
+    from onnx import ModelProto
+
+    from abstract.inference import infer_types
 
     try:
-        inferred: bytes = shape_inference.infer_shapes(model, data_prop=True).SerializeToString()
+        inferred: bytes = infer_types(ModelProto.FromString(model), data_prop=True).SerializeToString()
     except Exception:  # noqa: BLE001 - whatever is wrong, the picture is drawn without these labels
         return model
     return inferred

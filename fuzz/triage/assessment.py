@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnx.checker
-import onnx.shape_inference
 
 from abstract.dtypes import BY_CODE, DType
+from abstract.inference import check_fully, infer_types
 from abstract.program import parse, to_carrier
 from abstract.reference import interpret
 from backends.protocol import Outcome
@@ -63,9 +62,7 @@ def invalid(model: bytes) -> str:
         proto = onnx.ModelProto.FromString(model)
         if not proto.graph.node or not proto.graph.output:
             return "a graph without nodes or outputs computes nothing"
-        onnx.checker.check_model(
-            onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True), full_check=True
-        )
+        check_fully(infer_types(proto, strict=True, data_prop=True))
     except Exception as error:  # noqa: BLE001 - whatever the checker raises is its opinion
         message = str(error).strip().split("\n", 1)[0][:200]
         return "" if "Field 'shape' of 'type' is required" in message else message or type(error).__name__
@@ -172,7 +169,7 @@ def _infos(proto: onnx.ModelProto) -> dict[str, bytes]:
     """Declared types, and those that ONNX infers."""
     found = {i.name: i for i in (*proto.graph.value_info, *proto.graph.output, *proto.graph.input)}
     try:
-        inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.value_info
+        inferred = infer_types(proto, data_prop=True).graph.value_info
     except Exception:  # noqa: BLE001 - what is not inferred is made from values
         inferred = []
     for info in inferred:

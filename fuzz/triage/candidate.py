@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import onnx
-import onnx.shape_inference
 
+from abstract.inference import infer_types
 from backends.external import check_external_data, read_model
 from backends.graph import graphs, required_inputs
 from fuzz.values import encode_value
@@ -96,7 +96,7 @@ def forget_shapes(proto: onnx.ModelProto) -> None:
         for dim in info.type.tensor_type.shape.dim:
             dim.Clear()
     try:
-        inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph.output
+        inferred = infer_types(proto, data_prop=True).graph.output
     except Exception:  # noqa: BLE001 - then the shapes stay open
         return
     for info, known in zip(proto.graph.output, inferred, strict=True):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnx.shape_inference
 from onnx import helper, numpy_helper
 
+from abstract.inference import infer_types
 from backends.tensor import from_numpy
 from fuzz.triage.candidate import Candidate
 
@@ -94,7 +94,7 @@ def candidate_of(probe: Probe) -> Candidate:
     graph = helper.make_graph([node], "probe", inputs, [onnx.ValueInfoProto(name=n) for n in made], constants)
     opset = helper.make_opsetid("", _NEWER.get(probe.operator, _OPSET))
     model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    inferred = infer_types(model, strict=True, data_prop=True)
     return Candidate(inferred.SerializeToString(deterministic=True), (feeds,))
 
 
