@@ -71,8 +71,12 @@ class Schedule:
 
     @property
     def terms(self) -> Terms:
-        """Those of the latest epoch that was begun."""
-        return self._terms[max(self._terms)] if self._terms else Terms()
+        """Those of the latest epoch that was begun, by this run or an earlier one."""
+        if self._terms:
+            return self._terms[max(self._terms)]
+        done = self._frontier - self._first
+        told = self._ledger.terms(epoch_of(done - 1)) if done else None
+        return Terms() if told is None else Terms.from_text(told)
 
     @property
     def waiting(self) -> int:

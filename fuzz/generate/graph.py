@@ -55,8 +55,10 @@ def generate_graph(choices: Choices, settings: Settings, supports: Supports | No
         if "containers" in plan.structure:
             add_containers(builder, names)
         grow(builder, plan.nodes, plan.operators)
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS + 1):
             if _complete(builder):
+                break
+            if number == _ROUNDS and not plan.wake():
                 break
             # The model's own subset had no operator for its own types, or none that takes an input: let it have all.
             plan.widen([n for n in names if plan.runs(n, signature(n, settings.opset))] or names, settings.dtypes)

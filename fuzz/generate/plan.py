@@ -19,7 +19,7 @@ from abstract.operators import TABLE
 from abstract.schema import Signature, newest_opset, signature
 from fuzz.generate.bait import chosen
 from fuzz.generate.bait.share import Bait
-from fuzz.generate.rest import draw_rests
+from fuzz.generate.rest import Rested, draw_rests
 from fuzz.generate.settings import DEFAULT_DTYPES, Settings
 from fuzz.generate.shaping import Shaping, draw_shaping
 from fuzz.generate.structure import draw_structure
@@ -85,6 +85,14 @@ class Plan:
         self.operators = operators
         self.dtypes = frozenset(BY_NAME[n] for n in dtypes)
         self._allowed.clear()
+
+    def wake(self) -> bool:
+        """Where operators rest (``fuzz/generate/rest.py``), let them be called again; whether any did."""
+        if not isinstance(self.supports, Rested):
+            return False
+        self.supports = self.supports.supports
+        self._allowed.clear()
+        return True
 
     def runs(self, operator: str, sign: Signature) -> bool:
         """Whether the targets run an operator on some type at all; some operators never ask for that type."""

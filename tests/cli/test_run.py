@@ -161,6 +161,46 @@ def test_it_ends_when_its_time_is_up(fuzz):
     assert (done.returncode, json.loads(done.stdout)["cases"]) == (0, 0)
 
 
+def test_a_target_that_fails_on_everything_is_left_alone_and_the_other_is_not(fuzz):
+    hopeless = "onnxruntime:fault=refused-concat"
+    command = ("run", "--backend", hopeless, "--backend", "onnxruntime", "--count", "36", "--jobs", "2", "--no-reduce")
+    large = (*SMALL, "--ops", "Concat", "--nodes", "8-9")  # each has a Concat of three operands
+    done = fuzz(*command, *large, "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    result = json.loads(done.stdout)
+    assert result["quarantined"] == [hopeless]
+    assert result["problems"] == []
+    # It counts from the second epoch after the one that says so: 8, 8 and 16 seeds.
+    assert sum(result["targets"][hopeless].values()) == 32
+    assert result["targets"][hopeless]["rejected"] >= 29
+    assert result["targets"]["onnxruntime"] == {"ok": 36}
+    told = fuzz(*command, *large).stdout
+    assert f"{hopeless} fails on nearly everything and is asked seldom" in told.splitlines()
+
+
+def test_a_target_whose_budget_is_used_up_is_asked_no_more(fuzz):
+    command = ("run", "--backend", "onnxruntime", "--backend", "onnxruntime:opt=0", "--count", "20", "--jobs", "2")
+    done = fuzz(*command, *SMALL, "--budget", "onnxruntime=0.000001", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert (result["spent"], result["quarantined"]) == (["onnxruntime"], [])
+    # What a target has used is looked at between epochs, of 8 and 8 seeds.
+    assert result["targets"] == {"onnxruntime": {"ok": 16}, "onnxruntime:opt=0": {"ok": 20}}
+    told = fuzz(*command, *SMALL, "--budget", "onnxruntime=0.000001").stdout
+    assert "onnxruntime has used up its --budget and is not asked any more" in told.splitlines()
+
+
+def test_it_ends_when_there_are_so_many_findings(fuzz):
+    command = ("run", "--backend", FAULTY, *SMALL, "--ops", "Sigmoid", "--no-reduce", "--jobs", "2", "--json")
+    done = fuzz(*command, "--target-findings", "1")  # nothing else ends it
+    assert (done.returncode, done.stderr) == (1, "")
+    result = json.loads(done.stdout)
+    assert len(result["findings"]) >= 1
+    assert result["cases"] < 16
+    again = json.loads(fuzz(*command, "--target-findings", "1").stdout)
+    assert again["cases"] == result["cases"]  # it has them already
+
+
 def test_misuse(fuzz, refused):
     refused(fuzz("run"), "--backend")
     refused(fuzz("run", "--backend", "onnxrutime", "--count", "1"), "unknown backend")

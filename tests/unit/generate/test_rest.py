@@ -54,3 +54,10 @@ def test_what_targets_support_counts_too():
     rested = Rested(lambda _operator, first, _second="": first == "float", frozenset({"Add:float", "Mul:"}))
     asked = (("Add", "float"), ("Add", "double"), ("Relu", "float"), ("Mul", "float"))
     assert [rested(*pair) for pair in asked] == [False, False, True, False]
+
+
+def test_where_all_that_was_asked_for_rests_it_is_called_all_the_same():
+    """A campaign of one operator that has a finding would come to an end otherwise."""
+    asked = Settings(nodes=(1, 3), operators=("Sigmoid",), dtypes=("float",), bait=())
+    rested = Settings.from_json({**asked.to_json(), "rests": ("0 Sigmoid:float",)})
+    assert pairs(rested, range(8)) == pairs(asked, range(8)) == [{("Sigmoid", "float")}] * 8
