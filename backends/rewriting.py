@@ -85,7 +85,7 @@ class Rewriter:
         runtime: the backend of a plain runtime by its name.
         passes: the names that its option `disable` knows.
         claims: whether the types and shapes of values are what the tool makes: then they are checked.
-        prunes: whether it removes inputs that nothing reads, and means to.
+        prunes: whether it removes inputs that no output needs, and means to.
         renames: whether it says that under these options inputs and outputs change.
     """
 
@@ -106,17 +106,17 @@ class Rewriter:
         with heard(self.words):
             made = self.rewrite(read_model(model, folder), options)
             file = made if isinstance(made, Made) else Made(made.SerializeToString(deterministic=True), "")
-        positions = None if isinstance(made, Made) else self._positions(model, original, made, options)
+        positions = None if isinstance(made, Made) else self._positions(original, made, options)
         return _Rewritten(self, options.get("runtime", "onnxruntime"), (model, folder), file, positions, enter)
 
-    def _positions(self, model: bytes, original: Any, made: Any, options: Mapping[str, str]) -> list[int] | None:
+    def _positions(self, original: Any, made: Any, options: Mapping[str, str]) -> list[int] | None:
         """Which inputs the rewritten model takes, None for all. Raises for other changes of the signature."""
         if calls := lost(original, made):
             raise Rejected(f"{self.name} drops the function {calls}, and leaves calls of it")
         change = changed(original, made)
         if not change or (self.renames(options) and alike(original, made)):
             return None
-        if self.prunes and (positions := left(model, original, made)) is not None:
+        if self.prunes and (positions := left(original, made)) is not None:
             return positions
         if self.renames(options):
             raise Unsupported(f"{self.name} changes the model's signature, as it says that it does: {change}")

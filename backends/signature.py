@@ -6,7 +6,6 @@ from typing import Any
 
 import onnx
 
-from backends.external import read_inputs
 from backends.graph import graphs, required_inputs
 
 __all__ = ["alike", "changed", "left", "lost"]
@@ -37,19 +36,32 @@ def alike(original: Any, made: Any) -> bool:
     return all([_kind(t) for _, t in before] == [_kind(t) for _, t in after] for before, after in pairs)
 
 
-def left(model: bytes, original: Any, made: Any) -> list[int] | None:
-    """The positions of the inputs that are left where all that changed is that some are gone which nothing reads.
+def left(original: Any, made: Any) -> list[int] | None:
+    """The positions of the inputs that are left where all that changed is that some are gone which no output needs.
 
-    None where anything else changed. ``model`` is the serialized original.
+    None where anything else changed.
     """
     names = {name for name, _ in _inputs(made)}
     before = _inputs(original)
-    read = {before[position][0] for position in read_inputs(model)}
+    read = _needed(original.graph)
     positions = [position for position, (name, _) in enumerate(before) if name in names]
     if any(name in read for name, _ in before if name not in names):
         return None
     difference = _difference("input", [before[position] for position in positions], _inputs(made))
     return None if difference or _difference("output", _outputs(original), _outputs(made)) else positions
+
+
+def _needed(graph: Any) -> set[str]:
+    """The values that outputs are computed from, by name: what only nodes read that nothing reads is not among them."""
+    found = {output.name for output in graph.output}
+    for node in reversed(graph.node):  # nodes stand in the order in which they are computed
+        if found.intersection(node.output):
+            found.update(node.input)
+            bodies = [g for a in node.attribute for g in (*([a.g] if a.HasField("g") else ()), *a.graphs)]
+            for body in (inner for held in bodies for inner in graphs(held)):
+                found.update(output.name for output in body.output)
+                found.update(name for inside in body.node for name in inside.input)
+    return found
 
 
 def _inputs(model: Any) -> list[tuple[str, Any]]:

@@ -15,14 +15,14 @@ from fuzz.triage.selection import declared
 from fuzz.values import encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from abstract.operator import Array
     from backends.tensor import Value
     from fuzz.triage.search import Search
 
-__all__ = ["bare", "drop_attributes", "drop_data_sets", "drop_outputs", "filled", "free_constants", "plain", "plainer",
-           "simplify_values"]  # fmt: skip
+__all__ = ["bare", "drop_attributes", "drop_data_sets", "drop_inputs", "drop_outputs", "filled", "free_constants",
+           "plain", "plainer", "simplify_values"]  # fmt: skip
 
 
 def drop_data_sets(search: Search) -> None:
@@ -76,6 +76,25 @@ def drop_outputs(search: Search) -> None:
         return
     while len(names) > 2 and search.attempt(kept([n for n in names if n != name]) for name in names):
         names = [info.name for info in search.best.proto().graph.output]
+
+
+def drop_inputs(search: Search) -> None:
+    """Ask for what is read: inputs that no node reads and no output returns go, all at once, else each by itself."""
+    proto = search.best.proto()
+    kept = {name for graph in graphs(proto.graph) for node in graph.node for name in node.input}
+    kept |= {info.name for graph in graphs(proto.graph) for info in graph.output}
+    unread = [info.name for info in proto.graph.input if info.name not in kept]
+
+    def without(names: Collection[str]) -> Candidate:
+        proto = search.best.proto()
+        inputs = [info for info in proto.graph.input if info.name not in names]
+        del proto.graph.input[:]
+        proto.graph.input.extend(inputs)
+        return encoded(proto, search.best.feeds)
+
+    if unread and not search.attempt([without(unread)]) and len(unread) > 1:
+        for name in unread:
+            search.attempt([without([name])])
 
 
 # --- attributes -----------------------------------------------------------------------------------------------------

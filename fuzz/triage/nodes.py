@@ -79,10 +79,11 @@ def _take(search: Search, candidate: Candidate | None) -> None:
 
 
 def _settle(search: Search) -> None:
-    """What is left is few: leave out each that can go."""
+    """What is left is few: leave out each that can go, what it computed being an input then, or else a constant."""
     while (whole := search.whole()) is not None and len(whole.nodes) > 1:
         everything = range(len(whole.nodes))
-        if not search.attempt(whole.only([i for i in everything if i != at]) for at in everything):
+        fewer = [[i for i in everything if i != at] for at in everything]
+        if not search.attempt(whole.only(keep, frozen=frozen) for frozen in (False, True) for keep in fewer):
             return
 
 

@@ -13,13 +13,20 @@ from backends.tensor import from_numpy
 from fuzz.judge.verdict import Word
 from fuzz.triage.bodies import bypass_nodes, open_bodies
 from fuzz.triage.candidate import size
-from fuzz.triage.content import drop_attributes, drop_data_sets, drop_outputs, free_constants, simplify_values
+from fuzz.triage.content import (
+    drop_attributes,
+    drop_data_sets,
+    drop_inputs,
+    drop_outputs,
+    free_constants,
+    simplify_values,
+)
 from fuzz.triage.extent import described, survey
 from fuzz.triage.leap import leap
 from fuzz.triage.naming import anonymise, rename
 from fuzz.triage.nodes import reduce_nodes
 from fuzz.triage.search import Search
-from fuzz.triage.signature import element_types, identity, pattern
+from fuzz.triage.signature import blamed, element_types, identity, pattern
 from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
 from fuzz.triage.types import plain_types
 
@@ -42,7 +49,7 @@ STOPPED = frozenset({Word.CRASH, Word.REJECTED, Word.TIMEOUT, Word.OOM})
 """Verdicts of what gives no answer."""
 
 _STRUCTURE: tuple[Callable[[Search], None], ...] = (
-    drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, free_constants,
+    drop_data_sets, reduce_nodes, open_bodies, drop_outputs, bypass_nodes, drop_inputs, free_constants,
 )  # fmt: skip
 _CONTENT: tuple[Callable[[Search], None], ...] = (
     leap, fix_sizes, shrink_sizes, drop_ranks, drop_attributes, plain_types, simplify_values, rename,
@@ -91,8 +98,14 @@ class Reduction:
         return pattern(proto, element_types(proto))
 
     def identity(self, target: str) -> str:
-        """What findings are compared by. Of what has stopped the message or the frames say more than element types."""
-        reduced = pattern(self.case.proto(), {}) if self.signature.word in STOPPED else self.pattern
+        """What findings are compared by. Of what has stopped the message or the frames say more than element types.
+
+        Of a refusal that names its operator, they say more than what stands around that as well.
+        """
+        reduced = self.pattern
+        if self.signature.word in STOPPED:
+            proto = self.case.proto()
+            reduced = blamed(self.signature.message, proto) or pattern(proto, {})
         return identity(target, self.signature, reduced, described(self.reach))
 
 

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from fuzz.execute.attempt import Attempt
     from fuzz.judge.verdict import Verdict
 
-__all__ = ["Signature", "element_types", "identity", "pattern", "signature_of"]
+__all__ = ["Signature", "blamed", "element_types", "identity", "pattern", "signature_of"]
 
 _REASON_LENGTH = 400
+_LISTED = re.compile(r" \((in|out)puts are [^()]*\)")
+"""What else a model has is none of the message: without it, inputs that do not matter can go."""
+_OPERATOR = r"(?:op_type: ?|Op \(|while running )({})(?![A-Za-z0-9])"
 _TAKEN = re.compile(r"\b(?:N|NAME)\b(?:[\s,;x*]+(?:N|NAME)\b)*")
 _LEADING = re.compile(
     r"^(\w+(Error|Exception): )?(Exception from \S+|Traceback \(most recent call last\)):$"
@@ -109,7 +112,7 @@ def _said(message: str, names: Iterable[str]) -> str:
 
     Names go before anything is cut off, and as identifiers as well, which is how compilers spell them.
     """
-    text = _telling(message)
+    text = _LISTED.sub("", _telling(message))
     spelled = {spelling for name in names for spelling in (name, re.sub(r"\W", "_", name))}
     for name in sorted(spelled, key=lambda n: (-len(n), n)):
         if len(name) > 1 and name in text:
@@ -144,6 +147,13 @@ def pattern(proto: onnx.ModelProto, dtypes: Mapping[str, str]) -> str:
         read.update(node.input)
     ends = {texts[n] for node in proto.graph.node for n in node.output if n in texts and not read & set(node.output)}
     return "; ".join(sorted(ends))
+
+
+def blamed(message: str, proto: onnx.ModelProto) -> str:
+    """The operators of a model that a refusal puts itself down to, in its own words; empty where it names none."""
+    held = {node.op_type for graph in graphs(proto.graph) for node in graph.node}
+    found = re.findall(_OPERATOR.format("|".join(map(re.escape, sorted(held)))), message) if held else []
+    return "; ".join(sorted(set(found)))
 
 
 def _once(operands: list[str]) -> list[str]:

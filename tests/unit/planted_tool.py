@@ -48,6 +48,15 @@ def prune(model):
     model.graph.input.extend(kept)
 
 
+def prune_dead(model):
+    """Nodes whose outputs nothing reads are gone, and inputs that only they read."""
+    wanted = {port.name for port in model.graph.output} | {name for node in model.graph.node for name in node.input}
+    kept = [node for node in model.graph.node if wanted.intersection(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    prune(model)
+
+
 def prune_read(model):
     """As `prune`, of a node that it loses too."""
     del model.graph.node[0].input[1:]
@@ -113,6 +122,7 @@ BREAKS = {
     "rename_all": rename_all,
     "rename_and_widen": lambda model: (widen(model), rename_all(model)),
     "prune": prune,
+    "prune_dead": prune_dead,
     "prune_read": prune_read,
     "swap_outputs": swap_outputs,
     "swap_inputs": swap_inputs,

@@ -121,3 +121,12 @@ def test_of_what_only_reads_the_one_at_fault_an_identity_is_left(search, consume
     bypass_nodes(begun)
     assert operators(begun.best) == ["Relu", "Identity"]
     check(begun.best)
+
+
+def test_the_last_node_does_nothing_where_nothing_needs_it(reduced):
+    """A graph has a node: which one is chance if the failure is that an input is returned."""
+    body = "g (float[3] x, float16[3] a) => (float[3] x) { y = Log (a) }"
+    case = candidate(body, [np.ones(3, np.float32), np.ones(3, np.float16)])
+    done = reduced(case, lambda proto, _: proto.graph.output[0].name in {info.name for info in proto.graph.input})
+    assert operators(done.case) == ["Identity"]
+    assert [list(feed) for feed in done.case.feeds] == [["x0"]]

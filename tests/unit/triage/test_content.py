@@ -9,7 +9,14 @@ from onnx import numpy_helper
 
 from backends.tensor import to_numpy
 from fuzz.triage.assessment import know
-from fuzz.triage.content import drop_attributes, drop_data_sets, drop_outputs, free_constants, simplify_values
+from fuzz.triage.content import (
+    drop_attributes,
+    drop_data_sets,
+    drop_inputs,
+    drop_outputs,
+    free_constants,
+    simplify_values,
+)
 from fuzz.triage.naming import anonymise, canonical, rename
 from fuzz.triage.sizes import drop_ranks, fix_sizes, shrink_sizes
 from tests.unit.triage.conftest import CHAIN, ROW, candidate, check, has, operators, text
@@ -257,3 +264,24 @@ def test_functions_lose_their_texts_too():
     plain = canonical(candidate(proto, [np.float32([1])])).proto()
     assert [node.op_type for node in plain.functions[0].node] == ["Exp", "Neg"]
     assert b"private" not in plain.SerializeToString()
+
+
+@pytest.mark.parametrize(("needed", "left"), [((), ["x"]), (("b",), ["x", "b"])])
+def test_inputs_that_nothing_reads_go(search, needed, left):
+    body = "g (float[3] x, float[3] a, float[3] b, float[3] c) => (float[3] y) { y = Abs (x) }"
+
+    def bad(proto, _):
+        return set(needed) <= {info.name for info in proto.graph.input}
+
+    begun = search(candidate(body, [np.full(3, n, np.float32) for n in range(4)]), bad)
+    drop_inputs(begun)
+    assert [info.name for info in begun.best.proto().graph.input] == left
+    assert [to_numpy(value)[0] for value in begun.best.values()[0]] == [0.0, *([2.0] if needed else [])]
+    check(begun.best)
+
+
+def test_an_input_that_is_returned_stays(search):
+    body = "g (float[3] x, float[3] a) => (float[3] a) { y = Abs (x) }"
+    begun = search(candidate(body, [np.ones(3, np.float32)] * 2), lambda *_: True)
+    drop_inputs(begun)
+    assert [info.name for info in begun.best.proto().graph.input] == ["x", "a"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from backends.protocol import Outcome, Stage
 from fuzz.execute.attempt import Attempt
 from fuzz.judge.verdict import Verdict
-from fuzz.triage.signature import Signature, element_types, identity, pattern, signature_of
-from tests.unit.triage.conftest import text
+from fuzz.triage.signature import Signature, blamed, element_types, identity, pattern, signature_of
+from tests.unit.triage.conftest import candidate, text
 
 
 def seen(word, message="", stderr="", stage=Stage.COMPILE, names=(), **told):
@@ -115,3 +116,36 @@ def test_a_pattern_names_what_is_in_a_body():
 def test_an_identity_leaves_versions_out():
     signature = Signature("wrong", symptom="value")
     assert identity("tvm==0.27:opt=3", signature, "Exp(float)") == "tvm | wrong (value) | Exp(float)"
+
+
+def test_what_else_a_model_has_is_none_of_the_message():
+    told = "tool changes the model's signature: input 'x' is gone"
+    few, many = seen("rejected", f"{told} (inputs are y)"), seen("rejected", f"{told} (inputs are y, z, longer)")
+    assert few == many == seen("rejected", told)
+    assert few.message == "tool changes the model's signature: input N is gone"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("[ShapeInferenceError] (op_type:TopK, node name: N): Output N is out of bounds.", "TopK"),
+        ("Non-zero status code returned while running Sigmoid node. Name:N", "Sigmoid"),
+        ("Node (N) Op (TopK) [TypeInferenceError]", "TopK"),
+        ("(op_type:Sigmoid) after (op_type:TopK)", "Sigmoid; TopK"),
+        ("Node (N) Op (QuantizeLinear) that a pass has made", ""),
+        ("(op_type:TopKay) TopK is mentioned", ""),
+    ],
+)
+def test_a_refusal_may_name_its_operator(message, expected):
+    proto = text("g (float[3] x, int64[1] k) => (float[1] y) { v, i = TopK (x, k)  y = Sigmoid (v) }")
+    assert blamed(message, proto) == expected
+
+
+def test_findings_that_name_their_operator_are_told_apart_by_it(reduced):
+    said = Signature("rejected", "import", message="(op_type:Exp): no")
+    cases = [
+        candidate(f"g (float[3] x) => (float[3] y) {{ e = Exp (x)  y = {after} (e) }}", [np.ones(3, np.float32)])
+        for after in ("Neg", "Abs")
+    ]
+    found = [reduced(case, lambda proto, _: said if len(proto.graph.node) == 2 else False) for case in cases]
+    assert {one.identity("tool") for one in found} == {"tool | rejected at import: (op_type:Exp): no | Exp"}
