@@ -179,7 +179,8 @@ def bypassed(candidate: Candidate) -> list[Candidate]:
             names = dict.fromkeys(n for n in node.input if n)
             if not place and not returned and len(graph.node) == 1:
                 given = [port.name for port in graph.input if port.name in ends]  # an input that is returned
-                found += (_idle(candidate, name) for name in (*given, *names) if list(node.input) != [name])
+                if node.op_type != "Identity" or (given and node.input[0] not in given):
+                    found += (_idle(candidate, name) for name in (*given, *names))
                 continue
             found += (_without(candidate, place, at, name, returned=returned) for name in names)
     return found[:_BYPASSES]

@@ -130,3 +130,9 @@ def test_the_last_node_does_nothing_where_nothing_needs_it(reduced):
     done = reduced(case, lambda proto, _: proto.graph.output[0].name in {info.name for info in proto.graph.input})
     assert operators(done.case) == ["Identity"]
     assert [list(feed) for feed in done.case.feeds] == [["x0"]]
+
+
+def test_which_of_two_returned_inputs_it_reads_does_not_matter(reduced):
+    body = "g (float[3] x, float[3] a) => (float[3] x, float[3] a) { y = Identity (x) }"
+    done = reduced(candidate(body, [np.ones(3, np.float32)] * 2), lambda proto, _: len(proto.graph.output) == 2)
+    assert operators(done.case) == ["Identity"]
