@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import prod
 from string import ascii_letters
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Equation:
     output: str
 
 
-@cache
+@lru_cache(maxsize=256)  # each model that has one draws its own
 def read_equation(text: bytes) -> Equation:
     """An equation as ONNX writes it: spaces anywhere, the right-hand side left out or not.
 
