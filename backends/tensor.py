@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def byte_size(element_type: str, shape: tuple[int, ...]) -> int | None:
 
     Raises `TensorError` for a type that ONNX does not have or a negative size.
     """
-    if any(size < 0 for size in shape):
+    if min(shape, default=0) < 0:
         raise TensorError(f"a negative size in shape {list(shape)}")
     if element_type == "string":
         return None
@@ -145,6 +146,12 @@ def _strings(tensor: Tensor) -> Array:
     return array.reshape(tensor.shape)
 
 
+@lru_cache(maxsize=64)
+def _element_type(dtype: np.dtype[Any]) -> str | None:
+    # numpy puts a dtype's name together each time that it is asked for.
+    return _ELEMENT_TYPE_OF.get(dtype.name)
+
+
 def from_numpy(array: Array) -> Tensor:
     """The tensor of an array; object and `str` arrays become strings.
 
@@ -152,18 +159,16 @@ def from_numpy(array: Array) -> Tensor:
     """
     import numpy as np
 
-    shape = tuple(int(size) for size in array.shape)
-    if array.dtype.kind in "OUS":
+    kind, shape = array.dtype, array.shape
+    if kind.kind in "OUS":
         texts = [_text(item) for item in array.reshape(-1).tolist()]
         return Tensor("string", shape, json.dumps(texts).encode("ascii"))
-    element_type = _ELEMENT_TYPE_OF.get(array.dtype.name)
+    element_type = _element_type(kind)
     if element_type is None:
-        raise TensorError(f"ONNX has no element type for arrays of {array.dtype}")
+        raise TensorError(f"ONNX has no element type for arrays of {kind}")
     bits = _BITS[element_type]
     if bits >= 8:
-        ordered = np.ascontiguousarray(array)
-        if ordered.dtype.byteorder == ">":
-            ordered = ordered.astype(ordered.dtype.newbyteorder("<"))
+        ordered = array.astype(kind.newbyteorder("<")) if kind.byteorder == ">" else array
         return Tensor(element_type, shape, ordered.tobytes())
     codes = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     stream = np.unpackbits(codes.reshape(-1, 1), axis=1, bitorder="little")[:, :bits]
