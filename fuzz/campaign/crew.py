@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import select
+import selectors
 import time
 from collections import deque
-from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Self
 
 from fuzz.campaign.service import serve
@@ -41,11 +42,14 @@ class Crew:
         self._again: deque[Task] = deque()
         self._watched = time.monotonic()
         self._members: list[_Member] = []
+        # Made once: `multiprocessing.connection.wait` makes one each time, and so does a connection's `poll`.
+        self._selector = selectors.DefaultSelector()
         self._jobs = jobs
 
     def __enter__(self) -> Self:
         try:
-            self._members.extend(_Member(self._campaign, self._parts) for _ in range(self._jobs))
+            for _ in range(self._jobs):
+                self._members.append(self._member())
         except BaseException:
             self._end()
             raise
@@ -62,6 +66,13 @@ class Crew:
         for member in self._members:
             member.close()
         self._members.clear()
+        self._selector.close()
+
+    def _member(self) -> _Member:
+        member = _Member(self._campaign, self._parts)
+        for handle in member.handles:
+            self._selector.register(handle, selectors.EVENT_READ, member)
+        return member
 
     def results(self, task: Callable[[], Task | None], tick: float) -> Iterator[list[Trial | Exhibit]]:
         """What came of tasks, in the order in which they are done; at least every ``tick`` seconds, if of none.
@@ -70,10 +81,10 @@ class Crew:
         It ends when there is none and nothing is being done. Raises what an examiner raises.
         """
         while self._hand_out(task):
-            ready = wait([handle for member in self._members for handle in member.handles], tick)
+            ready = {id(key.data) for key, _ in self._selector.select(tick)}
             results: list[Trial | Exhibit] = []
             for at, member in enumerate(self._members):
-                if not member.handles.isdisjoint(ready):
+                if id(member) in ready:
                     results.extend(member.heard())
                     if not member.alive:
                         results.extend(self._bury(at))
@@ -96,8 +107,10 @@ class Crew:
     def _bury(self, at: int) -> list[Trial | Exhibit]:
         """Put another in the place of a dead process. What it was at is tried once more; then the case is at fault."""
         dead = self._members[at]
+        for handle in dead.handles:
+            self._selector.unregister(handle)
         dead.close()
-        self._members[at] = _Member(self._campaign, self._parts)
+        self._members[at] = self._member()
         if not dead.pending:
             return []
         culprit = dead.pending.popleft()
@@ -130,7 +143,9 @@ class _Member:
             self._process.start()
         with contextlib.suppress(OSError):  # as of a task
             self._pipe.send((campaign, parts))
-        self.handles: frozenset[Connection | int] = frozenset((self._pipe, self._process.sentinel))
+        self.handles = self._pipe.fileno(), self._process.sentinel
+        self._said = select.poll()
+        self._said.register(self._pipe, select.POLLIN)
         self.alive = True
 
     def give(self, task: Task) -> None:
@@ -147,7 +162,7 @@ class _Member:
         """What it has sent; raises what it was sent to raise."""
         results = []
         try:
-            while self._pipe.poll():
+            while self._said.poll(0):
                 said = self._pipe.recv()
                 if isinstance(said, FuzzError):
                     raise said

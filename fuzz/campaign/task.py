@@ -16,7 +16,7 @@ __all__ = ["Examine", "Reduce", "Task"]
 _LIVES = 2  # processes that a task may cost before it is given up, or asked for less
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as what comes of it (`fuzz/campaign/trial.py`)
 class Examine:
     """Generate a seed's case, with some operators at rest, execute it on the targets that are named, judge it.
 
@@ -43,7 +43,7 @@ class Examine:
         return Trial(self.seed, problem=f"the process that examined it ended with exit code {exit_code}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as what comes of it (`fuzz/campaign/trial.py`)
 class Reduce:
     """Make a seed's case small that failed on a target.
 
