@@ -64,7 +64,7 @@ def show(
     ``sandbox`` has the processes that parse models. Raises StorageError, TargetError.
     """
     exhibitor = _Exhibitor(campaign, subject, target, task.found, parts, sandbox)
-    reductions, problem = exhibitor.reduced(task)
+    reductions, problem = exhibitor.reduced(task, *answer)
     if not reductions:
         return (exhibitor.plain(*answer, problem),)
     shown: dict[str, Sighting] = {}
@@ -151,7 +151,9 @@ class _Exhibitor:
 
     # --- reduction ----------------------------------------------------------------------------------------------------
 
-    def reduced(self, task: Reduce) -> tuple[list[tuple[Reduction, Sequence[Mapping[str, Value]]]], str]:
+    def reduced(
+        self, task: Reduce, attempt: Attempt, verdict: Verdict
+    ) -> tuple[list[tuple[Reduction, Sequence[Mapping[str, Value]]]], str]:
         """The case made small, then what its candidates failed with beside; or why it is not made small.
 
         One process reduces a case by itself: other cases keep the other cores busy, and the result is the same for any
@@ -161,7 +163,8 @@ class _Exhibitor:
             return [], task.plain or "not asked for"
         try:
             with Laboratory(self._predicate(), sandbox=self._sandbox) as laboratory:
-                done, problem = _attempted(laboratory, self._case)
+                seen = signature_of(verdict, attempt, names_in(self._case.proto()))
+                done, problem = _attempted(laboratory, self._case, seen)
                 if done is None:
                     return [], problem
                 found = [done, *self._aside(laboratory, done, task.known)]
@@ -194,12 +197,17 @@ class _Exhibitor:
                 yield found
 
 
-def _attempted(laboratory: Laboratory, case: Candidate) -> tuple[Reduction | None, str]:
-    """The case made small, or why it is not: it fails no more by itself, or not twice in the same way."""
+def _attempted(
+    laboratory: Laboratory, case: Candidate, seen: Signature | None = None
+) -> tuple[Reduction | None, str]:  # fmt: skip
+    """The case made small, or why it is not: it fails no more by itself, or not twice in the same way.
+
+    One of the two may be how it was ``seen`` to fail before, which spares a fresh worker.
+    """
     first: Observation = laboratory.fresh(case)
     if not first.finding:
         return None, f"by itself it is {first.signature}: {first.problem}".removesuffix(": ")
-    if (again := laboratory.fresh(case).signature) != first.signature:
+    if first.signature != seen and (again := laboratory.fresh(case).signature) != first.signature:
         return None, f"it fails in one way and then in another: {first.signature}; {again}"
     done = reduce_case(laboratory, case, first)
     return (done, "") if done.repeats else (None, f"reduced it is {done.last.signature} in a fresh worker")
