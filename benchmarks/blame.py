@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import planted_passes
 from figure import machine
@@ -95,7 +95,8 @@ def main() -> int:
         print(f"{figure['series']}: {figure['right']} of {figure['bugs']} right, executions: median "
               f"{figure['median']}, most {figure['most']}, allowed {figure['allowed']:.1f}; "
               f"wrong: {', '.join(figure['wrong']) or 'none'}")  # fmt: skip
-    return 0 if all(f["right"] >= 0.95 * f["bugs"] and f["median"] <= f["allowed"] for f in figures) else 1
+    held = [figure for figure in figures if "needed" not in figure["series"]]  # of that there is no target
+    return 0 if all(f["right"] >= 0.95 * f["bugs"] and f["median"] <= f["allowed"] for f in held) else 1
 
 
 def measured(jobs: int, *, quick: bool = False) -> Iterator[Row]:
@@ -135,13 +136,14 @@ def finding_of(number: int) -> Finding:
     return Finding(f"bug-{number}", Path(), Candidate(model.SerializeToString(), (feed,)), "planted-passes", None)
 
 
-def target_of(number: int, count: int, needed: int = 0) -> Target:
+def target_of(number: int, count: int, needed: int = 0, more: str = "") -> Target:
     """The rewriter with so many passes, of which those of that bug are at fault."""
     row = planted_passes.entry(count)
-    return parse_target(f"planted-passes:bug={number}" + (f",needed={needed}" if needed else ""), {row.name: row})
+    options = [f"bug={number}", *([f"needed={needed}"] if needed else []), *([more] if more else [])]
+    return parse_target(f"planted-passes:{','.join(options)}", {row.name: row})
 
 
-def _figure(series: str, rows: Sequence[Row]) -> dict[str, object]:
+def _figure(series: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "series": series, "bugs": len(rows), "right": sum(row.right for row in rows),
         "median": median(row.executions for row in rows), "most": max(row.executions for row in rows),

@@ -118,6 +118,7 @@ def entry(count: int) -> Entry:
         options=(
             Option("bug", r"\d+", "a number", "the row of the table"),
             Option("needed", r"\d+", "a number", "of how many passes a model cannot do without"),
+            Option("sticky", r"yes", "yes", "what goes wrong once in a process goes wrong for ever there"),
             Option("opt", r"[0-2]", "0, 1 or 2", "none, the first half or all of the passes (2)"),
             Option("disable", r"\w+(\+\w+)*", "names joined by +", "passes to leave out"),
         ),
@@ -159,6 +160,9 @@ class Planted:
 
     name = "planted-passes"
 
+    def __init__(self) -> None:
+        self._broken = False
+
     def passes(self) -> list[str]:
         """The names that `disable` knows."""
         return sorted(names(int(os.environ[_COUNT])))
@@ -175,8 +179,11 @@ class Planted:
         lacking = sorted(left_out.intersection(needed(int(options.get("needed", "0")), number, count)))
         if lacking:
             raise Unsupported(f"nothing is left that lowers what {lacking[0]} lowers: not supported")
-        run = known[: count * int(options.get("opt", "2")) // 2]
         faulty = culprits(number, count)
+        if options.get("sticky") == "yes":
+            left_out = set() if self._broken else left_out
+            self._broken |= not left_out.intersection(faulty)
+        run = known[: count * int(options.get("opt", "2")) // 2]
         for name in run:
             if name not in left_out:
                 _apply(proto, name, BUGS[number], faulty)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTES", "Blame", "attach_blame", "blame"]
 
 NOTES = "blame.jsonl"
+_FEW = 4  # passes, of which each is named
 _ALTERNATIVES = 2
 """How many other sets are looked for that make it go away as well."""
 
@@ -50,7 +51,7 @@ class Blame:
         alternatives: other such sets, which have no switch in common with it.
         coarse: the switches that are no passes and make it go away alone.
         alone: whether it is there still with all other passes off; None where that cannot be told.
-        repeats: whether the set makes it go away in a fresh process too.
+        repeats: whether the same holds in fresh processes.
         board: all that could be turned off.
         trials: what was asked, in that order.
         executions: how often the case has run for it, the first time included.
@@ -76,17 +77,18 @@ class Blame:
     @property
     def sentence(self) -> str:
         """What came of it of which finding, for a person."""
-        return f"{self.name}: {self.target}{f' {self.version}' if self.version else ''}: {self.told}"
+        version = f" {self.version}" if self.version and "==" not in self.target else ""
+        return f"{self.name}: {self.target}{version}: {self.told}"
 
     @property
     def told(self) -> str:
         """What came of it."""
         if not self.fails:
             told = f" ({self.said})" if self.said else ""
-            return f"it does not fail any more: it is {self.signature.word}{told}"
+            return f"nothing fails: it is {self.signature.word}{told}"
         if not self.switches:
             asked = [trial.off[0] for trial in self.trials if len(trial.off) == 1 and not _long(trial.off[0])]
-            asked += [f"{_count(self.passes, 'pass')} left out"] if self.passes else []
+            asked += [self._every_pass()] if self.passes else []
             if not asked:
                 return "there is no switch that could be turned off"
             return (
@@ -94,6 +96,11 @@ class Blame:
                 f"the front end (tried: {', '.join(asked)})"
             )
         return f"{self._deed()}{self._rest()}"
+
+    def _every_pass(self) -> str:
+        """All passes at once: by name where they are few."""
+        asked = next(trial.off[0] for trial in self.trials if len(trial.off) == 1 and _long(trial.off[0]))
+        return asked if self.passes <= _FEW else f"all {self.passes} passes left out"
 
     def _deed(self) -> str:
         if len(self.switches) == 1:
@@ -181,10 +188,13 @@ def _searched(finding: Finding, target: Target, board: Board, trials: Trials, fi
     about = Blame(finding.name, target.canonical, target.version, first.finding, first.signature, said, executions=1)
     if not first.finding:
         return about
-    coarse = _coarse(board, trials)
-    sets = _sets(board, trials, coarse)
-    chosen = sets[0] if sets else frozenset()
-    repeats, alone = _verified(board, trials, chosen, sets)
+    for trials.isolated in (False, True):
+        coarse = _coarse(board, trials)
+        sets = _sets(board, trials, coarse)
+        chosen = sets[0] if sets else frozenset()
+        repeats, alone = _verified(board, trials, chosen, sets)
+        if repeats:  # else what ran before in the same process has decided: each set in a process of its own, then
+            break
     return replace(
         about,
         changed=finding.signature is not None and finding.signature != first.signature,
@@ -246,17 +256,23 @@ def _mixed(board: Board, trials: Trials) -> list[Off]:
     return [narrowed(everything, trials.ask)]
 
 
+def _most(board: Board) -> list[Off]:
+    """What turns off the most: of each option, and all passes."""
+    dials = [frozenset([dial.switches[0 if dial.levels else -1]]) for dial in board.dials]
+    return [*dials, *([frozenset(board.passes)] if board.passes else [])]
+
+
 def _verified(board: Board, trials: Trials, chosen: Off, sets: Sequence[Off]) -> tuple[bool, bool | None]:
-    """Whether it goes away in a fresh process too, and whether it stays with all passes off but these."""
+    """Whether the same holds in fresh processes, and whether it stays with all passes off but these."""
     if not chosen:
-        return True, None
+        return not any(trials.verify(_most(board))), None
+    single = all(switch.option == PASSES for switch in chosen)
     others = frozenset(board.passes).difference(*sets)
-    asked = [chosen]
-    if others and all(switch.option == PASSES for switch in chosen):
-        asked.append(others)
-    answers = trials.verify(asked)
-    alone = None if len(answers) < 2 or answers[1] is None else not answers[1]
-    return answers[0] is True, alone
+    answers = trials.verify([chosen, *([others] if others else [])])
+    beside = answers[1] if others else None
+    if single:
+        return answers[0] is True, None if beside is None else not beside
+    return answers[0] is True and beside is not True, None  # the passes together were said to change nothing
 
 
 def _switched(target: Target, board: Board, chosen: Off) -> str:

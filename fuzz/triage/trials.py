@@ -55,7 +55,8 @@ class Trials:
     """A context manager; ``sandbox`` has the processes that parse models.
 
     ``rows`` is what was asked so far, ``executions`` how often the case has run for it, ``recalled`` how often an
-    answer was known. ``told`` is called after each.
+    answer was known. ``told`` is called after each. With ``isolated`` each set
+    gets a process of its own.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Trials:
         notes: Path | None = None,
     ) -> None:  # fmt: skip
         unstable = finding.signature is not None and finding.signature.word == Word.NONDETERMINISTIC
+        self.isolated = False
         self.told: Callable[[Trials], None] = lambda _: None
         self.rows: list[Trial] = []
         self.executions = 0
@@ -121,7 +123,7 @@ class Trials:
     def _try(self, off: frozenset[Switch], fresh: bool) -> tuple[Trial, bool]:
         options = self._board.options(off)
         names = tuple(f"{option}={value}" for option, value in sorted(options.items()))
-        fresh = fresh or not set(options).isdisjoint(self._target.entry.once)
+        fresh = fresh or self.isolated or not set(options).isdisjoint(self._target.entry.once)
         with self._lock:
             if (names, fresh) in self._known:
                 return self._known[names, fresh], False
