@@ -21,6 +21,11 @@ _IREE_SWITCHES = (
     "llvmcpu-use-decompose-softmax-fuse", "llvmcpu-reassociate-fp-reductions", "llvmcpu-skip-intermediate-roundings",
 )  # fmt: skip
 _TVM = Numerics(excess_half_precision=True, half_accumulator=True, half_steps=True)
+# Without one of these a Relu alone is refused, or kills the process.
+_TVM_NEEDED = (
+    "AttachGlobalSymbol", "CallTIRRewrite", "LegalizeOps", "LowerAllocTensor", "LowerRuntimeBuiltin",
+    "s_tir.ConvertBlocksToOpaque", "s_tir.LowerOpaqueBlock", "tirx.FlattenBuffer", "tirx.MakePackedAPI",
+)  # fmt: skip
 # Relax's passes that keep the meaning, and that no pipeline of TVM's runs by itself.
 _GRAPH_PASSES = (
     "AdjustMatmulOrder|CanonicalizeBindings|CombineParallelMatmul|DataflowUseInplaceCalls|DeadCodeElimination"
@@ -64,6 +69,7 @@ ROWS = (
         ),
         # It asks for 0.1.12 or newer, and a newer one lacks a function that it is linked to.
         older=(("0.26", ("apache-tvm-ffi==0.1.12",)),),
+        needed=_TVM_NEEDED,
         lacks=("functions", "defaults", "containers"),
     ),
     Entry(

@@ -49,7 +49,7 @@ class Board:
 
     Attributes:
         dials: what is not a list of passes, an option each, in the order of the row.
-        passes: the single passes.
+        passes: the single passes, but for those that nothing runs without.
         given: what the target's own options have turned off already, by option: names in a list.
     """
 
@@ -94,7 +94,8 @@ def board_of(target: Target, limits: Limits) -> Board:
         if knob.option == PASSES:
             given[PASSES] = _names(options.get(PASSES, ""))
             known = _passes(target, knob, limits)
-            passes = tuple(Switch(PASSES, name, listed=True) for name in known if name not in given[PASSES])
+            left = {*given[PASSES], *target.entry.needed}
+            passes = tuple(Switch(PASSES, name, listed=True) for name in known if name not in left)
         elif target.entry.option(knob.option) is not None:
             dial = _dial(target, knob, options.get(knob.option, knob.default))
             if dial.switches:
