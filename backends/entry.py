@@ -50,7 +50,7 @@ class Entry:
         adapter: what its module imports beside it, for an environment of its own.
         bare: requirements that are installed there without those that they name themselves.
         older: what older versions need beside that: ``((version, requirements), ...)``, for those before the version.
-        needed: passes without which it runs no model at all: to leave one out tells nothing of a failure.
+        needed: passes without which it does not run a Relu: to leave one out tells nothing of a failure.
         once: options that hold for the life of its process: another value of one needs another worker.
         tool: whether it rewrites a model, which the runtime of its option `runtime` (onnxruntime) then executes.
         ranks: of the tensors that it has, the lowest and the highest.

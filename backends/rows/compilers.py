@@ -62,7 +62,7 @@ ROWS = (
         numerics=_TVM,
         relaxed=(("@", "cuda", replace(_TVM, flush_subnormals=True)),),
         knobs=(
-            Knob("pipeline", ("unfused", "default"), "fusion"),
+            Knob("pipeline", ("unfused", "default"), "fusion", default="default"),
             Knob("opt", ("0", "1", "2"), "passes above that level"),
             Knob("disable", (), "the passes named"),
             Knob("memory", ("naive",), "the reuse of memory by a pool"),

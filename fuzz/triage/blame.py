@@ -87,7 +87,8 @@ class Blame:
             told = f" ({self.said})" if self.said else ""
             return f"nothing fails: it is {self.signature.word}{told}"
         if not self.switches:
-            asked = [trial.off[0] for trial in self.trials if len(trial.off) == 1 and not _long(trial.off[0])]
+            single = dict.fromkeys(trial.off[0] for trial in self.trials if len(trial.off) == 1)
+            asked = [option for option in single if not _long(option)]
             asked += [self._every_pass()] if self.passes else []
             if not asked:
                 return "there is no switch that could be turned off"

@@ -12,12 +12,13 @@ import pytest
 
 from backends.frame import Frame, encode
 from backends.registry import BACKENDS, installed_version
-from backends.tensor import to_numpy
+from backends.tensor import from_numpy, to_numpy
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
 from fuzz.triage.blame import blame
 from fuzz.triage.board import PASSES, Switch, board_of
-from fuzz.triage.finding import read_finding
+from fuzz.triage.candidate import Candidate
+from fuzz.triage.finding import Finding, read_finding
 from fuzz.triage.sandbox import Sandbox
 from fuzz.triage.trials import Trials
 
@@ -84,14 +85,15 @@ def test_torch_compiled_down_to_the_partitioner(execute, model):
     np.testing.assert_allclose(to_numpy(partitioned.outputs[0][0]), to_numpy(plain.outputs[0][0]), rtol=1e-6)
 
 
-def test_passes_that_tvm_cannot_do_without_are_no_switches(unmeasured):
-    """With one of them off the failure is neither gone nor there; all others at once can be left out."""
-    finding = read_finding(FINDINGS / "tvm-dropout-mask")
-    target = parse_target(finding.target)
+def test_passes_that_tvm_cannot_do_without_are_no_switches(unmeasured, model):
+    """With one of them off not even a Relu runs; all others at once can be left out."""
+    relu = model("g (float[2,3] x) => (float[2,3] y) { y = Relu (x) }")
+    case = Candidate(relu, ({"x": from_numpy(np.ones((2, 3), np.float32))},))
+    finding, target = Finding("relu", Path(), case, "tvm", None), parse_target("tvm")
     board = board_of(target, LIMITS)
     needed = [Switch(PASSES, name, listed=True) for name in target.entry.needed]
     assert not set(needed).intersection(board.passes)
     with Sandbox() as sandbox, Trials(finding, target, board, LIMITS, sandbox) as trials:
-        assert trials.first().finding
+        assert not trials.first().finding
         assert trials.ask([frozenset([switch]) for switch in needed]) == [None] * len(needed)
-        assert trials.ask([frozenset(board.passes)]) == [False]
+        assert trials.ask([frozenset(board.passes)]) == [True]
