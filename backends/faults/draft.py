@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["FLOATS", "INTEGERS", "Draft", "Site", "Type", "rewritten"]
 
 _NAMES = {number: name for name, number in ONNX_NUMBERS.items()}
+_UNGUARDED = frozenset({"EyeLike", "RegexFullMatch"})  # those that targets with faults are given
+_NOWHERE = "nowhere"
 FLOATS = frozenset({"float", "double", "float16", "bfloat16"})
 INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
@@ -79,7 +81,7 @@ def _fits(new: Type, old: Type) -> bool:
 
 def _types(model: onnx.ModelProto, *, strict: bool) -> dict[str, Type]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=strict, strict_mode=strict, data_prop=True)
+        inferred = _inferred(model, strict=strict)
     except (onnx.shape_inference.InferenceError, ValueError):
         if strict:
             raise
@@ -93,6 +95,30 @@ def _types(model: onnx.ModelProto, *, strict: bool) -> dict[str, Type]:
         if info.type.HasField("tensor_type"):
             types[info.name] = Type(_NAMES.get(tensor.elem_type, ""), shape)
     return types
+
+
+def _inferred(model: onnx.ModelProto, *, strict: bool) -> onnx.ModelProto:
+    """The model with its types. Raises as ONNX's inference, which does not outlive some nodes behind one that fails.
+
+    It reads the type of their operand without a look whether there is one (docs/disputes.md).
+    """
+
+    def infer(one: onnx.ModelProto) -> onnx.ModelProto:
+        return onnx.shape_inference.infer_shapes(one, check_type=strict, strict_mode=strict, data_prop=True)
+
+    operands = [node.input[0] for node in model.graph.node if node.op_type in _UNGUARDED]
+    if not operands:
+        return infer(model)
+    without = onnx.ModelProto()
+    without.CopyFrom(model)
+    without.opset_import.add(domain=_NOWHERE, version=1)
+    for node in without.graph.node:
+        if node.op_type in _UNGUARDED:
+            node.domain = _NOWHERE
+    found = infer(without)
+    graph = found.graph
+    known = {i.name for i in (*graph.input, *graph.value_info, *graph.output)} | {t.name for t in graph.initializer}
+    return infer(model) if known.issuperset(operands) else found
 
 
 @dataclass(slots=True)

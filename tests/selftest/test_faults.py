@@ -363,3 +363,20 @@ def test_a_tensor_is_never_handed_over_half():
 
     compiled = shorter(Fixed(), None)
     assert all(compiled.run([]) == [Tensor("float", (0,), b""), None] for _ in range(20))
+
+
+def test_a_change_that_leaves_a_value_without_a_type_is_taken_back_where_inference_would_die_of_it():
+    """EyeLike reads the type of its operand without a look whether there is one: the worker would have crashed."""
+    text = '<ir_version: 8, opset_import: ["" : 17, "f" : 1]> g (float[2,3] x, float[3,2] w) => (float[2,2] z) {{ {} }}'
+    proto = onnx.parser.parse_model(text.format("y = MatMul (x, w) z = EyeLike <dtype = 1> (y)"))
+
+    def unfit(site):
+        return site.operator == "MatMul" and site.become("MatMul", ["x", "x"])
+
+    def fit(site):
+        return site.operator == "MatMul" and site.become("MatMul", ["x", "w"], marked=1)
+
+    assert rewritten(proto, unfit) is None
+    assert rewritten(proto, fit) is not None
+    foreign = onnx.parser.parse_model(text.format("u = f.Op (x) v = Relu (x) z = EyeLike <dtype = 1> (u)"))
+    assert {"x", "v", "z"} <= set(Draft.read(foreign).types)

@@ -62,6 +62,22 @@ def test_what_is_lost_is_told(root):
     ]  # fmt: skip
 
 
+def test_what_a_run_was_at_is_told_by_what_it_left(root, tmp_path):
+    import kills
+
+    note = tmp_path / "handed"
+    assert kills.handed(note) == (set(), [])
+    note.write_text("Examine 3\nExamine 4\nTrial 3\nReduce 3\nReduce 1\n", "ascii")
+    work = kills.handed(note)
+    assert work == ({3, 4}, [3, 1])
+    assert kills._phase(root, (set(), []), 3, reduces=False) == "start"
+    assert kills._phase(root, work, 3, reduces=True) == "reduction"
+    assert kills._phase(root, work, 3, reduces=False) == "end"
+    assert kills._phase(root, work, 9, reduces=False) == "examination"
+    (root / "findings" / ".part-1-00000003-0").mkdir()
+    assert kills._phase(root, work, 9, reduces=True) == "a finding is written or put into its place"
+
+
 def test_growth_is_that_of_the_longest_run_after_its_warm_up():
     import endurance
 
