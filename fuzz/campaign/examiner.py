@@ -129,7 +129,7 @@ class Examiner:
             if verdicts[at].verdict not in FINDINGS or asked[at][1] > 1:
                 continue
             likely = self._failure(subject, target, asked[at], verdicts[at]) if task.familiar else None
-            if likely is not None and rough_digest(likely.rough) in task.familiar:
+            if likely is not None and rough_digest(likely.rough) in task.familiar.split():
                 taken[target] = likely
             else:
                 verdicts[at] = self._confirmed(subject, targets, at, asked, verdicts[at])

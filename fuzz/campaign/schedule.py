@@ -111,7 +111,7 @@ class Schedule:
         place = seed - self._first - start_of(epoch)
         self._next += 1
         asked = tuple(name for name in self._named if terms.asks(name, place))
-        task = Examine(seed, terms.rests, asked, familiar=frozenset(terms.familiar))
+        task = Examine(seed, terms.rests, asked, familiar=" ".join(terms.familiar))
         if self._novelty is None:
             return task
         return replace(task, origin=self._novelty.origin(seed), shows=self._novelty.shows(seed))
