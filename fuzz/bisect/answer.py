@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "State", "alike", "answer_of", "skipped"]
 
-_GOOD = frozenset({Word.OK, Word.SUSPECT})
 _ALIKE, _END, _ALIKE_AT_END = 0.7, 8, 0.6
 """How many of the words of two refusals must be the same for them to be one, since releases reword what they say; and
 how many of the last ones, where the matter stands behind names of functions that refuse for many reasons."""
@@ -86,7 +85,7 @@ def answer_of(seen: Observation, wanted: Signature, first: Observation | None = 
     word = signature.word
     if not seen.fit:
         return skipped(seen.problem or _told(seen))
-    if word in _GOOD:
+    if word == Word.OK:
         return Answer(State.GOOD)
     if word not in FINDINGS:
         return skipped(_told(seen))

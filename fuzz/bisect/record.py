@@ -119,10 +119,15 @@ def _until(order: Sequence[str], span: Span, whole: bool) -> str:
     return f", fixed in {fixed}" if near else f", fixed in {fixed} at the latest ({order[span.last]} has it)"
 
 
-def told_in(folder: Path) -> str:
-    """What ``bisect.json`` in a finding's folder says in words; empty where there is none that can be read."""
-    said = _read(folder / BISECT).get("said")
-    return said if isinstance(said, str) else ""
+def told_in(folder: Path, digest: str = "", target: str = "") -> str:
+    """What ``bisect.json`` in a finding's folder says in words; empty where there is none that can be read.
+
+    With a case's digest and the text of a target it is also empty where that was said of others.
+    """
+    content = _read(folder / BISECT)
+    said = content.get("said")
+    other = digest and (content.get("case"), content.get("target")) != (digest, varied(target, version=""))
+    return said if isinstance(said, str) and not other else ""
 
 
 def _read(path: Path) -> dict[str, Any]:

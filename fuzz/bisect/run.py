@@ -61,13 +61,15 @@ def bisect(
         TargetError: no version of the finding's own can be had, and nothing says how it fails.
         StorageError: an answer cannot be written.
     """
-    (asked,) = _prepared([record], lambda _: known, inquiry, ready, hear)
+    prepared: list[_Asked] = []
 
     def ask(place: int) -> State:
         version = versions[place]
+        if record.known(version) is None and not prepared:
+            prepared.extend(_prepared([record], lambda _: known, inquiry, ready, hear))
         answer = record.known(version)
         if answer is None:
-            answer = _one(asked, version, inquiry, ready)
+            answer = _one(prepared[0], version, inquiry, ready)
             record.note(version, answer)
             hear(record, version, answer)
         return answer.state

@@ -26,7 +26,7 @@ _PREFACE = re.compile(r".*Status Message: ")  # ONNX Runtime: which node failed,
 _TELLING = 10  # characters below which a line of a message says nothing by itself
 _ROOM = 30_000_000  # characters of details with pictures and files; what comes behind has its numbers alone
 # Facts that have a line of their own.
-_LONG = frozenset({"target", "to blame", "first differs at", "versions", "lies in"})
+_LONG = frozenset({"target", "to blame", "releases", "first differs at", "versions", "lies in"})
 _DECADES = 9  # of the scale on which an error is shown beside its bound
 
 
@@ -212,6 +212,7 @@ def _facts(account: Account, found: Discovery) -> str:
         ("target", f"{found.target} {found.version}".strip()),
         ("first differs at", found.verdict.node if found.verdict else None),
         ("to blame", found.blamed.told),
+        ("releases", found.papers.history),
         ("same bug as", found.same_as),
         ("seen in", _seen(account, found)),
         ("reduced", reduced or (f"no: {found.unreduced}" if found.unreduced else None)),

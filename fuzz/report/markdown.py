@@ -90,6 +90,8 @@ def _finding(found: Discovery, at: int) -> str:
         lines.append(f"The same bug as {_code(found.same_as)}: wrong alike, same operators, same switches.")
     if found.blamed.told:
         lines.append(f"Switches: {_plain(found.blamed.told)}.")
+    if found.papers.history:
+        lines.append(f"Releases: {_plain(found.papers.history)}.")
     if found.message.strip():
         lines.append(_block(found.message.strip()[:_LONGEST]))
     if found.values:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fuzz.bisect.record import told_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -22,7 +24,7 @@ class Papers:
 
     ``summary`` is the finding in a sentence, ``reason`` why the expected value is due; ``ruled_out`` has what else was
     run, what came of it, and what it said. ``repro`` and ``notes`` are the files ``repro.py`` and ``NOTES.md``;
-    ``says`` is what the script printed, ``problem`` why there is none.
+    ``says`` is what the script printed, ``problem`` why there is none; ``history`` since which release it fails.
     """
 
     summary: str = ""
@@ -33,6 +35,7 @@ class Papers:
     notes: str = ""
     says: str = ""
     problem: str = ""
+    history: str = ""
     aside: bool = False
 
 
@@ -47,7 +50,8 @@ def read_papers(folder: Path, said: Mapping[str, Any]) -> Papers:
         ruled_out=tuple((_line(r.get("what")), _line(r.get("verdict")), _line(r.get("said"))) for r in rulings[:_ROWS]),
         versions=tuple((_line(k), _line(v)) for k, v in versions.items()) if isinstance(versions, dict) else (),
         repro=_file(folder / "repro.py"), notes=_file(folder / "NOTES.md"),
-        says=_line(script.get("says")), problem=_line(script.get("problem")), aside=said.get("aside") is True,
+        says=_line(script.get("says")), problem=_line(script.get("problem")),
+        history=_line(told_in(folder)), aside=said.get("aside") is True,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Finding:
         versions: of Python and packages.
         install: what to type before the script runs.
         blamed: what `fuzz blame` has found of it, where that was asked on the same target.
+        history: since which release it fails, where `fuzz bisect` was asked.
     """
 
     case: Candidate
@@ -56,6 +57,7 @@ class Finding:
     versions: Mapping[str, str]
     install: str
     blamed: Blamed = NOBODY
+    history: str = ""
 
     @property
     def word(self) -> str:
@@ -200,6 +202,8 @@ def _ruled_out(finding: Finding) -> str:
         lines.append(f"- {_CALLED.get(ruling.what, ruling.what)}: {ruling.verdict}{said}")
     if finding.blamed.told:
         lines.append(f"- switches of {finding.called}: {finding.blamed.told}")
+    if finding.history:
+        lines.append(f"- releases of {finding.called}: {finding.history}")
     return "What was ruled out, with the same model and inputs:\n\n" + "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backends.registry import NO_TELEMETRY
+from fuzz.bisect.record import told_in
 from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.group import end_group
 from fuzz.repro.content import content_of
@@ -97,7 +98,8 @@ def document(
     blamed = read_blame(folder)
     if (blamed.target, blamed.version) != (target.canonical, target.version):
         blamed = NOBODY
-    bare = Finding(case, target, called, evidence, shape, "", "", problem, versions, install, blamed)
+    history = told_in(folder, case.digest, target.canonical)
+    bare = Finding(case, target, called, evidence, shape, "", "", problem, versions, install, blamed, history)
     shown = _shown(folder, bare, recipe, limits) if recipe is not None else _Shown(problem=problem)
     finding = replace(bare, script=shown.text, says=shown.says, why_none=shown.problem)
     failing = frozenset(

@@ -79,7 +79,8 @@ def test_two_bugs(one, other):
         (WRONG, Answer(State.BAD)),
         (wrong(actual=-1.0), Answer(State.OTHER, "wrong (value): -1.0 where 0.8 is due")),
         (Observation(Signature("ok")), Answer(State.GOOD)),
-        (Observation(Signature("suspect")), Answer(State.GOOD)),
+        # The judge cannot say that it is right.
+        (Observation(Signature("suspect")), Answer(State.SKIP, "suspect")),
         (Observation(Signature("unsupported", "run"), said="no"), Answer(State.SKIP, "unsupported at run: no")),
         (Observation(Signature("undecidable")), Answer(State.SKIP, "undecidable")),
         (Observation(Signature("dispute")), Answer(State.SKIP, "dispute")),
