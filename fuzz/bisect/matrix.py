@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Table", "html", "markdown", "tables", "to_json"]
 
 _SIGNS = {State.BAD: "bad", State.GOOD: "good", State.SKIP: "-", State.OTHER: "other"}
+_HEADS = {State.SKIP: "cannot tell", State.OTHER: "other"}
 _PLAIN = "'"
 _LEGEND = (
     "bad: it fails as it was found. good: it is right. -: cannot tell (it lacks something, or does not run). "
@@ -85,11 +86,11 @@ def _reasons(table: Table) -> list[str]:
         for version in table.versions:
             answer = row.answers.get(version)
             if answer is not None and answer.state in (State.SKIP, State.OTHER):
-                told = said.setdefault((_SIGNS[answer.state], answer.said), {})
+                told = said.setdefault((_HEADS[answer.state], answer.said), {})
                 told.setdefault(row.finding.name, []).append(version)
     return [
-        f"{sign} " + "; ".join(f"{name} on {', '.join(on)}" for name, on in where.items()) + f": {words}"
-        for (sign, words), where in said.items()
+        f"{head}: " + "; ".join(f"{name} on {', '.join(on)}" for name, on in where.items()) + f": {words}"
+        for (head, words), where in sorted(said.items(), key=lambda item: item[0][0])
     ]
 
 

@@ -10,9 +10,12 @@ import onnx
 import pytest
 
 from backends.registry import BACKENDS
+from fuzz.bisect.matrix import markdown, tables
+from fuzz.bisect.record import Record
 from fuzz.case import find_cases, read_inputs, read_outputs
 from fuzz.judge.verdict import FINDINGS
 from fuzz.signature import read_signature
+from fuzz.triage.finding import read_finding
 
 HERE = Path(__file__).parents[2]
 FOLDERS = sorted(path for path in (HERE / "findings").iterdir() if path.is_dir())
@@ -20,7 +23,24 @@ FOLDERS = sorted(path for path in (HERE / "findings").iterdir() if path.is_dir()
 
 def test_each_case_has_a_row_and_each_row_a_case():
     rows = re.findall(r"^\| ([a-z0-9-]+) \|", (HERE / "docs" / "findings.md").read_text("utf-8"), re.MULTILINE)
-    assert sorted(row for row in rows if row != "id") == [folder.name for folder in FOLDERS]
+    assert sorted(row for row in rows if row not in {"id", "finding"}) == [folder.name for folder in FOLDERS]
+
+
+def test_the_table_of_versions_is_what_the_findings_tell():
+    text = (HERE / "docs" / "findings.md").read_text("utf-8")
+    shown = text.split("<!-- fuzz matrix findings --known -->\n")[1].split("<!-- end -->")[0]
+    records = [Record(read_finding(folder)) for folder in FOLDERS]
+    assert all(record.states.get(_version(record)) == "bad" for record in records if record.answers)
+    asked = [record for record in records if record.answers]
+    assert shown == markdown(tables(asked))
+    wanted = {"onnxruntime": 8, "openvino": 4, "tvm": 3}
+    for table in tables(asked):
+        assert len(table.versions) == wanted.pop(table.backend, len(table.versions))
+    assert wanted == {}
+
+
+def _version(record):
+    return json.loads((record.finding.folder / "verdict.json").read_text("utf-8"))["version"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

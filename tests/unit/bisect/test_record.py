@@ -123,7 +123,7 @@ def test_the_table_is_text_whatever_a_version_says(finding):
     found = tables([record])
     text = markdown(found)
     assert "| `max` | - | bad' | since 1.20.1, the oldest that tells |" in text
-    assert '- - max on 1.15: a &lt;b&gt; \\| "c" \\*d\\*' in text
+    assert '- cannot tell: max on 1.15: a &lt;b&gt; \\| "c" \\*d\\*' in text
     assert "<b>" not in html(found)
     assert 'title="a &lt;b&gt; | &quot;c&quot; *d*"' in html(found)
     assert tables([record], ["1.15"])[0].versions == ("1.15",)
