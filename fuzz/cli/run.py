@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
 import click
@@ -23,12 +21,9 @@ from fuzz.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from fuzz.campaign.campaign import Campaign
-    from fuzz.campaign.ledger import Ledger
-    from fuzz.campaign.run import Hands
     from fuzz.execute.target import Target
 
 __all__ = ["command"]
@@ -76,6 +71,11 @@ class _Run(SeveralValues):
 @click.option("--ray", "cluster", metavar="auto|HOST:PORT",
               help="Work on all nodes of a Ray cluster, with --jobs processes on each: the one that runs here or that "
               "$RAY_ADDRESS names, or one by its address.")  # fmt: skip
+@click.option("--forever", is_flag=True, help="Work as a service: targets take turns, each by itself, and new releases "
+              "of those without a version join in; DIR/days has a summary of each day.")  # fmt: skip
+@click.option("--turn", type=Number(min=0, min_open=True), default=3600.0, show_default=True, metavar="S",
+              help="With --forever: how long a turn is.")  # fmt: skip
+@click.option("--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus there.")
 @jobs_option
 @json_option
 def command(
@@ -95,6 +95,9 @@ def command(
     timeout: float,
     memory: int,
     cluster: str | None,
+    forever: bool,
+    turn: float,
+    metrics: str | None,
     jobs: int | None,
     as_json: bool,
     **wishes: Unpack[Wishes],
@@ -115,6 +118,11 @@ def command(
     fuzz run --backend onnxruntime --backend openvino --for onnxruntime openvino --time 3600
     fuzz run --backend tvm --for tvm --count 10000 --nodes 5-40
     fuzz run --baseline onnxruntime==1.20.1 --candidate onnxruntime --count 5000
+    fuzz run --backend onnxruntime --backend tvm --forever --metrics 9464
+
+    With --forever it is a service: each target has a turn by itself (baseline and candidate have theirs together),
+    goes on where it was when its turn comes again, and what DIR/service.json says survives a restart. SIGTERM ends it
+    as Ctrl-C does.
 
     Exit codes: 0 nothing was found, 1 findings, 2 misuse, 130 interrupted.
 
@@ -126,53 +134,40 @@ def command(
     """
     from fuzz.campaign.budget import read_budgets
     from fuzz.campaign.campaign import Campaign
-    from fuzz.campaign.ledger import Ledger
-    from fuzz.campaign.run import run_campaign
     from fuzz.cli.campaign import display
     from fuzz.cli.targets import read_targets
     from fuzz.errors import UsageError
     from fuzz.execute.attempt import Limits
+    from fuzz.watch.metrics import exported
+    from fuzz.watch.service import serve
+    from fuzz.watch.turn import Observers, Wish, take_turn
 
-    settings = read_settings(wishes)
-    held = read_targets(_pair(backends, baseline, candidate) or backends)
+    pair = _pair(backends, baseline, candidate)
+    if forever and (count or seconds or wanted):
+        raise UsageError("--forever has no end: leave out --count, --time and --target-findings")
+    settings, limits = read_settings(wishes), Limits(timeout, memory << 20)
+    held = read_targets(pair or backends)
     if baseline and len(held) < 2:
         raise UsageError(f"--baseline and --candidate are the same target, {held[0].canonical}")
-    targets = tuple(sorted(held, key=lambda target: target.canonical))
-    names = [target.canonical for target in targets]
-    amounts = read_budgets(budgets, names)
-    limits = Limits(timeout, memory << 20)
-    campaign = Campaign(settings, targets, limits, reduces, seed, steers, held[0] if baseline else None, novelty,
-                        blames)  # fmt: skip
-    workers = jobs or len(os.sched_getaffinity(0))
-    with Ledger.open(root, campaign) as ledger:
-        with _hands(cluster, campaign, root, jobs) as hands, display(ledger, names, count) as progress:
-            schedule = run_campaign(
-                campaign, root, ledger, count=count, seconds=seconds, findings=wanted, budgets=amounts, jobs=workers,
-                hands=hands, progress=progress,
-            )  # fmt: skip
-        result = {"root": str(root), "campaign": campaign.digest, **ledger.to_json(), **schedule.to_json()}
-        if baseline:
-            result["gate"] = _gate(ledger, held)
+    amounts = read_budgets(budgets, [target.canonical for target in held])
+
+    def campaign_of(held: Sequence[Target]) -> Campaign:
+        before = held[0] if baseline else None
+        targets = tuple(sorted(held, key=lambda target: target.canonical))
+        return Campaign(settings, targets, limits, reduces, seed, steers, before, novelty, blames)
+
+    wish = Wish(root, jobs, cluster, count, turn if forever else seconds, wanted, amounts)
+    with exported(metrics) as measured:
+        observers = Observers(display, echo, measured)
+        if forever:
+            groups = [pair] if pair else [(target.canonical,) for target in held]
+            serve(wish, groups, lambda texts: campaign_of(read_targets(texts)), observers, watches=not pair)
+        result = take_turn(wish, campaign_of(held), observers)
     if as_json:
         print_json(result)
     else:
         _print(root, result)
     return 1 if result["findings"] else 0
-
-
-@contextmanager
-def _hands(cluster: str | None, campaign: Campaign, root: Path, jobs: int | None) -> Iterator[Hands | None]:
-    """The nodes of a cluster; None where the processes of this machine do it all."""
-    if cluster is None:
-        yield None
-        return
-    from fuzz.cluster.connection import connected
-
-    with connected(cluster):
-        from fuzz.campaign.shelf import FINDINGS_FOLDER
-        from fuzz.cluster.fleet import Fleet
-
-        yield Fleet(campaign, root / FINDINGS_FOLDER, jobs, echo)
 
 
 def _pair(backends: tuple[str, ...], baseline: str | None, candidate: str | None) -> tuple[str, ...]:
@@ -184,12 +179,6 @@ def _pair(backends: tuple[str, ...], baseline: str | None, candidate: str | None
     if (baseline is None) == (not backends):
         raise UsageError("name what is tested: either --backend TARGET, once or more, or --baseline with --candidate")
     return () if baseline is None or candidate is None else (baseline, candidate)
-
-
-def _gate(ledger: Ledger, held: tuple[Target, ...]) -> dict[str, Any]:
-    before, after = (target.canonical for target in held)
-    changes = [dict(zip(("before", "after", "count"), row, strict=True)) for row in ledger.changes(before, after)]
-    return {"baseline": before, "candidate": after, "changes": changes}
 
 
 def _print(root: Path, result: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,13 @@ import abstract
 import backends
 import corpus
 import fuzz
-from fuzz.campaign.campaign import Campaign
 from fuzz.errors import TargetError
 from fuzz.execute.install import install
 from fuzz.execute.target import MissingEnvironment, parse_target
 
 if TYPE_CHECKING:
-    from fuzz.execute.attempt import Limits
+    from fuzz.campaign.campaign import Campaign
     from fuzz.execute.target import Target
-    from fuzz.generate.settings import Settings
 
 __all__ = ["Order", "code_digest", "order_of"]
 
@@ -28,18 +26,14 @@ __all__ = ["Order", "code_digest", "order_of"]
 class Order:
     """A campaign in words that mean the same on every machine.
 
-    ``targets`` are texts, whose interpreters and environments each node has at places of its own; ``digest`` names the
-    campaign, versions of the targets included, ``code`` the program that examines its seeds.
+    ``asked`` is all of it but for its targets: ``targets`` are their texts, and ``baseline`` one of these, since each
+    node has interpreters and environments at places of its own. ``digest`` names the campaign, versions of the targets
+    included, ``code`` the program that examines its seeds.
     """
 
-    settings: Settings
+    asked: Campaign
     targets: tuple[str, ...]
-    limits: Limits
-    reduces: bool
-    first: int
-    steers: bool
     baseline: str | None
-    novelty: bool
     digest: str
     code: str
 
@@ -51,10 +45,8 @@ class Order:
         if code_digest() != self.code:
             raise TargetError("it has another dnnfuzz: install the same one on every node")
         held = {text: _target(text) for text in self.targets}
-        campaign = Campaign(
-            self.settings, tuple(held.values()), self.limits, self.reduces, self.first, self.steers,
-            held.get(self.baseline or ""), self.novelty,
-        )  # fmt: skip
+        baseline = None if self.baseline is None else held[self.baseline]
+        campaign = replace(self.asked, targets=tuple(held.values()), baseline=baseline)
         if campaign.digest != self.digest:
             versions = ", ".join(f"{target.backend} {target.version}" for target in held.values())
             raise TargetError(f"it has {versions}, other than the driver: name versions, such as onnxruntime==1.20.1")
@@ -63,10 +55,9 @@ class Order:
 
 def order_of(campaign: Campaign) -> Order:
     """What the nodes are told of a campaign."""
-    baseline = None if campaign.baseline is None else campaign.baseline.canonical
     return Order(
-        campaign.settings, tuple(target.canonical for target in campaign.targets), campaign.limits, campaign.reduces,
-        campaign.first, campaign.steers, baseline, campaign.novelty, campaign.digest, code_digest(),
+        replace(campaign, targets=(), baseline=None), tuple(target.canonical for target in campaign.targets),
+        None if campaign.baseline is None else campaign.baseline.canonical, campaign.digest, code_digest(),
     )  # fmt: skip
 
 
