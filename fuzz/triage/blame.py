@@ -14,7 +14,7 @@ from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
 from fuzz.triage.output import write_json
 from fuzz.triage.sandbox import Sandbox
-from fuzz.triage.trials import Trials
+from fuzz.triage.trials import OTHER, Trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,8 @@ class Blame:
         coarse: the switches that are no passes and make it go away alone.
         alone: whether it is there still with all other passes off; None where that cannot be told.
         repeats: whether the same holds in fresh processes.
-        board: all that could be turned off.
+        passes: how many single passes could be left out.
+        switched: the target with the set off, as somebody would type it.
         trials: what was asked, in that order.
         executions: how often the case has run for it, the first time included.
     """
@@ -86,22 +87,32 @@ class Blame:
         if not self.fails:
             told = f" ({self.said})" if self.said else ""
             return f"nothing fails: it is {self.signature.word}{told}"
-        if not self.switches:
-            single = dict.fromkeys(trial.off[0] for trial in self.trials if len(trial.off) == 1)
-            asked = [option for option in single if not _long(option)]
-            asked += [self._every_pass()] if self.passes else []
-            if not asked:
-                return "there is no switch that could be turned off"
-            return (
-                f"no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or "
-                f"the front end (tried: {', '.join(asked)})"
-            )
-        return f"{self._deed()}{self._rest()}"
+        otherwise = f"it fails in another way than is written down: {self.signature}; " if self.changed else ""
+        return otherwise + (f"{self._deed()}{self._rest()}" if self.switches else self._nobody())
 
-    def _every_pass(self) -> str:
-        """All passes at once: by name where they are few."""
-        asked = next(trial.off[0] for trial in self.trials if len(trial.off) == 1 and _long(trial.off[0]))
-        return asked if self.passes <= _FEW else f"all {self.passes} passes left out"
+    def _nobody(self) -> str:
+        """What was tried where nothing helps, and of what of it nothing can be told."""
+        tried: dict[str, str] = {}
+        for trial in self.trials:
+            option = trial.off[0] if len(trial.off) == 1 else ""
+            if _long(option) and option.count("+") + 1 < self.passes:
+                continue  # a step of the search
+            if option:
+                tried.setdefault(self._called(option), trial.answer)
+        if not tried:
+            return "there is no switch that could be turned off"
+        unclear = [option for option, answer in tried.items() if answer == OTHER]
+        if unclear:
+            beside = f"; with {' or '.join(unclear)} something else is the matter"
+            return f"no switch was found that makes it go away (tried: {', '.join(tried)}{beside})"
+        return (
+            "no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or the front "
+            f"end (tried: {', '.join(tried)})"
+        )
+
+    def _called(self, option: str) -> str:
+        """An option as a sentence has it: a list of many passes is counted."""
+        return f"all {self.passes} passes left out" if _long(option) and self.passes > _FEW else option
 
     def _deed(self) -> str:
         if len(self.switches) == 1:

@@ -55,8 +55,7 @@ class Trials:
     """A context manager; ``sandbox`` has the processes that parse models.
 
     ``rows`` is what was asked so far, ``executions`` how often the case has run for it, ``recalled`` how often an
-    answer was known. ``told`` is called after each. With ``isolated`` each set
-    gets a process of its own.
+    answer was known. ``told`` is called after each. With ``isolated`` each set gets a process of its own.
     """
 
     def __init__(

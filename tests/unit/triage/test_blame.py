@@ -11,10 +11,12 @@ import pytest
 
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
-from fuzz.triage.blame import NOTES, blame
+from fuzz.triage.blame import NOTES, Blame, blame
 from fuzz.triage.blamed import BLAME, read_blame
 from fuzz.triage.board import Switch
 from fuzz.triage.finding import read_finding
+from fuzz.triage.signature import Signature
+from fuzz.triage.trials import OTHER, STAYS, Trial
 
 ROOT = Path(__file__).parents[3]
 LIMITS = Limits(60.0, 2 << 30)
@@ -144,3 +146,26 @@ def test_another_failure_than_the_one_that_is_written_down(tmp_path):
     finding = read_finding(ROOT / "findings/onnxruntime-max-int64")
     other = replace(finding, signature=replace(finding.signature, symptom="shape"), folder=tmp_path)
     assert blame(other, parse_target("onnxruntime"), LIMITS).changed
+
+
+SIGNATURE = Signature("wrong", symptom="value")
+
+
+@pytest.mark.parametrize(
+    ("passes", "answers", "told"),
+    [
+        (3, {"opt=0": STAYS, "disable=A+B+C": STAYS},
+         ("no switch makes it go away, so the fault is in what no switch turns off, such as a kernel or the front end "
+         "(tried: opt=0, disable=A+B+C)")),
+        (5, {"opt=0": OTHER, "disable=A+B+C+D+E": OTHER, "disable=A+B": STAYS},
+         ("no switch was found that makes it go away (tried: opt=0, all 5 passes left out; with opt=0 or all 5 passes "
+         "left out something else is the matter)")),
+        (0, {}, "there is no switch that could be turned off"),
+    ],
+)  # fmt: skip
+def test_nobody_is_blamed_for_what_cannot_be_told(passes, answers, told):
+    trials = tuple(Trial((option,), answer, "") for option, answer in answers.items())
+    found = Blame("one", "onnxruntime==1.20.1", "1.20.1", fails=True, signature=SIGNATURE, passes=passes, trials=trials)
+    assert found.sentence == f"one: onnxruntime==1.20.1: {told}"
+    changed = replace(found, changed=True)
+    assert changed.told == f"it fails in another way than is written down: wrong (value); {told}"
