@@ -25,7 +25,7 @@ from fuzz.execute.environment import (
     undeclare,
     write,
 )
-from fuzz.execute.group import end_group
+from fuzz.execute.group import end_group, leashed
 from fuzz.execute.target import Target
 from fuzz.execute.worker import Limits, Worker, WorkerError
 
@@ -38,21 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["install"]
 
-# Runs a command in a session of its own and kills all of it when the driver is gone, however it went: the driver
-# holds the other end of standard input.
-_LEASH = """
-import os, signal, subprocess, sys, threading
-def watch():
-    os.read(0, 1)
-    os.killpg(0, signal.SIGKILL)
-threading.Thread(target=watch, daemon=True).start()
-try:
-    status = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL)
-except OSError as problem:
-    print(problem, flush=True)
-    status = 127
-os._exit(status if status >= 0 else 1)
-"""
 _CONTENT = """
 import json
 from importlib import metadata
@@ -162,7 +147,7 @@ class _Build:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         lines: deque[str] = deque(maxlen=_KEPT)
         with subprocess.Popen(
-            [sys.executable, "-I", "-c", _LEASH, *command],
+            leashed(command),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env=environment, start_new_session=True, pass_fds=(self.lock,),
         ) as process:  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backends.registry import NO_TELEMETRY
 from fuzz.bisect.record import told_in
 from fuzz.errors import FuzzError, StorageError
-from fuzz.execute.group import end_group
+from fuzz.execute.group import end_group, leashed
 from fuzz.repro.content import content_of
 from fuzz.repro.evidence import gather, platform_text, versions_of
 from fuzz.repro.literal import array_text
@@ -204,16 +204,20 @@ def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
     scratch = tempfile.mkdtemp(prefix="fuzz-repro-")
     environment |= {**NO_TELEMETRY, "TMPDIR": scratch, "HOME": scratch}
     try:
-        process = subprocess.Popen(
-            [target.python, "-I", "-B", str(path.resolve())], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
-        try:
-            says, _ = process.communicate(timeout=limits.seconds * 3 + _SECONDS)
-        except subprocess.TimeoutExpired:
-            return _Shown()
-        finally:
-            end_group(process)
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                leashed([target.python, "-I", "-B", str(path.resolve())]), cwd=scratch, env=environment,
+                stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            with process:
+                try:
+                    process.wait(limits.seconds * 3 + _SECONDS)
+                except subprocess.TimeoutExpired:
+                    return _Shown()
+                finally:
+                    end_group(process)
+            output.seek(0)
+            says = output.read().decode("utf-8", "replace")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     told = says.replace(str(folder.resolve()), ".").replace(scratch, ".")
