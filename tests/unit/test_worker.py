@@ -14,8 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backends.entry import Entry
 from backends.frame import Frame, encode
 from backends.protocol import Outcome
+from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Interrupted, Limits, Worker
 from fuzz.store import Store
 
@@ -105,6 +107,22 @@ def test_an_idle_worker_ends_when_the_channel_closes(toy):
     assert worker._process.wait() == 0
     worker.close()
     assert over(process)
+
+
+def test_what_a_backend_registers_for_its_end_is_run_and_no_more(tmp_path):
+    backend = tmp_path / "tidy.py"
+    backend.write_text(
+        "import atexit, pathlib\n"
+        "class Held:\n"
+        f"    def __del__(self, torn=pathlib.Path({str(tmp_path / 'torn')!r})): torn.touch()\n"
+        f"atexit.register(pathlib.Path({str(tmp_path / 'tidied')!r}).touch)\n"
+        "BACKEND = Held()\n",
+        encoding="utf-8",
+    )
+    entry = Entry("tidy", str(backend), ("onnx",), ())
+    Worker(parse_target("tidy", {"tidy": entry}), Limits(5.0, 1 << 30), threading.Event()).close()
+    assert (tmp_path / "tidied").exists()
+    assert not (tmp_path / "torn").exists()
 
 
 def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(make_root):
