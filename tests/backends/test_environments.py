@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,15 +14,17 @@ from onnx import TensorProto, helper, numpy_helper
 from backends.protocol import Outcome
 from backends.registry import installed_version
 from backends.tensor import to_numpy
+from fuzz.bisect.inquiry import Inquiry
+from fuzz.bisect.record import Record
+from fuzz.bisect.run import bisect
 from fuzz.errors import TargetError
 from fuzz.execute.install import install
 from fuzz.execute.target import parse_recipe, parse_target
 from fuzz.execute.worker import Limits, Worker
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from fuzz.triage.finding import read_finding
 
 VERSION = "1.20.1"
+FINDING = Path(__file__).parents[2] / "findings" / "onnxruntime-max-int64"
 
 
 def with_external_data(folder: Path) -> bytes:
@@ -57,3 +60,15 @@ def test_an_older_release_computes_beside_the_newer_one(unmeasured, tmp_path, mo
     assert to_numpy(outside.outputs[0][0]).tolist() == [11, 18]
     assert to_numpy(attempt.outputs[0][0]).tolist() == [-1, 2]
     assert execute("onnxruntime", serialized, [x]).outputs == attempt.outputs
+    record = a_finding_bisected(tmp_path / "finding")
+    assert record.states == {VERSION: "good", "1.31.1": "bad"}
+    assert record.said == f"since 1.31.1 at the latest ({VERSION} is right)"
+
+
+def a_finding_bisected(folder: Path) -> Record:
+    """Max of int64, which broke after that release."""
+    shutil.copytree(FINDING, folder, ignore=shutil.ignore_patterns("bisect.json"))
+    record = Record(read_finding(folder))
+    with Inquiry(Limits(60.0, 4 << 30)) as inquiry:
+        bisect(record, [VERSION, "1.31.1"], "1.31.1", inquiry, parse_target, lambda *_: None)
+    return record
