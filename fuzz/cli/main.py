@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "bisect": "Find the release, or the commit, that a case fails since.",
     "matrix": "Show which versions have which findings.",
     "repro": "Write the script and the report of a failing case.",
+    "regress": "The gate of CI: cases against what is expected of them.",
     "perf": "Measure: is a target slower than it should be?",
     "relate": "Compare models and runs that must agree on one target.",
     "stable": "Run cases in ways that must not matter: threads, layouts, memory.",

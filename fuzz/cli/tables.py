@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from fuzz.judge.words import finding_lines, printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,11 +31,6 @@ def console() -> Console:
 
     plain = Console()
     return plain if plain.is_terminal else Console(width=_PLAIN_WIDTH)
-
-
-def printable(text: str) -> str:
-    """Names come from models of strangers: control characters must not reach the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def verdict_table(counts: Mapping[str, Mapping[str, int]]) -> Table:
@@ -61,37 +58,10 @@ def print_findings(to: Console, findings: Sequence[Verdict], *, remedy: str) -> 
         style = _STYLES.get(finding.verdict, "bold red")
         by = "" if finding.oracle == "reference" else f" ({finding.oracle})"
         to.print(f"{finding.case} on {finding.target}: {finding.verdict}{by}", style=style, markup=False)
-        for line in _lines(finding) if finding.verdict != "ok" else ():
+        for line in finding_lines(finding) if finding.verdict != "ok" else ():
             to.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     if len(findings) > _SHOWN:
         to.print(f"... and {len(findings) - _SHOWN:,} more: {remedy}", markup=False)
-
-
-def _lines(finding: Verdict) -> list[str]:
-    lines = []
-    if finding.output is not None:
-        place = "" if finding.index is None else str(list(finding.index))
-        line = f"output {finding.output}{place} of data set {finding.data_set}"
-        if finding.expected is not None or finding.actual is not None:
-            line += f": {_number(finding.actual)}, expected {_number(finding.expected)}"
-        if finding.bound is not None:
-            line += f" ± {finding.bound:.2g}"
-        if finding.bound_ratio is not None:
-            line += f" ({_ratio(finding.bound_ratio)} the bound)"
-        lines.append(line)
-    if finding.node:
-        lines.append(f"first differs at node {finding.node}")
-    if finding.message:
-        lines.append(finding.message)
-    return [printable(line)[:300] for line in lines]
-
-
-def _number(value: float | str | None) -> str:
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def _ratio(ratio: float) -> str:
-    return f"{ratio:,.0f} times" if 10 <= ratio < 1e9 else f"{ratio:.3g} times"
 
 
 def print_hazards(to: Console, hazards: ModelHazards, *, remedy: str) -> None:

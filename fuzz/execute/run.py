@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.store import Store
 
-__all__ = ["Summary", "beside_of", "execute"]
+__all__ = ["Request", "Summary", "beside_of", "execute", "request_of"]
 
 _BATCH = 256  # executions written at once
 _BATCH_SECONDS = 0.5  # and at the latest after this time
@@ -52,8 +52,8 @@ class Summary:
     interrupted: bool
 
 
-class _Request(NamedTuple):
-    """A case ready to send: the encoded message, or why there is none."""
+class Request(NamedTuple):
+    """A case ready to send to a worker: the encoded message, or why there is none."""
 
     parts: Sequence[bytes]
     problem: str
@@ -227,7 +227,7 @@ class _Lane:
         )  # fmt: skip
         return _Finished(target, identity, execution, attempt.outcome)
 
-    def _attempt(self, target: Target, request: _Request) -> tuple[Attempt, int]:
+    def _attempt(self, target: Target, request: Request) -> tuple[Attempt, int]:
         if request.problem:
             return Attempt(Outcome.ERROR, None, request.problem, "", 0.0, 0.0, ()), 1
         first = self._ready(target).execute(request.parts)
@@ -346,7 +346,7 @@ class _Library:
         # The lock keeps two lanes at the same case from both reading it.
         self._lock = threading.Lock()
         self._digests: dict[str, str] = {}
-        self._requests: dict[str, _Request] = {}  # the oldest first
+        self._requests: dict[str, Request] = {}  # the oldest first
         self._size = 0
 
     def digest(self, case: Case) -> str:
@@ -356,11 +356,11 @@ class _Library:
                 self._digests[case.id] = digest(case)
             return self._digests[case.id]
 
-    def request(self, case: Case) -> _Request:
+    def request(self, case: Case) -> Request:
         """The message that asks a worker to execute the case."""
         with self._lock:
             if case.id not in self._requests:
-                self._requests[case.id] = _request(case)
+                self._requests[case.id] = request_of(case)
                 self._size += self._requests[case.id].size
             request = self._requests[case.id]
             while self._size > _KEPT:
@@ -374,12 +374,12 @@ def _read_model(case: Case) -> bytes:
     return case.model_path.read_bytes()
 
 
-def _request(case: Case) -> _Request:
+def request_of(case: Case) -> Request:
     """Read and encode a case; a fault of its files is told, not raised."""
     try:
         ports = read_signature(case.model_path)
         values = [list(read_inputs(case, data_set, ports)) for data_set in case.data_sets]
         folder = {"folder": str(case.folder.resolve())}
-        return _Request(encode(Frame("execute", folder, values, _read_model(case))), "")
+        return Request(encode(Frame("execute", folder, values, _read_model(case))), "")
     except (CaseError, FrameError, OSError) as problem:
-        return _Request((), f"the case cannot be read: {problem}")
+        return Request((), f"the case cannot be read: {problem}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fuzz.execute.execution import Execution
 
-__all__ = ["Judgement", "judge_alone", "judge_cases", "judge_root", "samples_of"]
+__all__ = ["Judgement", "judge_alone", "judge_cases", "judge_executions", "judge_root", "samples_of"]
 
 _CHUNK = 16
 _MEMORY = 8 * 2**30  # bytes of address space a judging process may have
@@ -76,8 +76,14 @@ def samples_of(case: Case) -> list[Sample]:
 
 def _judge_case(case: Case, store: Store, oracle: Oracle) -> list[Verdict]:
     executions = [e for e in store.executions(case.id) if not oracle.only or e.target in oracle.only]
-    if not executions:
-        return []
+    return judge_executions(case, executions, oracle) if executions else []
+
+
+def judge_executions(case: Case, executions: Sequence[Execution], oracle: Oracle) -> list[Verdict]:
+    """One verdict for each execution of a case; ``error`` where the case cannot be read or judged.
+
+    It parses the model, which is a stranger's: call it in a process apart.
+    """
     try:
         model = case.model_path.read_bytes()
         samples = samples_of(case)

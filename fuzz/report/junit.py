@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fuzz.report.account import Account, Discovery
 
-__all__ = ["junit"]
+__all__ = ["add_test", "clean", "clean_text", "count", "junit"]
 
 # XML 1.0 has no way to write these, escaped or not.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,7 +27,7 @@ _LONGEST = 8_000  # characters of a failure's text
 
 def junit(account: Account) -> str:
     """The same account gives the same bytes. A target without findings has one test case, which passes."""
-    root = Element("testsuites", name=_clean(f"dnnfuzz {account.title}"))
+    root = Element("testsuites", name=clean(f"dnnfuzz {account.title}"))
     # Findings that were copied here name targets that no store knows.
     names = sorted({*account.target_names, *(found.target for found in account.discoveries)})
     for name in names:
@@ -36,9 +36,9 @@ def junit(account: Account) -> str:
     if account.problems:
         suite = SubElement(root, "testsuite", name="fuzz")
         for at, problem in enumerate(account.problems, 1):
-            SubElement(_test(suite, f"problem {at}"), "error", type="problem", message=_clean(problem))
-        _count(suite)
-    _count(root)
+            SubElement(add_test(suite, f"problem {at}"), "error", type="problem", message=clean(problem))
+        count(suite)
+    count(root)
     root.set("time", f"{account.seconds or 0.0:.3f}")
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
@@ -49,27 +49,30 @@ def _suite(root: Element, account: Account, name: str, found: Sequence[Discovery
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(row.verdicts)
-    suite = SubElement(root, "testsuite", name=_clean(name) or "unknown target")
+    suite = SubElement(root, "testsuite", name=clean(name) or "unknown target")
     properties = SubElement(suite, "properties")
     told = {"version": ", ".join(row.version for row in rows), "cases": counts.total(), **counts}
     for key, value in told.items():
-        SubElement(properties, "property", name=key, value=_clean(str(value)))
+        SubElement(properties, "property", name=key, value=clean(str(value)))
     for discovery in found:
-        failure = SubElement(_test(suite, f"{discovery.title} [{discovery.id}]"), "failure", type=discovery.word)
-        failure.set("message", _clean(_said(discovery)))
+        failure = SubElement(add_test(suite, f"{discovery.title} [{discovery.id}]"), "failure", type=discovery.word)
+        failure.set("message", clean(_said(discovery)))
         failure.text = _body(discovery)
     if not found:
-        _test(suite, f"no findings in {counts.total():,} cases")
-    _count(suite)
+        add_test(suite, f"no findings in {counts.total():,} cases")
+    count(suite)
 
 
-def _test(suite: Element, name: str) -> Element:
+def add_test(suite: Element, name: str, seconds: float | None = None) -> Element:
+    """A test case of a suite, which passes until it is given a failure; where nobody measured it took no time."""
     classname = f"dnnfuzz.{suite.get('name')}"
-    return SubElement(suite, "testcase", classname=classname, name=_clean(name), time="0")
+    time = "0" if seconds is None else f"{seconds:.3f}"
+    return SubElement(suite, "testcase", classname=classname, name=clean(name), time=time)
 
 
-def _count(suite: Element) -> None:
-    for key, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
+def count(suite: Element) -> None:
+    """Write into a suite, or the whole, how many tests it has, and how many of them failed."""
+    for key, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(key, str(sum(1 for _ in suite.iter(tag))))
 
 
@@ -88,9 +91,14 @@ def _body(found: Discovery) -> str:
         f"{found.target} {found.version}".strip(), found.signature, f"{found.count} cases; {found.folder}",
         found.message.strip(), *found.problems,
     ]  # fmt: skip
-    return _FORBIDDEN.sub("\ufffd", "\n".join(line for line in lines if line)[:_LONGEST])
+    return clean_text("\n".join(line for line in lines if line))
 
 
-def _clean(value: str) -> str:
+def clean_text(text: str) -> str:
+    """As much of a text as a failure shows, with what XML can write."""
+    return _FORBIDDEN.sub("\ufffd", text[:_LONGEST])
+
+
+def clean(value: str) -> str:
     """On one line, with what XML can write."""
     return _FORBIDDEN.sub("\ufffd", " ".join(value.split()))
