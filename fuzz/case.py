@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CASES",
+    "MODEL",
+    "RECORD",
     "Case",
     "DataSet",
     "clean_root",

@@ -209,6 +209,8 @@ def _write(path: Path, account: Account, change: Change, *, quiet: bool) -> Acco
 
     before = read_text(path) if path.exists() else ""
     after = edited(path, before, change.removed, change.added)
+    for entry in change.left:
+        echo(f"{entry.place}: some of what it covers passes, some does not: narrow it by hand")
     if after == before:
         return account
     if not quiet:
@@ -217,7 +219,7 @@ def _write(path: Path, account: Account, change: Change, *, quiet: bool) -> Acco
         if sys.stdin.isatty() and not click.confirm(f"write {path}?", default=True, err=True):
             return account
     write_text(path, after)
-    echo(f"{path}: {len(change.added)} entries added, {len(change.removed)} deleted")
+    echo(f"{path}: {len(change.added)} added, {len(change.removed)} deleted")
     gone = set(change.removed)
     kept = tuple(
         result for result in account.results
@@ -262,6 +264,8 @@ def _plain_result(result: Result) -> dict[str, Any]:
 
 def _print(account: Account, path: Path, *, update: bool) -> None:
     from fuzz.cli.tables import console, verdict_table
+    from fuzz.regress.ruling import State
+    from fuzz.regress.words import result_lines
 
     out = console()
     if account.results:
@@ -275,6 +279,9 @@ def _print(account: Account, path: Path, *, update: bool) -> None:
         _line(out, f"{entry.place}: no case is called {entry.case}: delete this entry", "bold red")
     for target, problem in account.missing.items():
         _line(out, f"{target} cannot run: {problem}", "bold red")
+    for result in account.results:
+        if result.state is State.SILENT and result.entry is not None:
+            _line(out, f"{result.entry.place}: {'; '.join(result_lines(result))}", "dim")
     for entry in account.passed_by:
         _line(out, f"{entry.place}: no target is of the versions {entry.versions}: {entry.said}", "dim")
     out.print(_summary(account), markup=False, highlight=False)
@@ -308,11 +315,17 @@ def _summary(account: Account) -> str:
     from fuzz.regress.ruling import State
 
     words = {
-        State.PASSED: "passed", State.EXPECTED: "failed as expected", State.SILENT: "say nothing",
-        State.FAILED: "new failures", State.UNEXPECTED: "unexpected passes", State.ERROR: "could not be judged",
-    }  # fmt: skip
+        State.PASSED: ("passed", "passed"),
+        State.EXPECTED: ("failed as expected", "failed as expected"),
+        State.SILENT: ("says nothing", "say nothing"),
+        State.FAILED: ("new failure", "new failures"),
+        State.UNEXPECTED: ("unexpected pass", "unexpected passes"),
+        State.ERROR: ("could not be judged", "could not be judged"),
+    }
     counts = Counter(result.state for result in account.results)
     always = {State.PASSED, State.FAILED, State.UNEXPECTED}
-    parts = [f"{counts[state]:,} {said}" for state, said in words.items() if counts[state] or state in always]
+    shown = [state for state in words if counts[state] or state in always]
+    parts = [f"{counts[state]:,} {words[state][counts[state] != 1]}" for state in shown]
     head = "interrupted: of " if account.interrupted else ""
-    return f"{head}{account.cases:,} cases: {', '.join(parts)}"
+    cases = f"{account.cases:,} case{'s' * (account.cases != 1)}"
+    return f"{head}{cases}: {', '.join(parts)}"

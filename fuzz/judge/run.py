@@ -63,8 +63,11 @@ class Judgement:
 
 
 def samples_of(case: Case) -> list[Sample]:
-    """The data sets of a case; its expected outputs are a second opinion unless our generator made them."""
-    ours = not {"choices", "parent"}.isdisjoint(read_record(case))
+    """The data sets of a case; its expected outputs are a second opinion unless we have made them.
+
+    The record of a case says that: of the generator, of `fuzz mutate`, of a finding that `fuzz regress --add` copied.
+    """
+    ours = not {"choices", "parent", "finding"}.isdisjoint(read_record(case))
     ports = read_signature(case.model_path)
     names = [p.name for p in (*ports.inputs, *ports.defaults)]
     samples = []

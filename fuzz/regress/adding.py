@@ -9,11 +9,11 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuzz.case import CASES, data_sets_of
+from fuzz.case import CASES, RECORD, data_sets_of
 from fuzz.errors import CaseError, StorageError, UsageError
 from fuzz.regress.expectations import Entry
 from fuzz.regress.update import narrowed
-from fuzz.triage.finding import read_finding
+from fuzz.triage.finding import Finding, read_finding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,7 @@ def add_finding(root: Path, finding: Path, backend: str | None = None) -> Added:
     try:
         cases.mkdir(parents=True, exist_ok=True)
         shutil.copytree(finding, part, ignore=lambda _folder, names: _PAPERS.intersection(names))
+        _record(part, known)
         part.rename(folder)
     except (OSError, shutil.Error) as error:
         shutil.rmtree(part, ignore_errors=True)
@@ -57,6 +58,17 @@ def add_finding(root: Path, finding: Path, backend: str | None = None) -> Added:
     word = known.signature.word if known.signature is not None else ""
     target, versions = narrowed(known.target)
     return Added(folder, Entry("", 0, glob.escape(known.name), target, versions, word, reason=_reason(finding)))
+
+
+def _record(folder: Path, known: Finding) -> None:
+    """Say in case.json that it is a finding: its outputs are the reference's own then, and no second opinion.
+
+    As an opinion they would be taken with the wide tolerance of ONNX's tests, within which many a wrong answer lies.
+    """
+    record = folder / RECORD
+    if not record.exists():
+        said = {"finding": known.name, "target": known.target}
+        record.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
 
 
 def _reason(finding: Path) -> str:

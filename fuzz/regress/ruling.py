@@ -74,4 +74,6 @@ def rule(word: str, entries: Sequence[Entry], *, require: bool = False) -> tuple
     strict = next((entry for entry in entries if entry.strict), None)
     if word == Word.OK and strict is not None:
         return State.UNEXPECTED, strict
-    return (State.PASSED if word == Word.OK else State.SILENT), None
+    if word == Word.OK:
+        return State.PASSED, None
+    return State.SILENT, entries[0] if entries else None
