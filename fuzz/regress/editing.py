@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fuzz.errors import StorageError, UsageError
@@ -41,6 +42,7 @@ def edited(path: Path, text: str, removed: Sequence[Entry], added: Sequence[Entr
     An entry goes with the comment lines directly above it. Other comments and the order stay.
     Raises UsageError where the text cannot be edited so: what it says afterwards is read and compared.
     """
+    ends, text = ("\r\n" if "\r\n" in text else "\n"), text.replace("\r\n", "\n")
     before = read_expectations(path, text)
     gone = {entry.line for entry in removed}
     lines = text.splitlines(keepends=True)
@@ -51,7 +53,7 @@ def edited(path: Path, text: str, removed: Sequence[Entry], added: Sequence[Entr
     if [_said(entry) for entry in read_expectations(path, result).entries] != wanted:
         places = ", ".join(entry.place for entry in removed)
         raise UsageError(f"{path} is written in a way that cannot be edited: delete by hand {places}")
-    return result
+    return result.replace("\n", ends)
 
 
 def _said(entry: Entry) -> Mapping[str, Any]:
@@ -62,7 +64,7 @@ def _spans(lines: Sequence[str], gone: set[int]) -> set[int]:
     """The numbers of the lines that go with the entries whose headers stand at these lines."""
     starts = headers([line.rstrip("\r\n") for line in lines])
     spans: set[int] = set()
-    for header, after in zip(starts, [*starts[1:], len(lines) + 1], strict=True):
+    for header, after in pairwise([*starts, len(lines) + 1]):
         if header not in gone:
             continue
         limit = _first_comment(lines, after) if after <= len(lines) else after
@@ -91,7 +93,7 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f".part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8")
+        part.write_bytes(text.encode())  # the ends of lines as they are
         part.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from None

@@ -148,7 +148,7 @@ def read_expectations(path: Path, text: str | None = None) -> Expectations:
 def read_text(path: Path) -> str:
     """What stands in the file. Raises UsageError."""
     try:
-        return path.read_text("utf-8")
+        return path.read_bytes().decode()  # the ends of lines as they are
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}: --update and --add make one") from None
     except UnicodeDecodeError:
