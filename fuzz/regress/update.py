@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from fuzz.judge.verdict import Word
 from fuzz.judge.words import finding_lines
 from fuzz.regress.expectations import Entry
 from fuzz.regress.ruling import RED, Result, State
@@ -37,6 +38,8 @@ def entry_for(result: Result) -> Entry:
     target, versions = narrowed(result.target)
     verdict = result.verdict
     said = " ".join(" ".join(finding_lines(verdict)).split())[:_LONGEST].rstrip()
+    if verdict.verdict == Word.TIMEOUT:
+        said = ""  # how long it took this time
     reason = said or f"{verdict.verdict} on {f'{result.target} {result.version}'.rstrip()}"
     return Entry("", 0, glob.escape(result.case), target, versions, verdict.verdict, reason=reason)
 

@@ -123,8 +123,8 @@ def test_a_backend_whose_worker_does_not_start(gate, cases):
 
 
 CORRUPT = {
-    "model": ("model.onnx", b"no model", "model.onnx is corrupt"),
-    "pointer": ("model.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "model.onnx is corrupt"),
+    "model": ("model.onnx", b"no model", "cases/model/model.onnx is no ONNX model"),
+    "pointer": ("model.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "cases/pointer/model.onnx"),
     "input": ("test_data_set_0/input_0.pb", b"\xff", "input_0.pb is corrupt"),
     "output": ("test_data_set_0/output_0.pb", b"\xff", "output_0.pb is corrupt"),
     "no-input": ("test_data_set_0/input_0.pb", None, "gives 0 of 1 inputs"),
@@ -282,7 +282,7 @@ def busy(pid: int) -> bool:
 
     for child in psutil.Process(pid).children(recursive=True):
         try:
-            if "worker" in " ".join(child.cmdline()) and sum(child.cpu_times()[:2]) > 2:
+            if "backends/__main__.py" in " ".join(child.cmdline()) and sum(child.cpu_times()[:2]) > 2:
                 return True
         except psutil.Error:
             continue
