@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tomllib
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from backends.registry import NO_TELEMETRY
 from fuzz.execute.environment import cache_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OWN_CACHE = cache_folder()
 # Some tests use ONNX Runtime in their own process.
@@ -109,3 +107,19 @@ def unmeasured(monkeypatch):
     that starts hundreds has no use for where others measure the same lines.
     """
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
+def with_plugin(tmp_path):
+    """The environment of a pytest that finds our plugin by what pyproject.toml declares, installed so or not."""
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    information = tmp_path / "plugin" / "declared-1.dist-info"
+    information.mkdir(parents=True)
+    rows = (f"{name} = {module}\n" for name, module in declared["entry-points"]["pytest11"].items())
+    (information / "entry_points.txt").write_text("".join(("[pytest11]\n", *rows)), "utf-8")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: declared\nVersion: 1\n", "utf-8")
+    # Nothing of the run that this test is of: its options, its workers.
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "FUZZ_ROOT", "COV_"))}
+    paths = [str(information.parent), *filter(None, [kept.get("PYTHONPATH")])]
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}

@@ -70,9 +70,13 @@ class Collection:
         return cast("pytest.File", CaseFile.from_parent(parent, path=file_path, collection=self))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A skipped case is where its model is, not where the code is that skipped it."""
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Nothing of our code: a skipped case is where its model is, and what fails to be set up says why alone."""
         report = yield
+        if report.failed and call.excinfo is not None and isinstance(call.excinfo.value, HarnessFailed):
+            report.longrepr = str(call.excinfo.value)
         if isinstance(item, CaseItem) and report.skipped and isinstance(report.longrepr, tuple):
             report.longrepr = (str(item.path), 1, report.longrepr[2])
         return report
@@ -91,10 +95,10 @@ class Collection:
         return Case(name, folder, model, data_sets_of(folder)), known
 
     def _base(self, model: Path, known: Expectations) -> Path:
-        """The folder by which a case is named: that of the expectations, else what pytest was asked to collect."""
+        """The folder by which a case is named: that of the expectations beside it, else what pytest was asked for."""
         start = self._config.invocation_params.dir
         asked = [(start / str(arg).partition("::")[0]).resolve() for arg in self._config.args]
-        wanted = [(start / known.path).resolve().parent] if known.path is not None else []
+        wanted = [(start / known.path).resolve().parent] if known.path is not None and not self._given else []
         own = (self._config.rootpath, model.parent)
         base = next(path for path in (*wanted, *asked, *own) if model.is_relative_to(path) and path.is_dir())
         cases = base / CASES

@@ -124,7 +124,7 @@ def test_a_backend_whose_worker_does_not_start(gate, cases):
 
 CORRUPT = {
     "model": ("model.onnx", b"no model", "cases/model/model.onnx is no ONNX model"),
-    "pointer": ("model.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "cases/pointer/model.onnx"),
+    "pointer": ("model.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "cases/pointer/model"),
     "input": ("test_data_set_0/input_0.pb", b"\xff", "input_0.pb is corrupt"),
     "output": ("test_data_set_0/output_0.pb", b"\xff", "output_0.pb is corrupt"),
     "no-input": ("test_data_set_0/input_0.pb", None, "gives 0 of 1 inputs"),
