@@ -24,6 +24,7 @@ import identity
 import judge
 import loop
 import reference
+import regress
 import report
 import sharpness
 import workers
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "reach-alone": (commands.reach_alone,),
     "workers": (workers.message, workers.restart, workers.side_by_side),
     "report": (report.large,),
+    "regress": (regress.gate,),
     "conformance": (commands.conformance,),
 }
 
