@@ -63,6 +63,7 @@ def _suite(root: Element, account: Account, name: str) -> None:
         error.set("message", clean(account.missing[name]))
     suite.set("time", f"{sum(result.seconds for result in results):.3f}")
     count(suite)
+    suite.set("skipped", str(sum(1 for _ in suite.iter("skipped"))))
 
 
 def _case(suite: Element, result: Result) -> None:
