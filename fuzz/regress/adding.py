@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Added", "add_finding"]
 
-_PAPERS = frozenset({"NOTES.md", "repro.py", "verdict.json", "reduction.json", "examined.jsonl", "others", "aside"})
+_PAPERS = frozenset({
+    "NOTES.md", "repro.py", "verdict.json", "reduction.json", "examined.jsonl", "others", "aside",
+    "blame.json", "bisect.json",
+})  # fmt: skip
 """What `fuzz` writes beside a finding's case; all else (external data, say) is of the case."""
 
 
