@@ -27,7 +27,7 @@ from fuzz.campaign.ledger import LEDGER_NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ASKED = ("--backend", "onnxruntime", "--for", "onnxruntime", "--nodes", "1-10")
+ASKED = ("--backend", "onnxruntime", "--for", "onnxruntime")
 ALLOWED = 1.05
 _WARM = 0.1  # of the samples of a run
 
@@ -37,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Memory, descriptors and processes of a long campaign.")
     parser.add_argument("--count", type=int, default=300_000, metavar="N", help="cases")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
+    parser.add_argument("--nodes", default="1-10", metavar="N|A-B", help="size of a model")
     parser.add_argument("--every", type=float, default=5.0, metavar="S", help="seconds between two looks")
     parser.add_argument("--place", default="build/endurance", metavar="DIR", help="of the campaign and the samples")
     parser.add_argument("--out", metavar="FILE", help="where the result goes, besides the terminal")
@@ -44,26 +45,27 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     place = Path(options.place)
     place.mkdir(parents=True, exist_ok=True)
-    left = watch(place, options.count, options.jobs, options.every)
+    left = watch(place, options)
     rows = [json.loads(line) for line in (place / "samples.jsonl").read_text("utf-8").splitlines()]
-    result = {**growth(rows), "left": left, "count": options.count}
+    result = {**growth(rows), "left": left, "count": options.count, "nodes": options.nodes}
     if options.out:
         write_json(Path(options.out), {"commit": commit(), "machine": machine(), **result})
     print(json.dumps(result, sort_keys=True))
     return 1 if left or result["memory"] > ALLOWED else 0
 
 
-def watch(place: Path, count: int, jobs: int, every: float) -> int:
+def watch(place: Path, options: argparse.Namespace) -> int:
     """Run the campaign to its end and take samples; how many processes it left."""
     command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(place / "root")]
     running = subprocess.Popen(
-        [*command, *ASKED, "--count", str(count), "--jobs", str(jobs)], stdout=subprocess.DEVNULL
+        [*command, *ASKED, "--nodes", options.nodes, "--count", str(options.count), "--jobs", str(options.jobs)],
+        stdout=subprocess.DEVNULL,
     )
     family: list[psutil.Process] = []
     began = time.time()
     with (place / "samples.jsonl").open("a", encoding="utf-8") as file:
         while running.poll() is None:
-            time.sleep(every)
+            time.sleep(options.every)
             row, family = sample(running.pid)
             if row["processes"]:
                 file.write(json.dumps({"run": began, "cases": cases(place / "root"), **row}) + "\n")
