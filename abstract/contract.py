@@ -39,7 +39,7 @@ class Contract:
         tf32: both operands of a float32 contraction may be rounded to TF32, its accumulator may truncate.
         winograd: the largest tile of outputs (along one axis) by which convolutions may be computed; 0: directly.
         narrow_double: double may be held and computed in float32.
-        narrow_int64: int64 may be held in int32.
+        narrow_int64: int64 and uint64 may be held in int32.
         float_as: the narrower type in which float32 and double may be held; empty for none.
     """
 
@@ -78,7 +78,7 @@ def _held(contract: Contract) -> Mapping[DType, DType]:
     elif contract.narrow_double:
         held[_DOUBLE] = _FLOAT
     if contract.narrow_int64:
-        held[dtype("int64")] = dtype("int32")
+        held[dtype("int64")] = held[dtype("uint64")] = dtype("int32")
     return MappingProxyType(held)
 
 

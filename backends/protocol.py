@@ -80,7 +80,7 @@ class Numerics:
         half_steps: functions of float16 or bfloat16 may be composed of steps rounded to that type; else of float32.
         tf32: operands of float32 contractions may be rounded to TF32.
         winograd: the largest tile of outputs, along one axis, by which convolutions are computed; 0 for none.
-        narrow_int64: int64 values may be held in int32.
+        narrow_int64: int64 and uint64 values may be held in int32.
         narrow_double: double nodes may compute in float.
         float_as: the narrower type in which floats may be held, where an option asks for it; empty for float.
     """

@@ -169,6 +169,12 @@ class TestHeldTypes:
         assert np.isinf(np.broadcast_to(values["y"].bound, 3)).tolist() == [True, True, False]
         assert values["y"].value.tolist() == [2**31, 2**40 + 1, 6]
 
+    def test_so_are_unsigned_ones(self, model, run):
+        feeds = {"a": np.array([2**32 + 1, 2**31, 5], np.uint64), "b": np.array([1, 1, 1], np.uint64)}
+        values = run(binary(model, "BitwiseXor", "uint64"), feeds, contract=self.HELD)
+        assert np.isinf(np.broadcast_to(values["y"].bound, 3)).tolist() == [True, True, False]
+        assert values["y"].value.tolist() == [2**32, 2**31 + 1, 4]
+
     def test_other_types_are_as_they_were(self, model, run):
         feeds = {"a": [0.1] * 3, "b": [0.7] * 3}
         plain, held = (run(binary(model, "Add"), feeds, contract=c)["y"] for c in (Contract(), self.HELD))
