@@ -30,6 +30,11 @@ def _drawn(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
     return ALL if run.params.get("training_mode", False) and run.params.get("ratio", 0.5) != 0 else NONE
 
 
+def _stray_ratio(run: Run, y: tuple[Array, ...]) -> tuple[Mask, ...]:
+    del y
+    return NONE if 0 <= run.params.get("ratio", 0.5) < 1 else ALL
+
+
 # -- control flow ----------------------------------------------------------------------------------------------
 
 
@@ -158,6 +163,9 @@ HAZARDS: tuple[Hazard, ...] = (
     Hazard(
         "dropout-training", ("Dropout",), "training: which elements are dropped", Says.IMPLEMENTATION, "text",
         Treatment.PROPERTIES, _drawn, since=12, words="random"),
+    Hazard(
+        "dropout-ratio", ("Dropout",), "a ratio below 0, or of 1 and beyond", Says.UNDEFINED, "ratio", Treatment.AVOID,
+        _stray_ratio, since=12, words="value in \\[0, 1\\)", stops=True),
     Hazard(
         "loop-without-end", ("Loop",), "neither a trip count nor a condition: the text's pseudocode does not end",
         Says.DEFINED, "text: an unbounded loop, which ignores the body's condition; runtimes heed it", Treatment.AVOID,

@@ -305,6 +305,8 @@ EXAMPLES = [
     ("random-numbers", "RandomNormal", 13, ((), {"shape": [2]}), None, [1, 1]),
     ("dropout-training", "Dropout", 13, ((f(1, 2), np.float32(0.5), ON), {}),
      ((f(1, 2), np.float32(0.5), OFF), {}), [1, 1]),
+    ("dropout-ratio", "Dropout", 13, ((f(1, 2), np.float32(1), OFF), {}),
+     ((f(1, 2), np.float32(0.5), OFF), {}), [1, 1]),
     ("loop-without-end", "Loop", 13, ((None, None), {"body": endless()}),
      ((np.int64(2), None), {"body": body()}), None),
     ("loop-without-trips", "Loop", 13, ((np.int64(0), ON), {"body": body()}),
