@@ -32,7 +32,7 @@ def root(tmp_path, model):
     ("target", "families"),
     [
         ("onnxruntime", {"unoptimised", "static", "metamorphic", "batch", "opset", "save"}),
-        ("openvino", {"static", "metamorphic", "batch", "opset", "save"}),
+        ("openvino", {"unoptimised", "static", "metamorphic", "batch", "opset", "save"}),
         ("tvm", {"unoptimised", "static", "metamorphic", "batch", "opset", "save"}),
     ],
 )

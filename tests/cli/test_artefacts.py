@@ -62,7 +62,7 @@ def test_passes_are_listed(fuzz):
 
 
 def test_a_backend_without_any_says_so(fuzz):
-    done = fuzz("backends", "passes", "openvino")
+    done = fuzz("backends", "passes", "tract")
     assert (done.returncode, done.stdout) == (0, "")
     assert "left out one by one" in done.stderr
 

@@ -85,7 +85,7 @@ def test_json_is_one_object_with_the_documented_keys(fuzz, root):
 
 def test_misuse_is_told_in_one_line(fuzz, root, refused):
     refused(fuzz("perf"), "--backend TARGET")
-    refused(fuzz("perf", "--backend", "openvino"), "no switch", "--baseline")
+    refused(fuzz("perf", "--backend", "tract"), "no switch", "--baseline")
     refused(fuzz("perf", "--backend", "tvm", "--baseline", "tvm:opt=1"), "--backend")
     refused(fuzz("perf", "--candidate", "tvm", "--baseline", "tvm"), "the same")
     refused(fuzz("perf", "--backend", "onnxruntime", "--inputs", "data"), "MODEL")

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 import pytest
 
@@ -16,6 +17,13 @@ from fuzz.errors import StorageError, TargetError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
 from fuzz.generate.settings import Settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_tracker():
+    """Python's tracker of resources, which the crew's processes begin, would stay a child of the tests."""
+    yield
+    resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture(scope="module")

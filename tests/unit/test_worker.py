@@ -160,14 +160,14 @@ def test_a_killed_driver_leaves_a_store_that_opens(make_root):
 
 def test_a_worker_that_is_busy_can_be_stopped(toy, make_root):
     from fuzz.case import find_cases
-    from fuzz.execute.run import _request
+    from fuzz.execute.run import request_of
 
     (case,) = find_cases(make_root("sleep"))
     stop = threading.Event()
     with Worker(toy(), Limits(60.0, 1 << 30), stop) as worker:
         threading.Timer(0.2, stop.set).start()
         with pytest.raises(Interrupted):
-            worker.execute(_request(case).parts)
+            worker.execute(request_of(case).parts)
 
 
 def test_a_worker_sees_neither_our_packages_nor_the_users_path(toy, tmp_path, monkeypatch):
@@ -184,14 +184,14 @@ def test_a_worker_sees_neither_our_packages_nor_the_users_path(toy, tmp_path, mo
 
 def test_an_operation_answers_by_reports_and_its_pieces_have_the_time_limit_each(toy, make_root):
     from fuzz.case import find_cases
-    from fuzz.execute.run import _request
+    from fuzz.execute.run import request_of
 
     report, laps = find_cases(make_root("report@run", "laps@run"))
     with Worker(toy(), Limits(1.0, 1 << 30), threading.Event()) as worker:
-        attempt = worker.execute(_request(report).parts)
+        attempt = worker.execute(request_of(report).parts)
         assert [(r.fields["runs"], r.values) for r in attempt.reports] == [(3, [[None]])]
         assert len(attempt.outputs) == 1
-        assert worker.execute(_request(laps).parts).outcome is Outcome.OK
+        assert worker.execute(request_of(laps).parts).outcome is Outcome.OK
 
 
 def test_an_operation_that_a_worker_lacks_is_our_own_error(toy):
@@ -205,14 +205,14 @@ def test_an_operation_that_a_worker_lacks_is_our_own_error(toy):
 
 def test_a_workers_home_is_its_own(toy, make_root, tmp_path, monkeypatch):
     from fuzz.case import find_cases
-    from fuzz.execute.run import _request
+    from fuzz.execute.run import request_of
 
     monkeypatch.setenv("TOY_FLAG", str(tmp_path / "seen"))
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     (case,) = find_cases(make_root("home"))
     for text, expected in (("toy", "fuzz-worker-"), (f"toy:env.HOME={tmp_path}", str(tmp_path))):
         with Worker(toy(text), Limits(20.0, 1 << 30), threading.Event()) as worker:
-            assert worker.execute(_request(case).parts).outcome is Outcome.OK
+            assert worker.execute(request_of(case).parts).outcome is Outcome.OK
         home, cache = (tmp_path / "seen").read_text(encoding="utf-8").splitlines()
         assert expected in home
         assert cache == "None"
