@@ -35,7 +35,7 @@ def stable(done):
     return result
 
 
-def test_cases_that_pass_cost_rows_and_no_files(fuzz):
+def test_cases_that_pass_cost_rows_and_no_files(unmeasured, fuzz):
     command = ("run", "--backend", "onnxruntime", "--count", "12", "--jobs", "2", *SMALL)
     done = fuzz(*command)
     assert (done.returncode, done.stderr) == (0, "")
@@ -102,7 +102,7 @@ def began(root):
     pytest.fail("no case in a minute")
 
 
-def test_cases_are_made_of_those_that_showed_something_new_for_any_number_of_processes(fuzz):
+def test_cases_are_made_of_those_that_showed_something_new_for_any_number_of_processes(unmeasured, fuzz):
     command = ("run", "--backend", FAULTY, "--count", "32", *SMALL, "--no-reduce", "--novelty", "--json")
     done, alone = fuzz(*command, "--root", "two", "--jobs", "2"), fuzz(*command, "--root", "one", "--jobs", "1")
     assert (done.returncode, done.stderr) == (1, "")
@@ -123,7 +123,7 @@ def test_cases_are_made_of_those_that_showed_something_new_for_any_number_of_pro
     assert bred
 
 
-def test_a_kill_at_any_moment_leaves_a_store_that_is_whole(fuzz):
+def test_a_kill_at_any_moment_leaves_a_store_that_is_whole(unmeasured, fuzz):
     chance, root = random.Random(6), fuzz.home / "r"  # noqa: S311 - moments to kill at
     before: set[int] = set()
     for number in range(10):

@@ -67,23 +67,25 @@ def wait_until(condition, process):
         time.sleep(0.1)
 
 
-def test_a_node_is_killed_and_nothing_is_lost(cluster, tmp_path):
+def test_a_node_is_killed_and_nothing_is_lost(unmeasured, cluster, tmp_path):
     nodes = [add_node(cluster) for _ in range(2)]
     cluster.wait_for_nodes()
-    running = begin(tmp_path / "far", "--count", "160", "--ray", cluster.address)
-    wait_until(lambda: examined(tmp_path / "far") > 20, running)
+    # Without reductions, which take most of the time: what a node finds travels as it was generated.
+    running = begin(tmp_path / "far", "--count", "100", "--no-reduce", "--ray", cluster.address)
+    wait_until(lambda: examined(tmp_path / "far") > 12, running)
     cluster.remove_node(nodes[1], allow_graceful=False)
     said, told = running.communicate(timeout=_LONGEST)
     assert running.returncode == 1, told
     result = json.loads(said)
-    assert (result["cases"], result["problems"], result["waiting"]) == (160, [], 0)
+    assert (result["cases"], result["problems"], result["waiting"]) == (100, [], 0)
     assert "is lost" in told
-    near = begin(tmp_path / "near", "--count", "160")
+    near = begin(tmp_path / "near", "--count", "100", "--no-reduce")
     near.communicate(timeout=_LONGEST)
     assert rows(tmp_path / "far") == rows(tmp_path / "near")
-    [found] = result["findings"]
-    folder = tmp_path / "far" / "findings" / found["id"]
-    assert {"model.onnx", "case.json", "verdict.json", "test_data_set_0"} <= {path.name for path in folder.iterdir()}
+    for found in result["findings"]:
+        files = {path.name for path in (tmp_path / "far" / "findings" / found["id"]).iterdir()}
+        assert {"model.onnx", "case.json", "verdict.json", "test_data_set_0"} <= files
+    assert result["findings"]
 
 
 def test_a_node_joins_later_and_ctrl_c_leaves_no_process(cluster, tmp_path):
