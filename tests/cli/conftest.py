@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,32 @@ sys.path[0] = os.path.dirname(sys.argv[1])
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+# A backend of another distribution whose compiler says what comes of a negation, release by release.
+BACKEND = Path(__file__).parents[1] / "unit" / "negating_backend.py"
+ROW = """
+from pathlib import Path
+from backends.entry import Entry
+ENTRY = Entry(name="negating", module=str(Path(__file__).with_name("toy_backend_file.py")),
+              distributions=("toy-compiler",), requirements=("toy-compiler==5.0",), adapter=())
+"""
+RELEASES = {
+    "1.0": "", "2.0": "SIGN = -1", "3.0": "SIGN = 3", "4.0": "SIGN = 1", "5.0": "SIGN = 1", "5.1rc1": "SIGN = -1",
+    "6.0": "SIGN = -1",
+}  # fmt: skip
+
+
+@pytest.fixture
+def plugin(offline, make_wheel, tmp_path, monkeypatch):
+    """A distribution that names a backend, where this Python finds it, and the releases of its compiler."""
+    for version, text in RELEASES.items():
+        make_wheel(offline, "toy_compiler", version, {"toy_compiler.py": text + "\n"})
+    site = tmp_path / "site"
+    points = "[dnnfuzz.backends]\nnegating = toy_row:ENTRY\n"
+    wheel = make_wheel(tmp_path / "plug-in", "toy_plugin", "0.1", {}, entry_points=points)
+    shutil.unpack_archive(wheel, site, "zip")
+    (site / "toy_row.py").write_text(ROW, "utf-8")
+    shutil.copy(BACKEND, site / "toy_backend_file.py")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")])))
 
 
 @pytest.fixture

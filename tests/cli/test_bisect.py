@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-BACKEND = Path(__file__).parents[1] / "unit" / "negating_backend.py"
-ROW = """
-from pathlib import Path
-from backends.entry import Entry
-ENTRY = Entry(name="negating", module=str(Path(__file__).with_name("toy_backend_file.py")),
-              distributions=("toy-compiler",), requirements=("toy-compiler==5.0",), adapter=())
-"""
-RIGHT, WRONG, OTHERWISE, LACKING = "SIGN = -1", "SIGN = 1", "SIGN = 3", ""
-RELEASES = {"1.0": LACKING, "2.0": RIGHT, "3.0": OTHERWISE, "4.0": WRONG, "5.0": WRONG, "5.1rc1": RIGHT, "6.0": RIGHT}
+RIGHT, WRONG = "SIGN = -1", "SIGN = 1"
 BUILD = """
 set -e
 grep -q broken toy_compiler.py && exit 3
@@ -29,20 +19,6 @@ python -m venv --without-pip "$FUZZ_OUT/venv"
 cp toy_compiler.py "$FUZZ_OUT"/venv/lib/python*/site-packages/
 echo "$FUZZ_COMMIT" >>"$JOURNAL"
 """
-
-
-@pytest.fixture
-def plugin(offline, make_wheel, tmp_path, monkeypatch):
-    """A distribution that names a backend, where this Python finds it, and the releases of its compiler."""
-    for version, text in RELEASES.items():
-        make_wheel(offline, "toy_compiler", version, {"toy_compiler.py": text + "\n"})
-    site = tmp_path / "site"
-    points = "[dnnfuzz.backends]\nnegating = toy_row:ENTRY\n"
-    wheel = make_wheel(tmp_path / "plug-in", "toy_plugin", "0.1", {}, entry_points=points)
-    shutil.unpack_archive(wheel, site, "zip")
-    (site / "toy_row.py").write_text(ROW, "utf-8")
-    shutil.copy(BACKEND, site / "toy_backend_file.py")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")])))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ ASKED = (
     "--backend", "onnxruntime:fault=dropped-activation", "--ops", "Relu,Add,Neg,Sub", "--dtypes", "float",
     "--nodes", "1-4", "--opset", "21", "--json",
 )  # fmt: skip
+OWN = ("--backend", "negating==2.0", "--ops", "Neg", "--dtypes", "float", "--nodes", "1", "--count", "4", "--json")
 _LONGEST = 240.0  # seconds that a run may take on a busy machine
 
 
@@ -38,9 +39,9 @@ def add_node(cluster):
     return cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
 
 
-def begin(root, *arguments):
+def begin(root, *arguments, asked=ASKED):
     command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(root)]
-    return subprocess.Popen([*command, *ASKED, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command, *asked, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def rows(root):
@@ -98,6 +99,33 @@ def test_a_node_joins_later_and_ctrl_c_leaves_no_process(cluster, tmp_path):
     running.communicate(timeout=60)
     assert running.returncode == 130
     assert examined(tmp_path) > 5
+
+
+def test_each_node_makes_its_own_environments(plugin, unmeasured, monkeypatch, tmp_path, request):
+    monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the node"))
+    cluster = request.getfixturevalue("cluster")  # now: its processes see that cache
+    add_node(cluster)
+    monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the driver"))
+    running = begin(tmp_path / "root", "--ray", cluster.address, asked=OWN)
+    said, told = running.communicate(timeout=_LONGEST)
+    assert running.returncode in {0, 1}, told
+    assert json.loads(said)["cases"] == 4
+    made = [path.parent.parent.parent.name for path in tmp_path.glob("of the */environments/negating==2.0-*/venv")]
+    assert sorted(made) == ["of the driver", "of the node"]
+
+
+def test_a_node_that_cannot_make_them_is_told_and_left_out(plugin, unmeasured, monkeypatch, tmp_path, request):
+    monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the node"))
+    (tmp_path / "of the node").write_text("no folder", "utf-8")
+    cluster = request.getfixturevalue("cluster")
+    add_node(cluster)
+    monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the driver"))
+    running = begin(tmp_path / "root", "--ray", cluster.address, asked=OWN)
+    said, told = running.communicate(timeout=_LONGEST)
+    assert (running.returncode, said) == (2, "")
+    assert "does not work" in told
+    assert "no node of the cluster works: " in told
+    assert "Traceback" not in told
 
 
 def test_no_cluster_is_one_line(tmp_path):
