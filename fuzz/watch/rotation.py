@@ -76,6 +76,10 @@ class Rotation:
 
     def _keep(self, state: State) -> None:
         self.state = state
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot write to {self._root}: {error.strerror}; give another --root") from None
         write_json(self._root / _FILE, asdict(state))
 
     def _fresh(self) -> Iterator[str]:

@@ -48,6 +48,16 @@ def test_a_new_release_is_next_and_then_has_its_turns(tmp_path):
     assert told == []  # it was told before
 
 
+def test_a_root_is_made_and_one_that_cannot_be_is_told(tmp_path):
+    begun, _ = rotation(tmp_path / "new" / "root", lambda _: ["999.1"])
+    assert next(begun.turns()) == ("onnxruntime==999.1",)
+    assert read_state(tmp_path / "new" / "root").joined == ("onnxruntime==999.1",)
+    (tmp_path / "file").write_text("", "utf-8")
+    begun, _ = rotation(tmp_path / "file" / "root", lambda _: ["999.1"])
+    with pytest.raises(StorageError, match="give another --root"):
+        next(begun.turns())
+
+
 @pytest.mark.parametrize("answer", [None, [], ["0.1"]])
 def test_an_index_that_is_away_or_behind_changes_nothing(tmp_path, answer):
     begun, told = rotation(tmp_path, lambda _: answer)
