@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300_000, metavar="N", help="cases")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--nodes", default="1-10", metavar="N|A-B", help="size of a model")
+    parser.add_argument("--ops", metavar="A,B,...", help="these operators alone, without bait and structure")
     parser.add_argument("--every", type=float, default=5.0, metavar="S", help="seconds between two looks")
     parser.add_argument("--place", default="build/endurance", metavar="DIR", help="of the campaign and the samples")
     parser.add_argument("--out", metavar="FILE", help="where the result goes, besides the terminal")
@@ -47,7 +48,7 @@ def main() -> int:
     place.mkdir(parents=True, exist_ok=True)
     left = watch(place, options)
     rows = [json.loads(line) for line in (place / "samples.jsonl").read_text("utf-8").splitlines()]
-    result = {**growth(rows), "left": left, "count": options.count, "nodes": options.nodes}
+    result = {**growth(rows), "left": left, "count": options.count, "nodes": options.nodes, "ops": options.ops}
     if options.out:
         write_json(Path(options.out), {"commit": commit(), "machine": machine(), **result})
     print(json.dumps(result, sort_keys=True))
@@ -57,8 +58,9 @@ def main() -> int:
 def watch(place: Path, options: argparse.Namespace) -> int:
     """Run the campaign to its end and take samples; how many processes it left."""
     command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(place / "root")]
+    operators = ["--ops", options.ops] if options.ops else []
     running = subprocess.Popen(
-        [*command, *ASKED, "--nodes", options.nodes, "--count", str(options.count), "--jobs", str(options.jobs)],
+        [*command, *ASKED, *operators, "--nodes", options.nodes, "--count", str(options.count), "--jobs", str(options.jobs)],
         stdout=subprocess.DEVNULL,
     )
     family: list[psutil.Process] = []
