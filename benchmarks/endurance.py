@@ -58,11 +58,9 @@ def main() -> int:
 def watch(place: Path, options: argparse.Namespace) -> int:
     """Run the campaign to its end and take samples; how many processes it left."""
     command = [sys.executable, "-c", "from fuzz.cli.main import main; main()", "run", "--root", str(place / "root")]
-    operators = ["--ops", options.ops] if options.ops else []
-    running = subprocess.Popen(
-        [*command, *ASKED, *operators, "--nodes", options.nodes, "--count", str(options.count), "--jobs", str(options.jobs)],
-        stdout=subprocess.DEVNULL,
-    )
+    asked = [*ASKED, *(["--ops", options.ops] if options.ops else []), "--nodes", options.nodes]
+    amounts = ["--count", str(options.count), "--jobs", str(options.jobs)]
+    running = subprocess.Popen([*command, *asked, *amounts], stdout=subprocess.DEVNULL)
     family: list[psutil.Process] = []
     began = time.time()
     with (place / "samples.jsonl").open("a", encoding="utf-8") as file:
