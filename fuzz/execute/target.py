@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from backends.entry import Entry
     from fuzz.execute.environment import Recipe
 
-__all__ = ["MissingEnvironment", "Target", "canonical_text", "parse_recipe", "parse_target", "parse_targets"]
+__all__ = ["FORM", "MissingEnvironment", "Target", "canonical_text", "parse_recipe", "parse_target", "parse_targets"]
 
-_FORM = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(@(?P<device>[a-z0-9]+))?")
+FORM = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(@(?P<device>[a-z0-9]+))?")
+"""The form of a target's text."""
 _VARIABLE = re.compile(r"env\.[A-Za-z_]\w*")
 _VERSION_PROBE = """
 import sys
@@ -86,7 +87,7 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
         TargetError: no such backend, option or device, a value that the option does not take, not installed.
         MissingEnvironment: all is well but for the version that is asked for, which is not installed.
     """
-    match = _FORM.fullmatch(text.strip())
+    match = FORM.fullmatch(text.strip())
     if match is None:
         raise TargetError(f"{text!r} is no target: write NAME[==VERSION][:OPTION=VALUE,...][@DEVICE]")
     name, device = match["name"], match["device"]
@@ -117,7 +118,7 @@ def parse_targets(texts: tuple[str, ...], table: Mapping[str, Entry] = BACKENDS)
 
 def canonical_text(text: str, table: Mapping[str, Entry] = BACKENDS) -> str:
     """A target's text as results are kept under it; what is no target of a known backend stays as it is."""
-    match = _FORM.fullmatch(text.strip())
+    match = FORM.fullmatch(text.strip())
     if match is None or match["name"] not in table:
         return text
     pairs = _pairs(text, match["options"])
@@ -130,7 +131,7 @@ def parse_recipe(text: str, table: Mapping[str, Entry] = BACKENDS) -> tuple[Entr
     Raises:
         TargetError: no such backend or device, no version and none pinned.
     """
-    match = _FORM.fullmatch(text.strip())
+    match = FORM.fullmatch(text.strip())
     if match is None or match["options"] is not None:
         raise TargetError(f"{text!r} is nothing to install: write NAME, NAME==VERSION or NAME==VERSION@DEVICE")
     entry = _entry(match["name"], table)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from backends.registry import BACKENDS
-from fuzz.execute.target import canonical_text
+from fuzz.execute.target import FORM, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["varied"]
 
-_PARTS = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(?P<device>@[a-z0-9]+)?")
 
 
 def varied(
@@ -27,7 +25,7 @@ def varied(
     Without ``version`` that of the text stays; an empty one takes it out. The result is not checked:
     ``fuzz.execute.target.parse_target`` does that. Raises TargetError for options that are none.
     """
-    match = _PARTS.fullmatch(text.strip())
+    match = FORM.fullmatch(text.strip())
     if match is None:
         return text
     pairs: dict[str, str | None] = {}
@@ -38,5 +36,6 @@ def varied(
     pairs.update(options or {})
     kept = ",".join(f"{key}={value}" for key, value in sorted(pairs.items()) if value is not None)
     asked = match["version"] if version is None else version
-    whole = f"{match['name']}{f'=={asked}' if asked else ''}{kept and f':{kept}'}{match['device'] or ''}"
-    return canonical_text(whole, table)
+    release, settings = f"=={asked}" if asked else "", f":{kept}" if kept else ""
+    device = f"@{match['device']}" if match["device"] else ""
+    return canonical_text(f"{match['name']}{release}{settings}{device}", table)
