@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
@@ -84,9 +82,8 @@ class Node:
 
     def _serve(self) -> None:
         scratch = Scratch.make()
-        parts = Path(tempfile.mkdtemp(dir=scratch.path))
         try:
-            with Crew(self._campaign, parts, self._jobs) as crew:
+            with Crew(self._campaign, Path(scratch.path), self._jobs) as crew:
                 while self._wait():
                     for results in crew.results(self._next, _TICK):
                         self._put(results)
@@ -97,7 +94,6 @@ class Node:
         except Exception as error:  # noqa: BLE001 - the driver has to hear of it: nobody waits for this thread
             self._give_up(f"{type(error).__name__}: {error}")
         finally:
-            shutil.rmtree(parts, ignore_errors=True)
             scratch.remove()
 
     def _wait(self) -> bool:
