@@ -20,7 +20,7 @@ from fuzz.execute.worker import Limits as WorkerLimits
 from fuzz.explain import Explainer
 from fuzz.judge.hazards import ModelHazards
 from fuzz.judge.run import judge_alone, samples_of
-from fuzz.pool import process_pool
+from fuzz.pool import MODEL_MEMORY, process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 from fuzz.values import encode_value
@@ -38,7 +38,6 @@ __all__ = ["Limits", "case_of", "check_model", "hazards_of_model"]
 
 _OPEN_DIM = 2  # the size of a dim that the model leaves open, where inputs are made up
 _LARGEST_INPUT = 1 << 28  # elements
-_MEMORY = 8 << 30  # bytes of address space of a process that parses the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def hazards_of_model(model: Path, inputs: Path | None) -> ModelHazards:
     with tempfile.TemporaryDirectory(prefix="fuzz-check-") as temporary:
         case = case_of(model, inputs, Path(temporary))
         samples = [dict(sample.inputs) for sample in samples_of(case)]
-        with process_pool(1, memory=_MEMORY) as pool:
+        with process_pool(1, memory=MODEL_MEMORY) as pool:
             try:
                 return pool.submit(_hazards, model, samples).result()
             except BrokenProcessPool:

@@ -17,7 +17,7 @@ from fuzz.case import read_inputs
 from fuzz.execute.worker import Limits, Worker, WorkerError
 from fuzz.judge.subset import fewest
 from fuzz.judge.verdict import Word
-from fuzz.pool import process_pool
+from fuzz.pool import MODEL_MEMORY, process_pool
 from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ EXPLAINED = frozenset({Word.WRONG, Word.SUSPECT})
 GONE = "run again in a new process, the answer is right: another case may have broken the process it ran in"
 """What is said of a flaky answer."""
 
-_MEMORY = 8 << 30  # bytes of address space of the process that parses
 _CUTS = 64  # cut-off models that are tried at most
 
 T = TypeVar("T")
@@ -228,7 +227,7 @@ class Explainer:
         """Call a function that parses a model in the process for it; None where it cannot, or dies of it."""
         if self._executor is None:
             self._pool = ExitStack()
-            self._executor = self._pool.enter_context(process_pool(1, memory=_MEMORY))
+            self._executor = self._pool.enter_context(process_pool(1, memory=MODEL_MEMORY))
         try:
             return self._executor.submit(function, *arguments).result()
         except BrokenProcessPool:

@@ -8,20 +8,17 @@ import multiprocessing
 import os
 import resource
 import signal
-import threading
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import TracebackType
+    from collections.abc import Iterator
 
-__all__ = ["Apart", "Died", "prepare_process", "process_pool", "seldom_collect"]
+__all__ = ["MODEL_MEMORY", "prepare_process", "process_pool", "seldom_collect"]
 
-T = TypeVar("T")
-
+MODEL_MEMORY = 8 << 30
+"""Bytes of address space of a process that reads models."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -69,58 +66,3 @@ def _die_with_driver() -> None:
     driver = multiprocessing.parent_process()
     if driver is not None and os.getppid() != driver.pid:
         os._exit(1)
-
-
-class Died(Exception):
-    """A call ended the process that made it, twice."""
-
-
-class Apart:
-    """Calls functions in processes that what they read may end; threads may share it. A context manager.
-
-    ``memory`` bounds the address space of each process, in bytes.
-    """
-
-    def __init__(self, jobs: int, memory: int) -> None:
-        self._jobs, self._memory = jobs, memory
-        self._lock = threading.Lock()
-        self._pool = ExitStack()
-        self._executor: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        # Before there are threads: a process that is forked beside one may find a lock held by it.
-        self.call(abs, 0)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.close()
-
-    def call(self, function: Callable[..., T], /, *arguments: Any) -> T:
-        """Call a function in one of the processes; what it raises is raised here.
-
-        A process may die of what its neighbours do, or of what it did before: the call is made once more in a process
-        that does nothing else. Raises Died where that one ends as well.
-        """
-        executor = self._ready()
-        try:
-            return executor.submit(function, *arguments).result()
-        except (BrokenProcessPool, RuntimeError):  # RuntimeError: another thread has put the broken pool away
-            self._put_away(executor)
-        try:
-            with process_pool(1, memory=self._memory) as own:
-                return own.submit(function, *arguments).result()
-        except BrokenProcessPool:
-            raise Died from None
-
-    def _ready(self) -> ProcessPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = self._pool.enter_context(process_pool(self._jobs, memory=self._memory))
-            return self._executor
-
-    def _put_away(self, executor: ProcessPoolExecutor) -> None:
-        with self._lock:
-            if self._executor is executor:
-                self._executor = None

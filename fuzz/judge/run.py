@@ -16,7 +16,7 @@ from fuzz.case import Case, find_cases, read_inputs, read_outputs, read_record
 from fuzz.errors import FuzzError, RootError, UsageError
 from fuzz.judge.judge import Oracle, Sample, judge
 from fuzz.judge.verdict import FINDINGS, REFERENCE, Verdict, Word
-from fuzz.pool import process_pool
+from fuzz.pool import MODEL_MEMORY, process_pool
 from fuzz.signature import read_signature
 from fuzz.store import Store
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Judgement", "judge_alone", "judge_cases", "judge_executions", "judge_root", "samples_of"]
 
 _CHUNK = 16
-_MEMORY = 8 * 2**30  # bytes of address space a judging process may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ def judge_cases(
     """The verdicts on some cases, in parts as they come; they are not put into the store."""
     chunks = [cases[i : i + _CHUNK] for i in range(0, len(cases), _CHUNK)]
     broken: list[Case] = []
-    with process_pool(jobs, memory=_MEMORY) as pool:
+    with process_pool(jobs, memory=MODEL_MEMORY) as pool:
         pending: dict[Future[list[Verdict]], Sequence[Case]] = {
             pool.submit(_judge_chunk, str(root), chunk, oracle): chunk for chunk in chunks
         }
@@ -155,7 +154,7 @@ def judge_cases(
 
 def judge_alone(root: Path, case: Case, oracle: Oracle) -> list[Verdict]:
     """A case whose chunk lost its process, in a process of its own; if that dies too, the case did it."""
-    with process_pool(1, memory=_MEMORY) as pool:
+    with process_pool(1, memory=MODEL_MEMORY) as pool:
         try:
             return pool.submit(_judge_chunk, str(root), [case], oracle).result()
         except BrokenProcessPool:

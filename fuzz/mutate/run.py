@@ -21,7 +21,7 @@ from fuzz.generate.run import case_id
 from fuzz.mutate.draw import pick
 from fuzz.mutate.kinds import KINDS, Kind
 from fuzz.mutate.parent import Parent, Unfit, read_parent
-from fuzz.pool import process_pool
+from fuzz.pool import MODEL_MEMORY, process_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,6 @@ __all__ = ["Made", "Mutated", "Nursery", "mutant_of", "mutate"]
 _TRIES = 8  # for one mutant
 _PARTNERS = 16  # looked at for one try
 _CHUNK = 16
-_MEMORY = 8 << 30  # bytes of address space of a process that parses models
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ def _results(
     size = max(1, min(_CHUNK, -(-len(ordered) // max(jobs, 1))))
     chunks = [ordered[i : i + size] for i in range(0, len(ordered), size)]
     broken: list[int] = []
-    with process_pool(jobs, memory=_MEMORY) as pool:
+    with process_pool(jobs, memory=MODEL_MEMORY) as pool:
         pending: dict[Future[list[Made]], Sequence[int]] = {
             pool.submit(_write, cases, kinds, root, chunk): chunk for chunk in chunks
         }
@@ -206,7 +205,7 @@ def _results(
 
 def _alone(cases: Sequence[Case], kinds: Sequence[str], root: str, seed: int) -> Made:
     """A seed whose chunk lost its process, in a process of its own; if that dies too, its parent did it."""
-    with process_pool(1, memory=_MEMORY) as pool:
+    with process_pool(1, memory=MODEL_MEMORY) as pool:
         try:
             return pool.submit(_write, cases, kinds, root, [seed]).result()[0]
         except BrokenProcessPool:

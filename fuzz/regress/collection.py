@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from fuzz.apart import Apart
 from fuzz.case import CASES, MODEL, Case, data_sets_of
 from fuzz.errors import FuzzError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_targets
-from fuzz.pool import Apart
 from fuzz.regress.examiner import Examiner, prepared
 from fuzz.regress.expectations import FILE, Expectations, read_expectations, read_text
-from fuzz.regress.gate import JUDGE_MEMORY
 from fuzz.regress.ruling import Result, State
 from fuzz.regress.words import result_lines
 
@@ -126,7 +125,7 @@ class Collection:
     def examiner(self, known: Expectations) -> Examiner:
         """Who asks the targets under these expectations; made when the first test runs."""
         if self._apart is None:
-            self._apart = self._stack.enter_context(Apart(1, JUDGE_MEMORY))
+            self._apart = self._stack.enter_context(Apart())
         if known.path not in self._examiners:
             asker = Examiner(known, self._limits, self._apart, threading.Event())
             self._examiners[known.path] = self._stack.enter_context(asker)

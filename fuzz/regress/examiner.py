@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from backends.protocol import Outcome
+from fuzz.apart import Died
 from fuzz.execute.execution import Execution
 from fuzz.execute.run import Request, beside_of, request_of
 from fuzz.execute.start import start_worker
 from fuzz.judge.judge import Oracle
 from fuzz.judge.run import judge_executions
 from fuzz.judge.verdict import Verdict, Word
-from fuzz.pool import Died
 from fuzz.regress.ruling import Result, State, fails, rule
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from threading import Event
     from types import TracebackType
 
+    from fuzz.apart import Apart
     from fuzz.case import Case
     from fuzz.execute.attempt import Attempt, Limits
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Worker
-    from fuzz.pool import Apart
     from fuzz.regress.expectations import Expectations
 
 __all__ = ["Examiner", "prepared"]

@@ -7,10 +7,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fuzz.apart import Apart
 from fuzz.errors import TargetError
 from fuzz.execute.worker import Interrupted
 from fuzz.judge.verdict import Word
-from fuzz.pool import Apart
 from fuzz.regress.examiner import Examiner
 from fuzz.regress.ruling import RED, Result, State
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.regress.expectations import Entry, Expectations
 
-__all__ = ["JUDGE_MEMORY", "Account", "run_gate"]
+__all__ = ["Account", "run_gate"]
 
-JUDGE_MEMORY = 8 * 2**30
 """Bytes of address space of a process that judges."""
 
 _HEARTBEAT = 0.2  # seconds; how soon Ctrl-C is heard
@@ -95,7 +94,8 @@ def run_gate(
     gone = dict(missing or {})
     lanes = _Lanes([(target, case) for target in targets for case in cases], gone)
     interrupted = False
-    with Apart(jobs, JUDGE_MEMORY) as apart:
+    with Apart(jobs) as apart:
+        apart.call(int)  # a process that is forked beside a thread may find a lock held by it: before the lanes
         examiners = [Examiner(expectations, limits, apart, lanes.stop) for _ in range(min(jobs, len(lanes.pairs)))]
         try:
             lanes.begin(examiners)

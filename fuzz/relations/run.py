@@ -19,7 +19,7 @@ from fuzz.errors import TargetError
 from fuzz.execute.run import execute
 from fuzz.execute.target import parse_target
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
-from fuzz.pool import process_pool
+from fuzz.pool import MODEL_MEMORY, process_pool
 from fuzz.relations.judge import Pair, judge_pairs
 from fuzz.relations.prepare import Note, Plan, Prepared, prepare
 from fuzz.signature import signature
@@ -38,7 +38,6 @@ __all__ = ["RELATIONS", "Related", "relate", "twins"]
 
 RELATIONS = "relations"
 _CHUNK = 64  # cases whose variants lie on disk at a time
-_MEMORY = 8 << 30  # bytes of address space of a process that parses models
 
 T = TypeVar("T")
 
@@ -207,13 +206,13 @@ class _Run:
         """Call a function that parses models in other processes; ``lost`` stands in where that ends the process."""
         results: list[T] = []
         broken: list[tuple[int, tuple[object, ...]]] = []
-        with process_pool(self.jobs, memory=_MEMORY) as pool:
+        with process_pool(self.jobs, memory=MODEL_MEMORY) as pool:
             for number, result in enumerate(_results(pool, function, tasks)):
                 if result is None:
                     broken.append((number, tasks[number]))
                 results.append(lost(*tasks[number]) if result is None else result)
         for number, task in broken:
-            with process_pool(1, memory=_MEMORY) as pool:
+            with process_pool(1, memory=MODEL_MEMORY) as pool:
                 again = next(iter(_results(pool, function, [task])))
             if again is not None:
                 results[number] = again

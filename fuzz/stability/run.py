@@ -8,10 +8,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fuzz.apart import Apart
 from fuzz.execute.scratch import clear_abandoned
 from fuzz.execute.worker import Interrupted, Limits
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
-from fuzz.stability.apart import Apart
 from fuzz.stability.crew import Crew
 from fuzz.stability.study import study
 
@@ -77,6 +77,7 @@ def examine(  # noqa: PLR0913 - each is a choice of the user's
     verdicts: list[Verdict] = []
     interrupted = False
     with Apart(count) as apart:
+        apart.call(int)  # a process that is forked beside a thread may find a lock held by it: before the lanes
         lanes = [
             threading.Thread(target=_Lane(tasks, ways, limits, apart, stop, done).drive, name=f"lane-{index}")
             for index in range(count)

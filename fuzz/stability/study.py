@@ -20,10 +20,10 @@ from fuzz.stability.way import HEAP_BYTES, ROUNDS, THREADS, WAYS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fuzz.apart import Apart
     from fuzz.case import Case
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Attempt
-    from fuzz.stability.apart import Apart
     from fuzz.stability.crew import Crew
     from fuzz.stability.difference import Place
     from fuzz.stability.message import Observation, Seen, Subject

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
+from fuzz.apart import Apart, Died
 from fuzz.case import find_cases
 from fuzz.execute.attempt import Limits
-from fuzz.pool import Apart, Died
 from fuzz.regress.examiner import Examiner
 from fuzz.regress.expectations import Expectations
 from fuzz.regress.gate import run_gate
@@ -21,7 +21,7 @@ LIMITS = Limits(30.0, 1 << 30)
 @pytest.fixture
 def examine(unmeasured):
     def run(root, target):
-        with Apart(1, 8 << 30) as apart, Examiner(Expectations(), LIMITS, apart, threading.Event()) as examiner:
+        with Apart() as apart, Examiner(Expectations(), LIMITS, apart, threading.Event()) as examiner:
             return [examiner.examine(case, target) for case in find_cases(root)]
 
     return run
@@ -59,7 +59,7 @@ def test_a_target_that_does_not_start_is_missing_and_the_others_run(unmeasured, 
 
 
 def test_a_process_that_dies_costs_one_call(unmeasured):
-    with Apart(2, 8 << 30) as apart:
+    with Apart(2) as apart:
         with pytest.raises(Died):
             apart.call(signal.raise_signal, signal.SIGKILL)
         assert apart.call(abs, -1) == 1
