@@ -1,0 +1,99 @@
+"""Which models there are to run: the scripts of a folder, and the families that stand in tables beside them.
+
+Only first lines and tables are read, so that a list of thousands is there at once and needs none of their libraries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from corpus.family import load
+from corpus.labels import matches, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from corpus.labels import Labels
+
+__all__ = ["MODELS", "Entry", "entries", "select"]
+
+MODELS = Path(__file__).parent / "models"
+"""The corpora that come with the project, a folder each."""
+
+SEPARATOR = "::"
+"""Between a script and a model of its family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model that can be named: a script, or one of the family that a script stands for.
+
+    ``path`` is relative to the folder that was listed, with slashes, and ends with ``::NAME`` for one of a family.
+    """
+
+    name: str
+    corpus: str
+    path: str
+    labels: Labels
+    script: Path
+    member: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the script is to be given for this model."""
+        return ("--model", self.member) if self.member else ()
+
+
+def entries(root: Path = MODELS) -> tuple[Entry, ...]:
+    """All models of a folder of scripts, or of one script, sorted by path.
+
+    A file whose name begins with ``_`` is no script. A script in no subfolder belongs to the corpus that is named
+    like the folder.
+
+    Raises:
+        LabelsError, FamilyError: a first line or a table that cannot be read.
+        OSError: the folder, or a file in it, cannot be read.
+    """
+    if root.is_file():
+        return tuple(_of_script(root, root.parent))
+    scripts = (path for path in sorted(root.rglob("*.py")) if not path.name.startswith("_"))
+    return tuple(entry for script in scripts for entry in _of_script(script, root))
+
+
+def select(
+    entries: Sequence[Entry], globs: Sequence[str] = (), labels: Labels = MappingProxyType({})
+) -> tuple[Entry, ...]:
+    """Those that one of the globs names (all, where there is none) and that have the labels, in the order given.
+
+    A glob goes by the path or an end of it that begins at a folder or a file (``timm.py::res*``), by the script alone
+    (``timm/*.py``), by the corpus, or by the name.
+    """
+    return tuple(
+        entry for entry in entries
+        if (not globs or any(named(entry, glob) for glob in globs)) and matches(entry.labels, labels)
+    )  # fmt: skip
+
+
+def named(entry: Entry, glob: str) -> bool:
+    """Whether a glob names this model."""
+    script = entry.path.partition(SEPARATOR)[0]
+    if SEPARATOR in glob:
+        return fnmatchcase(entry.path, glob) or fnmatchcase(entry.path, f"*/{glob}")
+    return any(fnmatchcase(text, glob) for text in (script, script.rpartition("/")[2], entry.corpus, entry.name))
+
+
+def _of_script(script: Path, root: Path) -> Iterator[Entry]:
+    path = script.relative_to(root)
+    corpus = path.parts[0] if len(path.parts) > 1 else root.resolve().name
+    common = read(script)
+    members = load(script)
+    for name, member in members.items():
+        labels = MappingProxyType({**common, "name": (name,), **member.labels})
+        yield Entry(name, corpus, f"{path.as_posix()}{SEPARATOR}{name}", labels, script, name)
+    if not members:
+        (name, *_) = common.get("name", (script.stem,))
+        yield Entry(name, corpus, path.as_posix(), common, script)
