@@ -11,7 +11,7 @@ from fuzz.bisect.builds import Builds, Repository
 from fuzz.bisect.inquiry import Inquiry, subject_of
 from fuzz.errors import TargetError, UsageError
 from fuzz.execute.target import parse_target
-from fuzz.triage.output import write_json
+from fuzz.file import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

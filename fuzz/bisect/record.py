@@ -10,7 +10,7 @@ from fuzz.bisect.answer import Answer, State
 from fuzz.bisect.releases import in_order
 from fuzz.bisect.search import spans
 from fuzz.execute.variant import varied
-from fuzz.triage.output import write_json
+from fuzz.file import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

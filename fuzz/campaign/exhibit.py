@@ -12,13 +12,14 @@ from fuzz.campaign.gate import Regression
 from fuzz.campaign.rough import sites_of
 from fuzz.campaign.trial import Sighting, finding_id
 from fuzz.errors import FuzzError
+from fuzz.file import write_json
 from fuzz.judge.verdict import Word
 from fuzz.repro.papers import attach
 from fuzz.triage.blame import attach_blame
 from fuzz.triage.candidate import names_in, size
 from fuzz.triage.finding import Finding
 from fuzz.triage.laboratory import Laboratory
-from fuzz.triage.output import write_candidate, write_json
+from fuzz.triage.output import write_candidate
 from fuzz.triage.predicate import VerdictPredicate
 from fuzz.triage.reduction import reduce_case
 from fuzz.triage.signature import element_types, identity, pattern, signature_of

@@ -165,7 +165,7 @@ def _releases(findings: list[Finding], versions: tuple[str, ...]) -> dict[str, R
 
 def _show(found: list[Table], out: Path | None) -> None:
     from fuzz.bisect.matrix import html, markdown, to_json
-    from fuzz.report.document import write_file
+    from fuzz.file import write_text
 
     if out is None:
         click.echo(markdown(found), nl=False)
@@ -174,5 +174,5 @@ def _show(found: list[Table], out: Path | None) -> None:
         content = json.dumps(to_json(found), sort_keys=True, indent=1) + "\n"
     else:
         content = html(found) if out.suffix == ".html" else markdown(found)
-    write_file(out, content, "--out")
+    write_text(out, content, "give another --out")
     click.echo(str(out))

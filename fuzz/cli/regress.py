@@ -116,10 +116,10 @@ def command(
     known = _read(path, missing_is_fine=expectations is None or update)
     account, targets = _run(cases, known, backends, Limits(timeout, memory << 20), jobs)
     if junit is not None:
-        from fuzz.regress.editing import write_text
+        from fuzz.file import write_text
         from fuzz.regress.junit import junit as document
 
-        write_text(junit, document(account, str(cases)))
+        write_text(junit, document(account, str(cases)), folder=True)
     change = _change(account, known, targets) if update and not account.interrupted else None
     if as_json:
         print_json({**_plain(account), "added": [str(folder) for folder, _ in added], "written": change and str(path)})
@@ -131,8 +131,9 @@ def command(
 
 def _add(cases: Path, path: Path, findings: tuple[Path, ...], backends: tuple[str, ...]) -> list[tuple[Path, str]]:
     """Put findings among the cases; where each lies, and where the entry stands."""
+    from fuzz.file import write_text
     from fuzz.regress.adding import add_finding
-    from fuzz.regress.editing import edited, write_text
+    from fuzz.regress.editing import edited
     from fuzz.regress.expectations import read_expectations, read_text
 
     before = read_text(path) if path.exists() else ""
@@ -140,7 +141,7 @@ def _add(cases: Path, path: Path, findings: tuple[Path, ...], backends: tuple[st
     backend = backends[0] if len(backends) == 1 else None
     added = [add_finding(cases, finding, backend) for finding in findings]
     text = edited(path, before, (), [each.entry for each in added])
-    write_text(path, text)
+    write_text(path, text, folder=True)
     places = [entry.place for entry in read_expectations(path, text).entries[-len(added) :]]
     return [(each.folder, place) for each, place in zip(added, places, strict=True)]
 
@@ -203,7 +204,8 @@ def _write(path: Path, account: Account, change: Change, *, quiet: bool) -> Acco
     """Show the change, and write it unless somebody at the terminal says no; what is left of the account then."""
     from difflib import unified_diff
 
-    from fuzz.regress.editing import edited, write_text
+    from fuzz.file import write_text
+    from fuzz.regress.editing import edited
     from fuzz.regress.expectations import read_text
     from fuzz.regress.ruling import State
 
@@ -218,7 +220,7 @@ def _write(path: Path, account: Account, change: Change, *, quiet: bool) -> Acco
         click.echo("\n".join(lines))
         if sys.stdin.isatty() and not click.confirm(f"write {path}?", default=True, err=True):
             return account
-    write_text(path, after)
+    write_text(path, after, folder=True)
     echo(f"{path}: {len(change.added)} added, {len(change.removed)} deleted")
     gone = set(change.removed)
     kept = tuple(

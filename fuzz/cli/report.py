@@ -55,7 +55,7 @@ def command(
     {reached, wanted, missing: [[operator, type]], targets: {TARGET: {ok, found, refused, open}}}, problems}.
     """
     from fuzz.cli.progress import progress_bar
-    from fuzz.report.document import write_file
+    from fuzz.file import write_text
     from fuzz.report.junit import junit as as_junit
     from fuzz.report.markdown import markdown as as_markdown
     from fuzz.report.overview import overview
@@ -64,11 +64,11 @@ def command(
     with progress_bar("reading", None) as progress:
         account = read_account(root, jobs or len(os.sched_getaffinity(0)), progress)
     page = html or root / "report.html"
-    write_file(page, overview(account), "--html")
+    write_text(page, overview(account), "give another --html")
     if markdown is not None:
-        write_file(markdown, as_markdown(account), "--markdown")
+        write_text(markdown, as_markdown(account), "give another --markdown")
     if junit is not None:
-        write_file(junit, as_junit(account), "--junit")
+        write_text(junit, as_junit(account), "give another --junit")
     if as_json:
         print_json(_to_json(account, root, page))
     else:

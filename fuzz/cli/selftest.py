@@ -324,13 +324,10 @@ def _resume(hunt: Hunt, state: Path) -> None:
 
 def _keep(hunt: Hunt, state: Path) -> None:
     """Written beside and renamed: a stop in between leaves the old one."""
-    beside = state.with_suffix(state.suffix + ".part")
-    text = json.dumps({"target": hunt.target.canonical, "version": hunt.target.version, **hunt.state}, indent=1)
-    try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(state)
-    except OSError as problem:
-        raise StorageError(f"cannot write {state}: {problem.strerror}") from None
+    from fuzz.file import write_json
+
+    said = {"target": hunt.target.canonical, "version": hunt.target.version, **hunt.state}
+    write_json(state, said, "give another --state")
 
 
 def _print_trails(trails: Sequence[Trail]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.case import DataSet, find_cases, open_root, write_case
 from fuzz.errors import StorageError, UsageError
+from fuzz.file import write_json
 from fuzz.generate.choices import Seeded
 from fuzz.generate.run import generate_case
 from fuzz.generate.settings import Settings
@@ -103,13 +104,7 @@ def _write_suite(root: Path, manifest: Path, onnx: str, progress: Callable[[int]
         made = generate_case(Seeded(seed), _SMOKE_SETTINGS)
         write_case(root, name, made.model, made.data_sets, {"seed": seed, **made.record})
         progress(1)
-    text = json.dumps({"onnx": onnx, "quick": sorted((*_quick(operators), *SMOKE))}, indent=1)
-    beside = manifest.with_suffix(".part")
-    try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(manifest)
-    except OSError as problem:
-        raise StorageError(f"cannot write {manifest}: {problem.strerror}") from None
+    write_json(manifest, {"onnx": onnx, "quick": sorted((*_quick(operators), *SMOKE))})
 
 
 def _operators(model: bytes) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from packaging.version import InvalidVersion, Version
 
 import backends
 from fuzz.errors import StorageError, TargetError
+from fuzz.file import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -204,9 +205,7 @@ def write(environment: Environment) -> None:
         "recipe": asdict(environment.recipe), "version": environment.version,
         "installed": dict(environment.installed),
     }  # fmt: skip
-    beside = environment.folder / f"{_MANIFEST}.new"
-    beside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    beside.rename(environment.folder / _MANIFEST)
+    write_json(environment.folder / _MANIFEST, content)
 
 
 def environments(backend: str | None = None) -> list[Environment]:

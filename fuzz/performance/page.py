@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from fuzz.errors import StorageError
+from fuzz.file import write_text
 from fuzz.judge.verdict import FINDINGS, Word
 from fuzz.performance.figure import distributions, growth_curve, rows
 from fuzz.performance.measurement import ORACLES
@@ -35,13 +34,7 @@ _FOOT = (
 
 def write_page(path: Path, found: Sequence[Measurement], candidate: str, baseline: str) -> None:
     """Write the page. Raises StorageError where the file cannot be written, UsageError where matplotlib is missing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(render(found, candidate, baseline), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}; give another --html") from None
+    write_text(path, render(found, candidate, baseline), "give another --html")
 
 
 def render(found: Sequence[Measurement], candidate: str, baseline: str) -> str:

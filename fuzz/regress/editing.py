@@ -11,14 +11,14 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from fuzz.errors import StorageError, UsageError
+from fuzz.errors import UsageError
 from fuzz.regress.expectations import Entry, headers, read_expectations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["block", "edited", "write_text"]
+__all__ = ["block", "edited"]
 
 _ORDER = ("case", "target", "versions", "verdict", "strict", "reason", "link")
 _USUAL = {"versions": "", "verdict": "", "strict": True, "link": ""}
@@ -86,14 +86,3 @@ def _first_comment(lines: Sequence[str], header: int) -> int:
 
 def _idle(line: str) -> bool:
     return not line.strip() or line.strip().startswith("#")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all. Raises StorageError."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text.encode())  # the ends of lines as they are
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from None

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from fuzz.errors import StorageError
 from fuzz.report.markup import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-__all__ = ["ARROW", "document", "write_file"]
+__all__ = ["ARROW", "document"]
 
 ARROW = (
     '<svg class="sprite" aria-hidden="true"><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" '
@@ -41,14 +38,3 @@ def document(title: str, body: Iterable[str], styles: Iterable[str], script: str
             f"<script>{code}</script></body></html>\n",
         )
     )
-
-
-def write_file(path: Path, content: str, option: str) -> None:
-    """Write a file whole or not at all. Raises StorageError, which names the option that gave the path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}; give another {option}") from None

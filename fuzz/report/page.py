@@ -10,10 +10,11 @@ import os
 from typing import TYPE_CHECKING
 
 from fuzz.case import find_cases
+from fuzz.file import write_text
 from fuzz.judge.verdict import FINDINGS, Word
 from fuzz.report.cases import cases_section, details
 from fuzz.report.content import Page
-from fuzz.report.document import ARROW, document, write_file
+from fuzz.report.document import ARROW, document
 from fuzz.report.drawings import draw_models
 from fuzz.report.findings import findings_section
 from fuzz.report.markup import json_in_script, text
@@ -46,7 +47,7 @@ def write_page(path: Path, root: Path, verdicts: Sequence[Verdict]) -> None:
     jobs = len(os.sched_getaffinity(0))
     drawings = draw_models({case.id: case.model_path for case in cases}, marked, jobs)
     page = Page(str(root), targets, tuple(case.id for case in cases), tuple(verdicts), drawings)
-    write_file(path, render(page), "--html")
+    write_text(path, render(page), "give another --html")
 
 
 def render(page: Page) -> str:

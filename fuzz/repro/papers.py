@@ -14,6 +14,7 @@ from backends.registry import NO_TELEMETRY
 from fuzz.bisect.record import told_in
 from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.group import end_group, leashed
+from fuzz.file import write_bytes, write_json, write_text
 from fuzz.repro.content import content_of
 from fuzz.repro.evidence import gather, platform_text, versions_of
 from fuzz.repro.literal import array_text
@@ -24,7 +25,6 @@ from fuzz.repro.script import Subject, script
 from fuzz.repro.trackers import tracker_of
 from fuzz.signature import signature
 from fuzz.triage.blamed import NOBODY, read_blame
-from fuzz.triage.output import write_json
 from fuzz.triage.signature import element_types, pattern
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def document(
         pair for ruling in evidence.rulings if not ruling.right and ruling.what.partition(":")[0] == target.backend
         for pair in _pairs(ruling.what)
     )  # fmt: skip
-    _write(folder / NOTES, notes(finding, tracker_of(target.backend, dict(target.options), failing)))
+    write_text(folder / NOTES, notes(finding, tracker_of(target.backend, dict(target.options), failing)), folder=True)
     _complete(folder / VERDICT, finding, shown)
     return Papers(
         last.signature.word, finding=True, script=bool(shown.text), problem=shown.problem, said=shown.says,
@@ -184,7 +184,7 @@ def _shown(folder: Path, finding: Finding, recipe: Recipe, limits: Limits) -> _S
         except NoRecipe as reason:
             return _Shown(problem=str(reason))
         for path, data in content.files.items():
-            _place(folder / path, data)
+            write_bytes(folder / path, data, folder=True)
         last = _run(folder, text, finding.target, limits)
         if last.exit == 1 and _MARK in last.says:  # Python ends with 1 too, of what a script does not catch
             return last
@@ -199,7 +199,7 @@ def _shown(folder: Path, finding: Finding, recipe: Recipe, limits: Limits) -> _S
 def _run(folder: Path, text: str, target: Target, limits: Limits) -> _Shown:
     """Run a script in a clean process, on the interpreter of the target, in an empty folder."""
     path = folder / REPRO
-    _write(path, text)
+    write_text(path, text, folder=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     scratch = tempfile.mkdtemp(prefix="fuzz-repro-")
     environment |= {**NO_TELEMETRY, "TMPDIR": scratch, "HOME": scratch}
@@ -264,18 +264,3 @@ def _due(due: Any) -> dict[str, Any]:
         "value": None if due.value is None else array_text(due.value),
         "tolerance": array_text(due.tolerance) if due.tolerance.size else None,
     }  # fmt: skip
-
-
-def _write(path: Path, text: str) -> None:
-    _place(path, text.encode("utf-8", "backslashreplace"))
-
-
-def _place(path: Path, data: bytes) -> None:
-    """A file, whole or not at all. Raises StorageError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.rename(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; free some space or mend its rights") from None

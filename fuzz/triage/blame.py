@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.variant import varied
 from fuzz.execute.worker import Interrupted
+from fuzz.file import write_json
 from fuzz.triage.blamed import BLAME
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
-from fuzz.triage.output import write_json
 from fuzz.triage.sandbox import Sandbox
 from fuzz.triage.trials import OTHER, Trials
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fuzz.errors import StorageError
 from fuzz.signature import signature
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value
     from fuzz.triage.candidate import Candidate
 
-__all__ = ["write_candidate", "write_json"]
+__all__ = ["write_candidate"]
 
 
 def write_candidate(folder: Path, candidate: Candidate, expected: Sequence[Mapping[str, Value]] = ()) -> None:
@@ -58,13 +57,3 @@ def _exchange(folder: Path, part: Path) -> None:
         path.rename(folder / path.name)
     part.rmdir()
     shutil.rmtree(old)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """One JSON object, keys sorted, whole or not at all. Raises StorageError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", "utf-8")
-        part.rename(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; give another --out") from None

@@ -14,11 +14,12 @@ from fuzz.check import case_of
 from fuzz.errors import CaseError, StorageError, UsageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
+from fuzz.file import write_json
 from fuzz.repro.papers import attach
 from fuzz.signature import read_signature
 from fuzz.triage.candidate import Candidate, self_contained, size
 from fuzz.triage.laboratory import Laboratory
-from fuzz.triage.output import write_candidate, write_json
+from fuzz.triage.output import write_candidate
 from fuzz.triage.predicate import INTERESTING
 from fuzz.triage.reduction import reduce_case
 
@@ -120,7 +121,7 @@ def _finish(wish: Wish, laboratory: Laboratory, done: Reduction) -> None:
         folder = out / "others" / f"{number}-{_word(signature)}"
         write_candidate(folder, candidate)
         write_json(folder / "signature.json", {"signature": signature.to_json(), "nodes": size(candidate)})
-    write_json(out / "reduction.json", report(done, laboratory.predicate.target))
+    write_json(out / "reduction.json", report(done, laboratory.predicate.target), "give another --out")
     if done.last.finding:
         limits = Limits(laboratory.predicate.heading["seconds"], laboratory.predicate.heading["memory"])
         attach(out, done.case, parse_target(laboratory.predicate.target), limits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.trial import Trial
 from fuzz.errors import StorageError
-from fuzz.triage.output import write_json
+from fuzz.file import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,15 +103,9 @@ class Diary:
 
     def write(self) -> None:
         """Write the day as far as it has come. Raises StorageError."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            page = self._folder / f"{self._day.date}.md"
-            part = page.with_name(f".{page.name}.part")
-            part.write_text(self._day.markdown(), "utf-8")
-            part.rename(page)
-        except OSError as error:
-            raise StorageError(f"cannot write {self._folder}: {error.strerror}; give another --root") from None
-        write_json(self._folder / f"{self._day.date}.json", self._day.to_json())
+        mend = "give another --root"
+        write_text(self._folder / f"{self._day.date}.md", self._day.markdown(), mend, folder=True)
+        write_json(self._folder / f"{self._day.date}.json", self._day.to_json(), mend)
 
     def _turn_page(self) -> None:
         date = self._today()

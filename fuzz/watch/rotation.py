@@ -11,7 +11,7 @@ from fuzz.bisect.releases import in_index, is_older
 from fuzz.errors import StorageError
 from fuzz.execute.target import parse_target
 from fuzz.execute.variant import varied
-from fuzz.triage.output import write_json
+from fuzz.file import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,11 +76,7 @@ class Rotation:
 
     def _keep(self, state: State) -> None:
         self.state = state
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot write to {self._root}: {error.strerror}; give another --root") from None
-        write_json(self._root / _FILE, asdict(state))
+        write_json(self._root / _FILE, asdict(state), "give another --root", folder=True)
 
     def _fresh(self) -> Iterator[str]:
         """Targets with a version that came out since the last look."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.errors import StorageError, UsageError
-from fuzz.regress.editing import block, edited, write_text
+from fuzz.errors import UsageError
+from fuzz.file import write_text
+from fuzz.regress.editing import block, edited
 from fuzz.regress.expectations import Entry, read_expectations, read_text
 
 TEXT = """\
@@ -106,11 +107,3 @@ def test_lines_that_end_as_on_windows(tmp_path):
 def test_a_key_behind_all_entries_is_told_not_lost():
     with pytest.raises(UsageError, match="targets is unknown"):
         edit(TEXT + 'targets = ["tvm"]\n', 0)
-
-
-def test_a_file_is_written_whole_or_not(tmp_path):
-    write_text(tmp_path / "new" / "file", "text\n")
-    assert (tmp_path / "new" / "file").read_text("utf-8") == "text\n"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
-    with pytest.raises(StorageError, match="cannot write"):
-        write_text(tmp_path / "new" / "file" / "below", "text")
