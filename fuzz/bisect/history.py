@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backends.registry import BACKENDS
 from fuzz.bisect.releases import chosen, in_index, in_order, listed
 from fuzz.errors import TargetError, UsageError
-from fuzz.execute.target import parse_target
+from fuzz.execute.target import backend_of, parse_target, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class Releases:
 
 def entry_of(finding: Finding) -> Entry:
     """The row of a finding's backend. Raises TargetError, UsageError for one that has no releases."""
-    name = finding.target.partition(":")[0].partition("@")[0].partition("==")[0]
+    name = backend_of(finding.target)
     if name not in BACKENDS:
         raise TargetError(f"unknown backend {name!r}: known are {', '.join(sorted(BACKENDS))}")
     if "python=" in finding.target:
@@ -68,7 +68,7 @@ def found_on(finding: Finding) -> str:
 
     Raises TargetError.
     """
-    asked = finding.target.partition(":")[0].partition("@")[0].partition("==")[2]
+    asked = version_in(finding.target)
     return asked or version_of(finding) or parse_target(finding.target).version
 
 

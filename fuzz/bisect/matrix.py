@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzz.bisect.answer import State
 from fuzz.bisect.releases import in_order
+from fuzz.execute.target import backend_of
 from fuzz.report.markup import text
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def tables(records: Iterable[Record], versions: Iterable[str] | None = None) -> 
     """A table a backend, by name; of all versions that were asked, or of those given."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.target.partition(":")[0].partition("@")[0], []).append(record)
+        groups.setdefault(backend_of(record.target), []).append(record)
     wanted = None if versions is None else set(versions)
     found = []
     for backend, rows in sorted(groups.items()):

@@ -111,7 +111,9 @@ def _findings(folders: Iterable[Path], names: tuple[str, ...]) -> list[Finding]:
 
 
 def _name(finding: Finding) -> str:
-    return finding.target.partition(":")[0].partition("@")[0].partition("==")[0]
+    from fuzz.execute.target import backend_of
+
+    return backend_of(finding.target)
 
 
 def _survey(

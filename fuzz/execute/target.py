@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from backends.entry import Entry
     from fuzz.execute.environment import Recipe
 
-__all__ = ["FORM", "MissingEnvironment", "Target", "canonical_text", "parse_recipe", "parse_target", "parse_targets"]
+__all__ = [
+    "FORM", "MissingEnvironment", "Target", "backend_of", "canonical_text", "parse_recipe", "parse_target",
+    "parse_targets", "version_in",
+]  # fmt: skip
 
 FORM = re.compile(r"(?P<name>[\w.-]+?)(==(?P<version>[^:@]+))?(:(?P<options>.*?))?(@(?P<device>[a-z0-9]+))?")
 """The form of a target's text."""
@@ -114,6 +117,18 @@ def parse_target(text: str, table: Mapping[str, Entry] = BACKENDS) -> Target:
 def parse_targets(texts: tuple[str, ...], table: Mapping[str, Entry] = BACKENDS) -> tuple[Target, ...]:
     """Read several targets, each only once, in the order given. Raises `TargetError`."""
     return tuple({target.canonical: target for target in (parse_target(text, table) for text in texts)}.values())
+
+
+def backend_of(text: str) -> str:
+    """The backend that a target's text names; what is no target stays as it is."""
+    match = FORM.fullmatch(text.strip())
+    return text if match is None else match["name"]
+
+
+def version_in(text: str) -> str:
+    """The version that a target's text asks for; empty where it asks for none."""
+    match = FORM.fullmatch(text.strip())
+    return "" if match is None else match["version"] or ""
 
 
 def canonical_text(text: str, table: Mapping[str, Entry] = BACKENDS) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import onnx.printer
 
 from backends.tensor import Tensor, to_numpy
+from fuzz.execute.target import backend_of
 from fuzz.judge.verdict import Word
 from fuzz.repro.evidence import platform_text
 from fuzz.triage.blamed import NOBODY, Blamed
@@ -88,7 +89,7 @@ def summary(finding: Finding) -> str:
 
 
 def _own(finding: Finding, text: str) -> bool:
-    return text.partition(":")[0].partition("=")[0] == finding.target.backend
+    return backend_of(text) == finding.target.backend
 
 
 def _operators(pattern: str) -> str:

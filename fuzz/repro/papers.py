@@ -14,6 +14,7 @@ from backends.registry import NO_TELEMETRY
 from fuzz.bisect.record import told_in
 from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.group import end_group, leashed
+from fuzz.execute.target import backend_of
 from fuzz.file import write_bytes, write_json, write_text
 from fuzz.repro.content import content_of
 from fuzz.repro.evidence import gather, platform_text, versions_of
@@ -103,7 +104,7 @@ def document(
     shown = _shown(folder, bare, recipe, limits) if recipe is not None else _Shown(problem=problem)
     finding = replace(bare, script=shown.text, says=shown.says, why_none=shown.problem)
     failing = frozenset(
-        pair for ruling in evidence.rulings if not ruling.right and ruling.what.partition(":")[0] == target.backend
+        pair for ruling in evidence.rulings if not ruling.right and backend_of(ruling.what) == target.backend
         for pair in _pairs(ruling.what)
     )  # fmt: skip
     write_text(folder / NOTES, notes(finding, tracker_of(target.backend, dict(target.options), failing)), folder=True)

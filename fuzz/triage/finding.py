@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fuzz.errors import CaseError, UsageError
+from fuzz.execute.target import backend_of
 from fuzz.triage.laboratory import Laboratory
 from fuzz.triage.predicate import VerdictPredicate
 from fuzz.triage.run import read_candidate
@@ -57,7 +58,7 @@ def read_finding(folder: Path, backend: str | None = None) -> Finding:
     told = str(said.get("target") or "")
     if not (backend or told):
         raise UsageError(f"nothing in {folder} says on which target it fails: give --backend TARGET")
-    known = said.get("signature") if not backend or _name(backend) == _name(told) else None
+    known = said.get("signature") if not backend or backend_of(backend) == backend_of(told) else None
     return Finding(
         folder.absolute().name, folder, read_candidate(model, None), backend or told, _signature(known)
     )  # fmt: skip
@@ -80,10 +81,6 @@ def _said(folder: Path) -> dict[str, Any]:
             if isinstance(content, dict):
                 return content
     return {}
-
-
-def _name(target: str) -> str:
-    return target.partition(":")[0].partition("@")[0].partition("==")[0]
 
 
 def _signature(said: Any) -> Signature | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backends.registry import BACKENDS
 from fuzz.bisect.releases import in_index, is_older
 from fuzz.errors import StorageError
-from fuzz.execute.target import parse_target
+from fuzz.execute.target import backend_of, parse_target, version_in
 from fuzz.execute.variant import varied
 from fuzz.file import write_json
 
@@ -88,8 +88,8 @@ class Rotation:
                 yield found
 
     def _newer(self, text: str) -> str | None:
-        name = text.partition(":")[0].partition("@")[0]
-        if name not in BACKENDS or "python=" in text:  # it has a version, or is somebody's own build
+        name = backend_of(text)
+        if name not in BACKENDS or version_in(text) or "python=" in text:  # the latter is somebody's own build
             return None
         target = parse_target(text)
         known = dict(self.state.seen).get(name, target.version)

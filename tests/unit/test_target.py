@@ -11,7 +11,7 @@ from backends.entry import Entry
 from backends.passes import Passes
 from backends.registry import BACKENDS
 from fuzz.errors import TargetError
-from fuzz.execute.target import parse_target, parse_targets
+from fuzz.execute.target import backend_of, parse_target, parse_targets, version_in
 
 
 def test_a_plain_name():
@@ -142,3 +142,14 @@ def test_a_pass_that_the_version_does_not_have_is_refused():
 def test_a_version_that_nobody_listed_takes_any_name(monkeypatch):
     monkeypatch.setattr("fuzz.execute.target.load_passes", lambda _: Passes("onnxruntime", "0.1", ("A",)))
     assert dict(parse_target("onnxruntime:disable=B").options) == {"disable": "B"}
+
+
+@pytest.mark.parametrize(("text", "backend", "version"), [
+    ("tvm", "tvm", ""),
+    ("onnxruntime==1.20.1:opt=0@cuda", "onnxruntime", "1.20.1"),
+    ("onnxruntime:python=/a:b/c", "onnxruntime", ""),
+    (" openvino@cpu ", "openvino", ""),
+    ("no target at all", "no target at all", ""),
+])  # fmt: skip
+def test_what_a_text_names(text, backend, version):
+    assert (backend_of(text), version_in(text)) == (backend, version)
