@@ -102,13 +102,16 @@ class Knob:
 
     Values that can be joined by + turn different things off, and so do those of `mode`; of others the first turns off
     the most. `disable` takes names of passes: without values here they are those of the installed version. `default` is
-    the option's own value, where it is one of these.
+    the option's own value, where it is one of these. Where `counted` is set, a value names what is applied many times:
+    `VALUE.3` leaves the first three applications, `VALUE` all, and `counted` is how the backend's own tools are told
+    that, with `{backend}`, `{part}` (the value, taken apart) and `{last}` (the number of the last one, from 0).
     """
 
     option: str
     values: tuple[str, ...]
     switches_off: str
     default: str = ""
+    counted: str = ""
 
 
 class Compiled(Protocol):
@@ -151,6 +154,10 @@ class Bindable(Protocol):
     def bind(self, like: Sequence[Value]) -> Binding:
         """Bind buffers for outputs of these types and shapes. Raises `Unsupported` for what cannot be bound."""
         ...
+
+
+APPLICATIONS = "applications.txt"
+"""The artefact that names what a counted knob counts, a line each, whether it was left out or not."""
 
 
 @runtime_checkable

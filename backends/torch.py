@@ -21,7 +21,8 @@ from torch._inductor import config as inductor_config
 
 from backends.external import read_model
 from backends.layout import Layout
-from backends.protocol import Stage, heard
+from backends.protocol import APPLICATIONS, Stage, heard
+from backends.torch_applications import forget_counts, limit_of, limited
 from backends.torch_module import WORDS, Converted, convert
 from backends.torch_trace import trace
 
@@ -95,9 +96,10 @@ def _prepare(options: Mapping[str, str]) -> None:
     # Both say what is meant to be: no caches, and values that torch.compile does not follow.
     warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
-    if options.get("mode", "inductor") == "inductor" and shutil.which(os.environ.get("CXX", "g++")) is None:
+    if _mode(options) == "inductor" and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise RuntimeError("torch.compile needs a C++ compiler: install g++, or set CXX, or use mode=eager")
     dynamo.reset()
+    forget_counts()
     cache = Path(tempfile.gettempdir()) / "inductor"
     # Code that is loaded stays loaded; its files may go.
     shutil.rmtree(cache, ignore_errors=True)
@@ -111,6 +113,7 @@ class _Shown:
     captured: list[str] = field(default_factory=list)
     optimized: list[str] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
 
 
 class _Module:
@@ -125,7 +128,7 @@ class _Module:
         self._device = self._options.get("device", "cpu")
         self._module: Any = converted.module.to(self._device)
         self._compiled: Any = self._module
-        if self._options.get("mode", "inductor") != "eager":
+        if _mode(self._options) != "eager":
             self._compiled = self._lazily(self._module)
         self._graphs: dict[Any, Any] = {}
 
@@ -136,8 +139,10 @@ class _Module:
         return self._run(inputs, layout)
 
     def artefacts(self) -> dict[str, bytes]:
-        """For each graph: as it was captured, as Inductor's passes left it, and the code."""
+        """For each graph: as it was captured, as Inductor's passes left it, and the code; what has a limit."""
         files: dict[str, bytes] = {}
+        if limit_of(self._options) is not None:
+            files[APPLICATIONS] = "".join(f"{name}\n" for name in self._shown.applied).encode()
         for name, texts in (
             ("captured-{}.txt", self._shown.captured),
             ("optimized-{}.txt", self._shown.optimized),
@@ -186,13 +191,14 @@ class _Module:
         """What torch.compile hands each graph to."""
         self._enter(Stage.COMPILE)
         self._shown.captured.append(f"{graph.graph}\n")
-        mode = self._options.get("mode", "inductor")
-        if mode in {"aot_eager", "aot_eager_decomp_partition"}:
-            from torch._dynamo.backends import debugging
+        mode = _mode(self._options)
+        with limited(limit_of(self._options), self._shown.applied):
+            if mode in {"aot_eager", "aot_eager_decomp_partition"}:
+                from torch._dynamo.backends import debugging
 
-            compiled: Any = getattr(debugging, mode)(graph, examples)
-        else:
-            compiled = self._inductor(graph, examples)
+                compiled: Any = getattr(debugging, mode)(graph, examples)
+            else:
+                compiled = self._inductor(graph, examples)
         self._enter(Stage.RUN)
         return compiled
 
@@ -208,6 +214,12 @@ class _Module:
             GraphLowering.save_output_code = self._shown.code.append
             stack.callback(setattr, GraphLowering, "save_output_code", None)
             return compile_fx(graph, examples)
+
+
+def _mode(options: Mapping[str, str]) -> str:
+    """What compiles: a limit says of which of torch.compile's backends it is."""
+    limit = limit_of(options)
+    return options.get("mode", "inductor") if limit is None else limit.backend
 
 
 def _settings(options: Mapping[str, str]) -> dict[str, Any]:

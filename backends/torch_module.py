@@ -172,7 +172,7 @@ def _onnx2torch() -> Any:
 
     Wheels of torchvision fit one build of torch each, and most environments have none that fits.
     """
-    if "onnx2torch" in sys.modules or util.find_spec("torchvision") is not None:
+    if "onnx2torch" in sys.modules or _has_torchvision():
         return import_module("onnx2torch")
 
     def missing(*_: Any, **__: Any) -> NoReturn:
@@ -190,3 +190,14 @@ def _onnx2torch() -> Any:
         # torch looks for torchvision too, and is to find none.
         for name in stand_in:
             del sys.modules[name]
+
+
+def _has_torchvision() -> bool:
+    """Whether there is one that fits this build of torch: another one is found, and fails in many ways."""
+    if util.find_spec("torchvision") is None:
+        return False
+    try:
+        import_module("torchvision")
+    except Exception:  # noqa: BLE001 - its own extension does not load, or lacks what its Python part names
+        return False
+    return True

@@ -13,13 +13,14 @@ from fuzz.errors import UsageError
 from fuzz.execute.start import start_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from backends.tensor import Value
     from fuzz.case import Case
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Attempt, Limits
 
-__all__ = ["passes", "show"]
+__all__ = ["passes", "show", "show_model"]
 
 
 def show(target: Target, case: Case, limits: Limits) -> tuple[Attempt, Mapping[str, bytes]]:
@@ -30,7 +31,14 @@ def show(target: Target, case: Case, limits: Limits) -> tuple[Attempt, Mapping[s
         TargetError: the worker does not start.
     """
     values = [list(read_inputs(case, data_set)) for data_set in case.data_sets]
-    attempt = _ask(target, limits, Frame("show", {"folder": str(case.folder)}, values, case.model_path.read_bytes()))
+    return show_model(target, case.model_path.read_bytes(), values, limits, folder=str(case.folder))
+
+
+def show_model(
+    target: Target, model: bytes, sets: Sequence[Sequence[Value]], limits: Limits, folder: str | None = None
+) -> tuple[Attempt, Mapping[str, bytes]]:
+    """The same for a model at hand; ``folder`` has its external data. Raises TargetError."""
+    attempt = _ask(target, limits, Frame("show", {"folder": folder}, [list(inputs) for inputs in sets], model))
     files: dict[str, bytes] = {}
     for report in attempt.reports:
         (content,) = report.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from backends.entry import Entry, Option
@@ -25,6 +26,11 @@ _TORCH_SWITCHES = (
     "reorder_for_peak_memory", "split_cat", "split_reductions", "tail_vectorization", "tiling_heuristics",
     "vectorization",
 )  # fmt: skip
+# In the order in which the bisector asks about them. It counts CUDA's graphs too, of which a case has one.
+_TORCH_COUNTED = (
+    "aot_eager_decomp_partition.decomposition", "inductor.pre_grad_passes", "inductor.joint_graph_passes",
+    "inductor.post_grad_passes", "inductor.lowerings",
+)  # fmt: skip
 
 ROWS = (
     Entry(
@@ -44,6 +50,11 @@ ROWS = (
             Option("casts", r"fused|kept", "fused or kept", "round 16-bit floats between fused operators (fused)"),
             Option("simd_bits", r"1|128|256|512", "1, 128, 256 or 512", "width of vectors; 1: none"),
             Option("disable", PASSES, "switches or passes joined by +", "optimisations to leave out"),
+            Option(
+                "limit", rf"({'|'.join(map(re.escape, _TORCH_COUNTED))})(\.\d{{1,6}})?",
+                f"{', '.join(_TORCH_COUNTED[:-1])} or {_TORCH_COUNTED[-1]}, and .NUMBER",
+                "how many applications are left, as torch.compile's bisector counts them",
+            ),
             THREADS,
         ),
         devices=("cpu", "cuda"),
@@ -63,6 +74,10 @@ ROWS = (
             Knob("simd_bits", ("1",), "vector instructions of the generated code"),
             Knob("casts", ("kept",), "leaving out the rounding between fused operators"),
             Knob("disable", _TORCH_SWITCHES, "the switches and passes named"),
+            Knob(
+                "limit", _TORCH_COUNTED, "all but the first applications of one part of torch.compile",
+                counted="TORCH_BISECT_BACKEND={backend} TORCH_BISECT_SUBSYSTEM={part} TORCH_BISECT_MAX={last}",
+            ),
         ),
         # It asks for torchvision, of which there is none for most builds of torch.
         bare=("onnx2torch==1.5.15",),

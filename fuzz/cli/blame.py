@@ -39,7 +39,8 @@ def command(
     runs on its target, then with each level and mode that turns something off, then with passes left out: half of
     them, a quarter, and so on. It has gone away where it is ok, by what the target may do as it is: not where it is
     suspect, undecidable, unsupported, or fails in another way. What is found is tried again in a new process, and so
-    is the case with all other passes off.
+    is the case with all other passes off. Of what torch.compile counts (decompositions, passes, lowerings) the one
+    that the failure begins with is found as well.
 
     FOLDER gets blame.json: the switches, whatever else makes it go away, all that was asked. After Ctrl-C the
     same command goes on.
@@ -51,8 +52,9 @@ def command(
     fuzz backends describe onnxruntime      the other switches
 
     --json prints {findings: [{finding, target, version, fails, signature, changed, switches, alternatives, coarse,
-    alone, repeats, setting, switched, passes, asked: [{off, answer, said, fresh}], executions, told,
-    sentence}]}. Exit code 1 means that one of them fails, whatever is to blame, 0 that none does any more.
+    alone, repeats, setting, switched, passes, application: {part, number, of, name, gone, stays, own}, asked: [{off,
+    answer, said, fresh}], executions, told, sentence}]}. Exit code 1 means that one of them fails, whatever is to
+    blame, 0 that none does any more.
     """
     from fuzz.cli.targets import read_target
     from fuzz.execute.attempt import Limits

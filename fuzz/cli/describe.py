@@ -65,6 +65,7 @@ def _print(entry: Entry, content: dict[str, Any]) -> None:
     knobs = Table("turns off", "by", box=None, pad_edge=False, header_style="bold")
     for knob in entry.knobs:
         values = f"one of {len(knob.values)}" if len(knob.values) > _SHOWN else " or ".join(knob.values) or "NAMES"
+        values = f"({values}).NUMBER" if knob.counted else values
         knobs.add_row(escape(knob.switches_off), escape(f"{knob.option}={values}"))
     for table, rows in ((options, entry.options), (knobs, entry.knobs)):
         if rows:

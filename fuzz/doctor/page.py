@@ -84,6 +84,7 @@ def _row(entry: Entry) -> Iterator[str]:
         yield f"- `{option.name}` = {_escaped(option.allowed)}: {_escaped(option.purpose)}"
     for knob in entry.knobs:
         values = f" = {' or '.join(knob.values)}" if knob.values else ""
+        values += ", and .NUMBER" if knob.counted else ""
         yield f"- switches off {_escaped(knob.switches_off)}: `{knob.option}`{values}"
     if entry.options or entry.knobs or len(entry.devices) > 1:
         yield ""

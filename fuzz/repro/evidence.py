@@ -84,7 +84,7 @@ def variants(target: Target) -> tuple[str, ...]:
     options = dict(target.options)
     pairs = [
         (knob.option, value, knob.default)
-        for knob in target.entry.knobs if knob.option != "disable"
+        for knob in target.entry.knobs if knob.option != "disable" and not knob.counted
         for value in (knob.values if knob.option in _SEVERAL else knob.values[:1])
     ]  # fmt: skip
     return tuple(

@@ -10,6 +10,7 @@ from fuzz.errors import FuzzError, StorageError
 from fuzz.execute.variant import varied
 from fuzz.execute.worker import Interrupted
 from fuzz.file import write_json
+from fuzz.triage.application import application
 from fuzz.triage.blamed import BLAME
 from fuzz.triage.board import PASSES, board_of
 from fuzz.triage.culprit import narrowed, smallest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from fuzz.execute.attempt import Limits
     from fuzz.execute.target import Target
+    from fuzz.triage.application import Application
     from fuzz.triage.board import Board, Switch
     from fuzz.triage.finding import Finding
     from fuzz.triage.observation import Observation
@@ -54,6 +56,7 @@ class Blame:
         repeats: whether the same holds in fresh processes.
         passes: how many single passes could be left out.
         switched: the target with the set off, as somebody would type it.
+        application: which application of a part that the compiler counts it begins with, if any.
         trials: what was asked, in that order.
         executions: how often the case has run for it, the first time included.
     """
@@ -72,6 +75,7 @@ class Blame:
     repeats: bool = True
     passes: int = 0
     switched: str = ""
+    application: Application | None = None
     trials: tuple[Trial, ...] = ()
     executions: int = 0
 
@@ -129,6 +133,8 @@ class Blame:
             parts.append("it stays with all other passes off")
         elif not single and self.passes:
             parts.append(f"none of the {_count(self.passes, 'single pass')} does")
+        if self.application is not None:
+            parts.append(self.application.told)
         if not self.repeats:
             parts.append("but not in a fresh process: what ran before may matter")
         return "".join(f"; {part}" for part in parts)
@@ -142,6 +148,7 @@ class Blame:
             "alternatives": [[str(switch) for switch in other] for other in self.alternatives],
             "coarse": [str(switch) for switch in self.coarse],
             "alone": self.alone, "repeats": self.repeats, "switched": self.switched, "passes": self.passes,
+            "application": self.application.to_json() if self.application else None,
             "asked": [trial.to_json() for trial in self.trials], "executions": self.executions,
             "setting": _typed(self.switches), "told": self.told, "sentence": self.sentence,
         }  # fmt: skip
@@ -207,12 +214,14 @@ def _searched(finding: Finding, target: Target, board: Board, trials: Trials, fi
         repeats, alone = _verified(board, trials, chosen, sets)
         if repeats:  # else what ran before in the same process has decided: each set in a process of its own, then
             break
+    begins = application(board, trials) if chosen and repeats else None
     return replace(
         about,
         changed=finding.signature is not None and finding.signature != first.signature,
         switches=tuple(sorted(chosen)), alternatives=tuple(tuple(sorted(other)) for other in sets[1:]),
         coarse=tuple(coarse), alone=alone, repeats=repeats, passes=len(board.passes),
-        switched=_switched(target, board, chosen), trials=tuple(trials.rows), executions=trials.executions,
+        switched=_switched(target, board, chosen), application=begins,
+        trials=tuple(trials.rows), executions=trials.executions,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fuzz.execute.attempt import Limits
     from fuzz.execute.target import Target
 
-__all__ = ["PASSES", "SEVERAL", "Board", "Dial", "Switch", "board_of"]
+__all__ = ["PASSES", "SEVERAL", "Board", "Counted", "Dial", "Switch", "board_of"]
 
 PASSES = "disable"
 """The option that takes names of passes."""
@@ -44,6 +44,24 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a compiler applies many times; ``typed`` is how its own tools are told how often (``Knob.counted``)."""
+
+    option: str
+    part: str
+    typed: str
+
+    def first(self, count: int | None) -> Switch:
+        """The switch that leaves so many applications, None: all of them."""
+        return Switch(self.option, self.part if count is None else f"{self.part}.{count}")
+
+    def own(self, count: int) -> str:
+        """The same as the compiler's own tools are told it."""
+        backend, _, part = self.part.rpartition(".")
+        return self.typed.format(backend=backend, part=part, last=count - 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """All switches of a target.
 
@@ -51,11 +69,13 @@ class Board:
         dials: what is not a list of passes, an option each, in the order of the row.
         passes: the single passes, but for those that nothing runs without.
         given: what the target's own options have turned off already, by option: names in a list.
+        counted: what is applied many times, of which the first so many can be left.
     """
 
     dials: tuple[Dial, ...]
     passes: tuple[Switch, ...]
     given: dict[str, tuple[str, ...]]
+    counted: tuple[Counted, ...] = ()
 
     @property
     def coarse(self) -> tuple[Switch, ...]:
@@ -90,8 +110,12 @@ def board_of(target: Target, limits: Limits) -> Board:
     dials: list[Dial] = []
     passes: tuple[Switch, ...] = ()
     given: dict[str, tuple[str, ...]] = {}
+    counted: tuple[Counted, ...] = ()
     for knob in target.entry.knobs:
-        if knob.option == PASSES:
+        if knob.counted:
+            parts = knob.values if knob.option not in options else ()
+            counted += tuple(Counted(knob.option, part, knob.counted) for part in parts)
+        elif knob.option == PASSES:
             given[PASSES] = _names(options.get(PASSES, ""))
             known = _passes(target, knob, limits)
             left = {*given[PASSES], *target.entry.needed}
@@ -102,7 +126,7 @@ def board_of(target: Target, limits: Limits) -> Board:
                 dials.append(dial)
                 if dial.switches[0].listed:
                     given[knob.option] = _names(options.get(knob.option, ""))
-    return Board(tuple(dials), passes, given)
+    return Board(tuple(dials), passes, given, counted)
 
 
 def _dial(target: Target, knob: Knob, current: str) -> Dial:

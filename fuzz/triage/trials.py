@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fuzz.errors import StorageError
 from fuzz.execute.variant import varied
 from fuzz.judge.verdict import Word
+from fuzz.show import show_model
 from fuzz.triage.predicate import VerdictPredicate
 
 if TYPE_CHECKING:
@@ -136,12 +137,26 @@ class Trials:
             self._note(json.dumps(trial.to_json(), sort_keys=True))
         return trial, True
 
-    def _apart(self, options: dict[str, str]) -> Observation:
-        """In a process that is started for it, judged by what the target may do as it is."""
-        target = replace(
+    def show(self, off: frozenset[Switch], name: str) -> bytes:
+        """One artefact of the target with these off, in a process of its own; empty where there is none."""
+        target = self._varied(self._board.options(off))
+        case = self._case
+        _, files = self._threads.submit(show_model, target, case.model, case.values(), self._limits).result()
+        self.executions += 1
+        return files.get(name, b"")
+
+    def _varied(self, options: dict[str, str]) -> Target:
+        """The target with these options on top of its own."""
+        if not options:
+            return self._target
+        return replace(
             self._target, canonical=varied(self._target.canonical, options=dict(options)),
             options=tuple(sorted({**dict(self._target.options), **options}.items())),
-        ) if options else self._target  # fmt: skip
+        )
+
+    def _apart(self, options: dict[str, str]) -> Observation:
+        """In a process that is started for it, judged by what the target may do as it is."""
+        target = self._varied(options)
         predicate = VerdictPredicate(target, self._limits, unstable=self._unstable, judged=self._target.canonical)
         with self._lock:
             self._running.add(predicate)

@@ -15,6 +15,7 @@ from backends.registry import BACKENDS, installed_version
 from backends.tensor import from_numpy, to_numpy
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
+from fuzz.triage.application import application
 from fuzz.triage.blame import blame
 from fuzz.triage.board import PASSES, Switch, board_of
 from fuzz.triage.candidate import Candidate
@@ -97,3 +98,32 @@ def test_passes_that_tvm_cannot_do_without_are_no_switches(unmeasured, model):
         assert not trials.first().finding
         assert trials.ask([frozenset([switch]) for switch in needed]) == [None] * len(needed)
         assert trials.ask([frozenset(board.passes)]) == [True]
+
+
+def test_the_application_that_torch_counts(model, unmeasured, monkeypatch):
+    """A faulty decomposition, behind those of Softmax: what torch's own bisector would say."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import planted_torch
+
+    body = "g (float[2,3] x) => (float[2,3] y) { a = Softmax <axis = 1> (x) b = HardSwish (a) y = Mul (b, x) }"
+    case = Candidate(model(body), ({"x": from_numpy(np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3))},))
+    text = "planted-torch:bug=decomposition,mode=aot_eager_decomp_partition"
+    target = parse_target(text, {"planted-torch": planted_torch.ROW})
+    finding, board = Finding("one", Path(), case, text, None), board_of(target, LIMITS)
+    with Sandbox() as sandbox, Trials(finding, target, board, LIMITS, sandbox) as trials:
+        assert trials.first().finding
+        found = application(board, trials)
+    assert (found.part, found.number, found.of) == ("aot_eager_decomp_partition.decomposition", 3, 3)
+    assert "aten.hardswish" in found.name
+    assert found.own == (
+        "TORCH_BISECT_BACKEND=aot_eager_decomp_partition TORCH_BISECT_SUBSYSTEM=decomposition TORCH_BISECT_MAX=1"
+    )
+
+
+def test_what_inductor_lowers_is_counted(artefacts):
+    """With no lowering left PyTorch's kernels do the work, and each is named all the same."""
+    body = "g (float[2,3] x) => (float[2,3] y) { a = Exp (x) b = Cos (a) y = Add (b, x) }"
+    x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+    shown = artefacts("torch:limit=inductor.lowerings.0", body, x)
+    assert shown["applications.txt"].decode().split() == ["exp", "cos", "add"]
+    assert all(f"aten.{name}" in shown["code-0.py"].decode() for name in ("exp", "cos", "add"))

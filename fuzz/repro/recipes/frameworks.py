@@ -35,9 +35,13 @@ _SWITCHES: Mapping[str, Mapping[str, object]] = MappingProxyType({
     "buffer_reuse": {"allow_buffer_reuse": False},
 })  # fmt: skip
 
+_ALL = 1_000_000
+"""More than any graph has applications of anything."""
+
 
 def _torch(asked: Request) -> Recipe:
-    mode = asked.option("mode", "inductor")
+    limit = _bisector(asked)
+    mode = limit.get("TORCH_BISECT_BACKEND", asked.option("mode", "inductor"))
     dynamic = {"auto": "None", "yes": "True", "no": "False"}[asked.option("dynamic", "auto")]
     whole = asked.option("fullgraph", "no") == "yes"
     compiled = f'torch.compile(module, backend="{mode}", dynamic={dynamic}, fullgraph={whole})'
@@ -64,7 +68,7 @@ def _torch(asked: Request) -> Recipe:
     return Recipe(
         "PyTorch", ("torch",), imports,
         "\n".join(head) + f"\n\n\n{_TORCH_VALUES}\n\n\ndef build(model):\n{lines(*body)}",
-        bare=TORCH_BARE, before=ONNX2TORCH,
+        environment=tuple(limit.items()), bare=TORCH_BARE, before=ONNX2TORCH,
     )  # fmt: skip
 
 
@@ -87,6 +91,15 @@ _TORCH_VALUES = source('''
         bits = tensor.contiguous().view({1: torch.int8, 2: torch.int16}[tensor.element_size()]).numpy()
         return bits.view(getattr(ml_dtypes, str(tensor.dtype).removeprefix("torch.")))
 ''')
+
+
+def _bisector(asked: Request) -> dict[str, str]:
+    """What tells torch's own bisector how many applications of which part are left (the option ``limit``)."""
+    if "limit" not in asked.options:
+        return {}
+    backend, part, *count = asked.options["limit"].split(".")
+    last = int(count[0]) - 1 if count else _ALL
+    return {"TORCH_BISECT_BACKEND": backend, "TORCH_BISECT_SUBSYSTEM": part, "TORCH_BISECT_MAX": str(last)}
 
 
 def _inductor(asked: Request) -> dict[str, object]:

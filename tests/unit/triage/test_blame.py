@@ -11,6 +11,7 @@ import pytest
 
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
+from fuzz.triage.application import Application
 from fuzz.triage.blame import NOTES, Blame, blame
 from fuzz.triage.blamed import BLAME, read_blame
 from fuzz.triage.board import Switch
@@ -132,6 +133,18 @@ def test_where_nothing_can_be_turned_off_that_is_said(tmp_path):
     assert found.sentence.startswith("one: onnxruntime")
     assert "no switch makes it go away" in found.sentence
     assert "(tried: opt=0, opt=1, opt=2, " in found.sentence
+
+
+def test_the_application_is_told_behind_the_switches():
+    gone, stays = "limit=inductor.lowerings.1", "limit=inductor.lowerings.2"
+    begins = Application("inductor.lowerings", 2, 3, "cos", gone, stays, "A=0")
+    off = (Switch("disable", "lowerings", listed=True),)
+    found = Blame("one", "torch", "2.13.0", fails=True, signature=Signature("wrong"), switches=off, application=begins)
+    assert found.told == (
+        "disable=lowerings makes it go away; of inductor's lowerings it begins with number 2 of 3 (cos): "
+        f"it is gone with {gone} and there with {stays} (A=0)"
+    )
+    assert found.to_json()["application"]["number"] == 2
 
 
 def test_what_does_not_fail_is_told_and_nothing_else_is_asked(tmp_path):
