@@ -30,6 +30,7 @@ VALUES = (
     *("folding", "constant_folding", "reference", "eager", "jit", "fold", "bert", "vae", "all", "basic", "ort", "low"),
     *("performance", "zero", "compiled", "stateful", "naive", "native", "module", "builtin", "kernel_optimizations"),
     *("DeadCodeElimination", "add_0_rule", "a_pass", "256", "address", "packing_layout", "snippets", "kept", "folded"),
+    "inductor.lowerings.2",
 )
 """Among them are values of each option."""
 NEVER = {("torch", "capture")}
