@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from backends.protocol import Compiled
+    from backends.service import Job
     from backends.tensor import Value
-    from backends.worker import Job
 
 __all__ = ["vary"]
 

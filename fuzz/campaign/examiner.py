@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from backends.frame import Frame, encode
 from backends.protocol import Outcome, Stage
 from backends.tensor import Tensor
-from fuzz.campaign.exhibit import cpu_now, show
+from fuzz.campaign.exhibit import Room, cpu_now, show
 from fuzz.campaign.gate import worse
 from fuzz.campaign.rough import rough_key
 from fuzz.campaign.subject import ready
@@ -20,6 +20,7 @@ from fuzz.campaign.trial import Answer, Exhibit, Failure, Trial, rough_digest
 from fuzz.errors import FuzzError, TargetError
 from fuzz.execute.attempt import Attempt
 from fuzz.execute.execution import Execution
+from fuzz.execute.nursery import Nursery
 from fuzz.execute.run import beside_of
 from fuzz.execute.start import start_worker
 from fuzz.generate.support import joint_support
@@ -59,11 +60,12 @@ class Examiner:
     """
 
     def __init__(self, campaign: Campaign, parts: Path) -> None:
-        self._campaign, self._parts = campaign, parts
+        self._campaign = campaign
         self._supports = joint_support(campaign.settings.targets)
         self._workers: dict[Target, Worker] = {}
+        # A reduction would have to start a process that parses models five times, at half a second each.
+        self._room = Room(parts, Sandbox(), Nursery())
         self._began: set[Target] = set()
-        self._sandbox = Sandbox()  # a reduction would have to start a process five times, at half a second each
         self._stop = Event()  # never set: SIGTERM raises KeyboardInterrupt, which closes everything on its way
 
     def __enter__(self) -> Self:
@@ -72,7 +74,7 @@ class Examiner:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._sandbox:
+        with self._room.sandbox, self._room.nursery:
             for target in tuple(self._workers):
                 self._drop(target)
 
@@ -96,7 +98,7 @@ class Examiner:
         """Make a failing case small. Raises as ``do``."""
         told = json.loads(task.failure.told)
         target = next(t for t in self._campaign.targets if t.canonical == task.failure.target)
-        start = cpu_now()
+        start = self._spent()
         try:
             rests, bred = tuple(told["rests"]), told.get("bred")
             origin = None if bred is None else Origin(bred["parent"], task.seed, tuple(bred["choices"]), rests)
@@ -104,13 +106,16 @@ class Examiner:
                 answer = _remembered(told)
                 problem = "" if told.get("repeated", True) else self._refuted(subject, target, answer[1])
                 if problem:
-                    return Exhibit(task.seed, target.canonical, problem=problem, cpu_seconds=cpu_now() - start)
-                sightings = show(self._campaign, subject, target, answer, task, self._parts, self._sandbox)
+                    return Exhibit(task.seed, target.canonical, problem=problem, cpu_seconds=self._spent() - start)
+                sightings = show(self._campaign, subject, target, answer, task, self._room)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - as above; its row says why there is nothing to show
             return Exhibit(task.seed, task.failure.target, problem=_line(error))
-        return Exhibit(task.seed, task.failure.target, sightings, cpu_seconds=cpu_now() - start)
+        return Exhibit(task.seed, task.failure.target, sightings, cpu_seconds=self._spent() - start)
+
+    def _spent(self) -> float:
+        return cpu_now() + self._room.nursery.spent
 
     def _settings(self, rests: tuple[str, ...]) -> Settings:
         return replace(self._campaign.settings, rests=rests)
@@ -248,7 +253,7 @@ class Examiner:
         if worker is not None and (not worker.alive or worker.bloated):
             self._drop(target)
         if target not in self._workers:
-            self._workers[target] = start_worker(target, self._campaign.limits, self._stop)
+            self._workers[target] = start_worker(target, self._campaign.limits, self._stop, self._room.nursery)
         return self._workers[target]
 
     def _drop(self, target: Target) -> None:

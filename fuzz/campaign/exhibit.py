@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.gate import Regression
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fuzz.campaign.subject import Subject
     from fuzz.campaign.task import Reduce
     from fuzz.execute.attempt import Attempt
+    from fuzz.execute.nursery import Nursery
     from fuzz.execute.target import Target
     from fuzz.judge.verdict import Verdict
     from fuzz.triage.candidate import Candidate
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from fuzz.triage.sandbox import Sandbox
     from fuzz.triage.signature import Signature
 
-__all__ = ["PART", "cpu_now", "show"]
+__all__ = ["PART", "Room", "cpu_now", "show"]
 
 PART = ".part-"
 """How the name of a folder begins that is not in its place yet; then the process that writes it, and the case."""
@@ -56,15 +57,23 @@ def cpu_now() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def show(
-    campaign: Campaign, subject: Subject, target: Target, answer: tuple[Attempt, Verdict], task: Reduce, parts: Path,
-    sandbox: Sandbox,
-) -> tuple[Sighting, ...]:  # fmt: skip
-    """Write the case of a failing answer into a folder under ``parts``, reduced, and what else its reduction showed.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where it is done: the folder for what is written, the processes that parse models, where workers come from."""
 
-    ``sandbox`` has the processes that parse models. Raises StorageError, TargetError.
+    parts: Path
+    sandbox: Sandbox
+    nursery: Nursery
+
+
+def show(
+    campaign: Campaign, subject: Subject, target: Target, answer: tuple[Attempt, Verdict], task: Reduce, room: Room
+) -> tuple[Sighting, ...]:  # fmt: skip
+    """Write the case of a failing answer into a folder, reduced, and what else its reduction showed.
+
+    Raises StorageError, TargetError.
     """
-    exhibitor = _Exhibitor(campaign, subject, target, task.found, parts, sandbox)
+    exhibitor = _Exhibitor(campaign, subject, target, task.found, room)
     reductions, problem = exhibitor.reduced(task, *answer)
     if not reductions:
         return (exhibitor.plain(*answer, problem),)
@@ -80,16 +89,15 @@ class _Exhibitor:
     """Writes the cases of one seed on one target."""
 
     def __init__(
-        self, campaign: Campaign, subject: Subject, target: Target, found: frozenset[str], parts: Path,
-        sandbox: Sandbox,
-    ) -> None:  # fmt: skip
-        self._sandbox = sandbox
+        self, campaign: Campaign, subject: Subject, target: Target, found: frozenset[str], room: Room
+    ) -> None:
+        self._sandbox, self._nursery = room.sandbox, room.nursery
         self._campaign, self._subject, self._target, self._found = campaign, subject, target, found
         self._case = subject.candidate()
         self._before = size(self._case)
         asked = (*campaign.targets, *([campaign.baseline] if campaign.baseline is not None else []))
         self._others = [other.canonical for other in asked if other != target]
-        self._place = parts / f"{PART}{os.getpid()}-{subject.name}-{campaign.targets.index(target)}"
+        self._place = room.parts / f"{PART}{os.getpid()}-{subject.name}-{campaign.targets.index(target)}"
 
     def plain(self, attempt: Attempt, verdict: Verdict, problem: str) -> Sighting:
         """The case as it was generated."""
@@ -128,7 +136,8 @@ class _Exhibitor:
             if self._campaign.blames:
                 finding = Finding(name, sighting.folder, case, self._target.canonical, signature)
                 attach_blame(finding, self._target, self._campaign.limits, self._sandbox)
-            attach(sighting.folder, case, self._target, self._campaign.limits, self._others, self._sandbox)
+            given = self._campaign.limits, self._others, self._sandbox, self._nursery
+            attach(sighting.folder, case, self._target, *given)
 
     def _folder(self, number: int) -> Path:
         folder = self._place.with_name(f"{self._place.name}-{number}")
@@ -178,8 +187,8 @@ class _Exhibitor:
 
     def _predicate(self) -> Predicate:
         limits, baseline = self._campaign.limits, self._campaign.baseline
-        own = VerdictPredicate(self._target, limits)
-        return own if baseline is None else Regression(own, VerdictPredicate(baseline, limits))
+        own = VerdictPredicate(self._target, limits, nursery=self._nursery)
+        return own if baseline is None else Regression(own, VerdictPredicate(baseline, limits, nursery=self._nursery))
 
     def _aside(self, laboratory: Laboratory, done: Reduction, known: frozenset[str]) -> Iterator[Reduction]:
         """The smallest candidates that failed in other ways than the findings that are known, each made small.

@@ -10,19 +10,21 @@ from fuzz.execute.worker import Limits, Worker, WorkerError
 if TYPE_CHECKING:
     from threading import Event
 
+    from fuzz.execute.nursery import Nursery
     from fuzz.execute.target import Target
 
 __all__ = ["ready_worker", "start_worker"]
 
 
-def start_worker(target: Target, limits: Limits, stop: Event) -> Worker:
-    """A new worker of a target. Raises Interrupted, TargetError."""
+def start_worker(target: Target, limits: Limits, stop: Event, nursery: Nursery | None = None) -> Worker:
+    """A new worker of a target, from the ``nursery`` if there is one. Raises Interrupted, TargetError."""
+    make = Worker if nursery is None else nursery.worker
     try:
-        return Worker(target, limits, stop)
+        return make(target, limits, stop)
     except WorkerError:
         # A machine short of memory may fail to start a process once; a broken environment fails again.
         try:
-            return Worker(target, limits, stop)
+            return make(target, limits, stop)
         except WorkerError as problem:
             raise TargetError(str(problem)) from None
 

@@ -22,18 +22,19 @@ from backends.progress import Progress
 from backends.protocol import Outcome, Stage
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Attempt, Heard, Limits
+from fuzz.execute.child import Started
 from fuzz.execute.environment import hold
-from fuzz.execute.group import end_group
 from fuzz.execute.native import HEADING, Debugger, stack_of
 from fuzz.execute.printed import Printed
 from fuzz.execute.process import cpu_seconds, resident_bytes, tree
 from fuzz.execute.scratch import Scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from threading import Event
     from types import TracebackType
 
+    from fuzz.execute.child import Child
     from fuzz.execute.target import Target
 
 __all__ = ["Attempt", "Interrupted", "Limits", "Worker", "WorkerError"]
@@ -65,8 +66,16 @@ class _Ended(Exception):
 class Worker:
     """One process that executes cases on one target, one at a time. Use it in the thread that made it."""
 
-    def __init__(self, target: Target, limits: Limits, stop: Event, *, wait: bool = True) -> None:
+    may_breed = False
+    """Whether it is asked to fork others in place of serving cases, if it can: then it ``breeds``."""
+
+    def __init__(
+        self, target: Target, limits: Limits, stop: Event, *, wait: bool = True,
+        fork: Callable[[tuple[int, int, int]], Child] | None = None,
+    ) -> None:  # fmt: skip
         """Start the process and wait until it has imported its backend; without ``wait``, `await_ready` does that.
+
+        ``fork`` makes a process that has, given the descriptors of its channel, of the stage and of what it prints.
 
         Raises:
             WorkerError: it did not start; the text says why.
@@ -86,10 +95,14 @@ class Worker:
         self._idle = False
         try:
             with other:
-                self._process = self._spawn(target, other.fileno())
+                passed = other.fileno(), self._stage_descriptor
+                self._process = fork((*passed, self._printed.descriptor)) if fork else self._spawn(target, passed)
         except OSError as problem:
             self._release()
             raise WorkerError(f"{target.python} cannot be started: {problem}") from problem
+        except WorkerError:
+            self._release()
+            raise
         try:
             self._begin(_START_SECONDS)
             self._ask_for(target)
@@ -107,11 +120,10 @@ class Worker:
     ) -> None:
         self.close()
 
-    def _spawn(self, target: Target, descriptor: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, target: Target, passed: tuple[int, int]) -> Child:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         environment.update(target.variables(), TMPDIR=self._scratch.path)
-        passed = descriptor, self._stage_descriptor
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [target.python, "-I", str(_entry_point.__file__), *map(str, passed)],
             stdin=subprocess.DEVNULL,
             stdout=self._printed.descriptor,
@@ -121,6 +133,7 @@ class Worker:
             env=environment,
             start_new_session=True,
         )
+        return Started(process)
 
     def _ask_for(self, target: Target) -> None:
         self._target = target
@@ -129,6 +142,8 @@ class Worker:
             "distributions": target.entry.distributions,
             "options": {**dict(target.options), "device": target.device},
             "home": dict(target.environment).get("HOME", self._scratch.path),
+            "folder": self._scratch.path,
+            "breeds": self.may_breed,
         }
         with contextlib.suppress(_Ended):  # await_ready hears of it as well
             self._send(encode(Frame("start", fields)))
@@ -151,6 +166,7 @@ class Worker:
                 f"fuzz backends remove {target.backend}=={target.version}, and run the same command again"
             )
         self._idle = True
+        self.breeds = bool(answer.fields.get("breeds"))
         self.start_cpu_seconds = cpu_seconds((self._process.pid,))
 
     @property
@@ -164,7 +180,7 @@ class Worker:
         return resident_bytes((self._process.pid,)) > self._limits.resident_bytes // 2
 
     def execute(self, request: Sequence[bytes], *, expect: Outcome = Outcome.OK) -> Attempt:
-        """Do what an encoded request asks for: `execute` a case, or another operation of `backends.worker`.
+        """Do what an encoded request asks for: `execute` a case, or another operation of `backends.service`.
 
         Whatever the worker does, the answer is an `Attempt`; after a crash, a time-out or an excess of memory the
         worker is dead. Where a crash or a time-out is expected, the native stack is kept. Raises `Interrupted`.
@@ -289,7 +305,7 @@ class Worker:
         if now - self._watched >= _TICK or not ready:
             self._watched = now
             self._watch(now)
-        if not ready and self._has_exited():
+        if not ready and self._process.exited():
             raise self._death()
 
     def _watch(self, now: float) -> None:
@@ -326,16 +342,9 @@ class Worker:
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    def _has_exited(self) -> bool:
-        """Whether the process is over, without reaping it: its id still names its group, which is to be killed."""
-        if self._process.returncode is not None:
-            return True
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, flags) is not None
-
     def _exits_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while not self._has_exited():
+        while not self._process.exited():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.002)
@@ -346,7 +355,7 @@ class Worker:
         if not self._exits_within(2.0):
             return _Ended(Outcome.CRASH, "the worker closed its channel and lived on")
         self._kill()
-        status = self._process.returncode
+        status = self._process.returncode or 0
         if status >= 0:
             return _Ended(Outcome.CRASH, f"the worker exited with status {status} without an answer")
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
@@ -356,7 +365,7 @@ class Worker:
 
     def _kill(self) -> None:
         if self._process.returncode is None:
-            end_group(self._process)
+            self._process.end()
 
     def close(self) -> None:
         """End the process and its children; give back the descriptors and the temporary folder."""

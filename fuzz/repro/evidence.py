@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fuzz.execute.attempt import Limits
+    from fuzz.execute.nursery import Nursery
     from fuzz.execute.target import Target
     from fuzz.repro.due import Due
     from fuzz.triage.candidate import Candidate
@@ -94,23 +95,24 @@ def variants(target: Target) -> tuple[str, ...]:
 
 
 def gather(
-    case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (), sandbox: Sandbox | None = None
+    case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (), sandbox: Sandbox | None = None,
+    nursery: Nursery | None = None,
 ) -> Evidence:  # fmt: skip
     """Run the case on its target in a fresh worker, then beside it on what may tell whose fault it is.
 
-    ``sandbox`` has processes that parse models; without it they are started here. Raises TargetError where no worker of
-    the target starts.
+    ``sandbox`` has processes that parse models; without it they are started here, as workers are without ``nursery``.
+    Raises TargetError where no worker of the target starts.
     """
     with ExitStack() as held:
         shared = held.enter_context(Sandbox()) if sandbox is None else sandbox
-        with Laboratory(VerdictPredicate(target, limits), sandbox=shared) as laboratory:
+        with Laboratory(VerdictPredicate(target, limits, nursery=nursery), sandbox=shared) as laboratory:
             last = laboratory.fresh(case)
             found = laboratory.apart(dues, case, target.canonical) if last.fit else None
             checked = laboratory.apart(invalid, case.model)
         rulings = [Ruling("onnx.checker", "accepts" if checked == "" else "refuses", checked or "")]
         if "fault" not in dict(target.options):
             asked = dict.fromkeys((*variants(target), *others, *_EVALUATOR))
-            rulings += [_ruled(case, text, limits, shared) for text in asked if text != target.canonical]
+            rulings += [_ruled(case, text, limits, shared, nursery) for text in asked if text != target.canonical]
     return Evidence(last, found or (), tuple(rulings))
 
 
@@ -118,9 +120,9 @@ _EVALUATOR = ("reference",)
 """ONNX's own evaluator is always asked: it is what a maintainer will ask first."""
 
 
-def _ruled(case: Candidate, text: str, limits: Limits, sandbox: Sandbox) -> Ruling:
+def _ruled(case: Candidate, text: str, limits: Limits, sandbox: Sandbox, nursery: Nursery | None) -> Ruling:
     try:
-        with Laboratory(VerdictPredicate(parse_target(text), limits), sandbox=sandbox) as laboratory:
+        with Laboratory(VerdictPredicate(parse_target(text), limits, nursery=nursery), sandbox=sandbox) as laboratory:
             seen = laboratory.fresh(case)
     except FuzzError as problem:
         return Ruling(text, "not asked", str(problem)[:_TOLD])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fuzz.execute.attempt import Limits
+    from fuzz.execute.nursery import Nursery
     from fuzz.execute.target import Target
     from fuzz.repro.evidence import Evidence
     from fuzz.repro.recipe import Recipe
@@ -76,7 +77,7 @@ class _Shown:
 
 def document(
     folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (),
-    sandbox: Sandbox | None = None,
+    sandbox: Sandbox | None = None, nursery: Nursery | None = None,
 ) -> Papers:  # fmt: skip
     """Write the papers of a case that fails on a target into its folder.
 
@@ -85,7 +86,7 @@ def document(
     ``verdict.json`` already stays there. Where the case does not fail nothing is written. ``sandbox`` has processes
     that parse models; without it they are started here. Raises TargetError, StorageError.
     """
-    evidence = gather(case, target, limits, others, sandbox)
+    evidence = gather(case, target, limits, others, sandbox, nursery)
     last = evidence.last
     if not last.finding:
         return Papers(last.signature.word, said=last.problem or last.said)
@@ -117,7 +118,7 @@ def document(
 
 def attach(
     folder: Path, case: Candidate, target: Target, limits: Limits, others: Sequence[str] = (),
-    sandbox: Sandbox | None = None,
+    sandbox: Sandbox | None = None, nursery: Nursery | None = None,
 ) -> None:  # fmt: skip
     """As ``document``, for a finding that must not be lost because its papers cannot be written.
 
@@ -127,7 +128,7 @@ def attach(
     try:
         if "fault" in dict(target.options):
             recipe_for(target.backend, Request(dict(target.options), target.device, {}, {}))
-        papers = document(folder, case, target, limits, others, sandbox)
+        papers = document(folder, case, target, limits, others, sandbox, nursery)
         problem = "" if papers.finding else f"asked once more, it was {papers.word}: {papers.said}".removesuffix(": ")
     except StorageError:
         raise

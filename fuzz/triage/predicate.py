@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from backends.tensor import Value
+    from fuzz.execute.nursery import Nursery
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Limits
     from fuzz.triage.candidate import Candidate
@@ -106,12 +107,14 @@ class VerdictPredicate:
 
     Once a candidate has ended its worker, the next worker is started before it is needed, while this one is at work.
     ``unstable`` asks whether the answer differs from run to run, before it asks whether it is right. ``judged`` is the
-    target whose contract the answers are held to, where that is another one.
+    target whose contract the answers are held to, where that is another one. Workers come from the ``nursery`` where
+    there is one; it belongs to one thread, and so does then what asks this.
     """
 
     def __init__(
-        self, target: Target, limits: Limits, jobs: int = 1, *, unstable: bool = False, judged: str = ""
-    ) -> None:
+        self, target: Target, limits: Limits, jobs: int = 1, *, unstable: bool = False, judged: str = "",
+        nursery: Nursery | None = None,
+    ) -> None:  # fmt: skip
         self.target = judged or target.canonical
         self._unstable = unstable
         self.heading: dict[str, Any] = {
@@ -122,7 +125,7 @@ class VerdictPredicate:
         self._limits = limits
         self._stop = threading.Event()
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
-        self._spares = _Spares(target, self._stop)
+        self._spares = _Spares(target, self._stop, nursery)
         for _ in range(jobs):
             self._idle.put(None)
 
@@ -207,8 +210,8 @@ class _Spares:
     The kernel ends a worker with the thread that started it.
     """
 
-    def __init__(self, target: Target, stop: threading.Event) -> None:
-        self._target, self._stop = target, stop
+    def __init__(self, target: Target, stop: threading.Event, nursery: Nursery | None) -> None:
+        self._target, self._stop, self._nursery = target, stop, nursery
         self._ready: dict[int, list[Worker]] = {}
         self._lock = threading.Lock()
 
@@ -218,7 +221,7 @@ class _Spares:
             own = self._ready.get(threading.get_ident(), [])
             spare = own.pop(0) if own else None
         if spare is None:
-            return start_worker(self._target, limits, self._stop)
+            return start_worker(self._target, limits, self._stop, self._nursery)
         self.add(limits)
         return ready_worker(spare, self._target, limits, self._stop)
 
@@ -226,9 +229,10 @@ class _Spares:
         """Start one more, unless this thread has one; a worker that cannot be started is not needed yet."""
         with self._lock:
             own = self._ready.setdefault(threading.get_ident(), [])
+        make = Worker if self._nursery is None else self._nursery.worker
         while len(own) < _AHEAD:
             try:
-                own.append(Worker(self._target, limits, self._stop, wait=False))
+                own.append(make(self._target, limits, self._stop, wait=False))
             except WorkerError:
                 return
 

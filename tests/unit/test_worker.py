@@ -63,7 +63,8 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def test_a_worker_whose_driver_is_gone_before_it_begins_does_not_even_import_its_backend(tmp_path):
     backend = tmp_path / "late.py"
     backend.write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()\nBACKEND = None\n", encoding="utf-8")
-    fields = {"module": str(backend), "distributions": (), "options": {}, "home": str(tmp_path)}
+    place = str(tmp_path)
+    fields = {"module": str(backend), "distributions": (), "options": {}, "home": place, "folder": place}
     stage = os.memfd_create("stage")
     os.ftruncate(stage, 1)
     for gone in (True, False):
@@ -104,8 +105,8 @@ def test_an_idle_worker_ends_when_the_channel_closes(toy):
     process = psutil.Process(worker._process.pid)
     worker._socket.close()
     assert worker._exits_within(10.0)
-    assert worker._process.wait() == 0
     worker.close()
+    assert worker._process.returncode == 0
     assert over(process)
 
 
