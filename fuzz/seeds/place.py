@@ -1,0 +1,355 @@
+"""Placing one window in a graph: all of its calls enter, or none.
+
+Its sizes are those of the values that it is joined to, or of its own that were found to do; its types may all become
+others, one attribute another legal one, one size another.
+"""
+
+from __future__ import annotations
+
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from abstract.constraints import Infeasible
+from abstract.contributed import CONTRIBUTED
+from abstract.dtypes import BY_CODE, BY_NAME, DType
+from abstract.graph import Origin, Value
+from abstract.operator import EVERYWHERE, Call, Domain, NotCovered
+from abstract.operators import TABLE
+from abstract.schema import signature
+from abstract.types import TensorType
+from fuzz.generate.adapter import fit, guard
+from fuzz.generate.application import concrete
+from fuzz.generate.tensors import choose_recipe, fill
+from fuzz.mutate.borrowed import Borrowed
+from fuzz.seeds.stock import Placed
+from fuzz.seeds.window import decoded, number, symbol_name, symbols_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from abstract.dims import Dim
+    from abstract.types import Shape
+    from fuzz.generate.builder import Builder
+    from fuzz.seeds.stock import Seeds
+    from fuzz.seeds.window import Operand, Size, Window
+
+__all__ = ["Instance", "place_window"]
+
+_PICKS = 6  # windows looked at for one that fits the room and the types
+_TRIES = 3  # draws of one instance: the later ones change nothing, the last is joined to nothing
+_LOOKS = 4  # values looked at for an operand
+_LARGEST = 4096  # elements of a drawn tensor
+_JOINED = 85  # of a hundred operands that nodes computed, those that are joined to a value that there is
+_CHANGES = ("attribute", "attribute", "type", "type", "size", "size", "exposed")
+_FLOATS = ("float", "double", "float16", "bfloat16")
+_KEPT = frozenset({"to", "equation", "value", "direction", "activations"})  # what a proposal may not change
+_OTHER_SIZES = (1, 1, 2, 3, 4, 5, 7, 8, 9)
+
+
+def place_window(builder: Builder, seeds: Seeds, room: int) -> bool:
+    """Place one of the windows, of at most ``room`` calls; whether it could be."""
+    draw = builder.choices.integer
+    window = _picked(builder, seeds, room)
+    if window is None:
+        return False
+    change = _CHANGES[draw(0, len(_CHANGES) - 1)] if draw(0, 999) < seeds.change * 1000 else ""
+    for attempt in range(_TRIES):
+        instance = Instance(builder, window, seeds.dtypes, change if attempt == 0 else "", join=attempt < _TRIES - 1)
+        if builder.transact(instance.place):
+            seeds.placed.append(Placed(window.key, instance.changed, instance.values[-1].name, instance.exposed))
+            return True
+    return False
+
+
+def _picked(builder: Builder, seeds: Seeds, room: int) -> Window | None:
+    for _ in range(_PICKS):
+        window = seeds.window(builder.choices.integer(0, len(seeds.lines) - 1))
+        if len(window.calls) <= room and _exists(window, builder):
+            return window
+    return None
+
+
+def _exists(window: Window, builder: Builder) -> bool:
+    """Whether the opset has the window's operators with the attributes that it gives them, and targets run them."""
+    plan = builder.plan
+    for call in window.calls:
+        if call.operator not in CONTRIBUTED and not _known(call.operator, plan.opset):
+            return False
+        sign = signature(call.operator, plan.opset)
+        named = sign.attributes | {formal.name for formal in sign.inputs}
+        if not named.issuperset(call.params) or not plan.runs(call.operator, sign):
+            return False
+    return True
+
+
+def _known(operator: str, opset: int) -> bool:
+    import onnx.defs
+
+    return TABLE[operator].since <= opset and onnx.defs.has(operator) and _since(operator) <= opset
+
+
+def _since(operator: str) -> int:
+    import onnx.defs
+
+    known = _FIRST.get(operator)
+    if known is None:
+        known = _FIRST[operator] = min(
+            s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == operator and not s.domain
+        )
+    return known
+
+
+_FIRST: dict[str, int] = {}
+
+
+class Instance:
+    """One window on its way into a graph. ``values`` are its operands, then what its calls made."""
+
+    def __init__(
+        self, builder: Builder, window: Window, dtypes: frozenset[str], change: str, *, join: bool,
+        base: int | None = None,
+    ) -> None:  # fmt: skip
+        self.builder, self.window, self.dtypes, self.join = builder, window, dtypes, join
+        self.change, self.changed = change, ""
+        self.draw = builder.choices.integer
+        self.values: list[Value] = []
+        self.operands: list[Value | None] = [None] * len(window.operands)
+        self.names: dict[str, Dim] = {}
+        self.exposed: tuple[Value, ...] = ()
+        self.base = base
+
+    def place(self) -> Sequence[Value]:
+        """Every call of the window, pending in the builder. Raises Infeasible where one does not fit."""
+        self.floats = self._floats()
+        self.sizes = self._sizes()
+        at = self.draw(0, len(self.window.calls) - 1) if self.change == "attribute" else -1
+        made: list[Value] = []
+        for place, call in enumerate(self.window.calls):
+            inputs = tuple(None if i is None else self._value(i, made) for i in call.inputs)
+            params = {name: decoded(value, _Lazy(self)) for name, value in call.params.items()}
+            if "to" in params and BY_CODE[params["to"]].name in self.floats:
+                params["to"] = BY_NAME[self.floats[BY_CODE[params["to"]].name]].code
+            self._admit(call.operator, inputs)
+            if place == at:
+                params = self._varied(call.operator, inputs, params)
+            absent = frozenset(call.absent) if call.absent else None
+            made += self._applied(call.operator, Call(inputs, params, call.outputs, absent))
+        if self.change == "exposed":
+            self._expose(made)
+        self.values = made
+        return made
+
+    # -- sizes and types -------------------------------------------------------------------------------------------
+
+    def _sizes(self) -> list[int]:
+        """The symbols' values: of those found at mining, mostly not the traced ones; one of them perhaps another."""
+        sizes = self.window.sizes
+        if self.base is None:
+            usual = len(sizes) > 1 and (self.draw(0, 15) > 0 or not self._small(sizes[0]))
+            chosen = list(sizes[self.draw(1, len(sizes) - 1)] if usual else sizes[0])
+        else:
+            chosen = list(sizes[self.base])
+        if self.change == "size" and chosen:
+            at = self.draw(0, len(chosen) - 1)
+            chosen[at] = _OTHER_SIZES[self.draw(0, len(_OTHER_SIZES) - 1)]
+            self.changed = f"size {symbol_name(at)}={chosen[at]}"
+        return chosen
+
+    def _small(self, sizes: Sequence[int]) -> bool:
+        names: dict[str, Dim] = {symbol_name(i): size for i, size in enumerate(sizes)}
+        return all(_count(operand.shape, names) <= _LARGEST for operand in self.window.operands)
+
+    def _floats(self) -> Mapping[str, str]:
+        """What the window's floating-point type becomes: another one where the model has none of it, or by change."""
+        present = {o.dtype for o in self.window.operands if o.dtype in _FLOATS}
+        allowed = {d.name for d in self.builder.plan.dtypes if d.name in _FLOATS}
+        if len(present) != 1 or not allowed:
+            return {}
+        own = next(iter(present))
+        others = [name for name in _FLOATS if name in allowed and name != own]
+        if own in allowed and not (self.change == "type" and others):
+            return {}
+        other = others[self.draw(0, len(others) - 1)]
+        self.changed = f"type {own}={other}"
+        return {own: other}
+
+    def _admit(self, operator: str, inputs: Sequence[Value | None]) -> None:
+        """Infeasible where an operator does not take these types or ranks, or the targets or settings do not."""
+        plan = self.builder.plan
+        sign = signature(operator, plan.opset)
+        data = [f for f in sign.inputs if f.name not in TABLE[operator].parameters]
+        for place, value in enumerate(inputs):
+            if value is None:
+                continue
+            formal = data[min(place, len(data) - 1)]
+            own = value.type.dtype
+            if own not in sign.types[formal.variable] or own.name not in self.dtypes:
+                raise Infeasible(f"{operator} of {own}")
+            first = not place and formal is sign.inputs[0]
+            if first and plan.supports is not None and not plan.supports(operator, own.name):
+                raise Infeasible(f"the targets do not run {operator} on {own}")
+            if len(value.type.shape) > plan.rank[1]:
+                raise Infeasible(f"rank {len(value.type.shape)}")
+
+    # -- operands --------------------------------------------------------------------------------------------------
+
+    def _value(self, index: int, made: Sequence[Value]) -> Value:
+        if index >= len(self.operands):
+            return made[index - len(self.operands)]
+        known = self.operands[index]
+        if known is None:
+            known = self.operands[index] = self._operand(self.window.operands[index])
+        return known
+
+    def _operand(self, operand: Operand) -> Value:
+        dtype = BY_NAME[self.floats.get(operand.dtype, operand.dtype)]
+        bounded = operand.low > -inf or operand.high < inf
+        domain = Domain(operand.low, operand.high) if bounded else EVERYWHERE
+        if operand.kind == "constant":
+            return self._constant(operand, dtype)
+        if operand.kind == "input" and self.join and self.draw(0, 99) < _JOINED:
+            joined = self._joined(operand, dtype, domain)
+            if joined is not None:
+                return joined
+        return self._fresh(operand, dtype, domain)
+
+    def _constant(self, operand: Operand, dtype: DType) -> Value:
+        array = np.asarray(operand.numbers, dtype=dtype.carrier).reshape([int(size) for size in operand.shape])
+        if dtype.is_float:
+            array = np.asarray(array.astype(dtype.numpy)).astype(dtype.carrier)
+        return self.builder.placeholder(TensorType(dtype, tuple(array.shape)), array, Origin.INITIALIZER, None)
+
+    def _fresh(self, operand: Operand, dtype: DType, domain: Domain) -> Value:
+        shape = self.shape(operand.shape)
+        sizes = tuple(map(self.builder.graph.store.value, shape))
+        if min(sizes, default=1) < 0 or prod(sizes) > _LARGEST:
+            raise Infeasible(f"a new tensor of sizes {sizes}")
+        plan = self.builder.plan
+        recipe = choose_recipe(dtype, domain, self.draw, plan.palettes)
+        weight = operand.kind == "weight" and (self.draw(0, 7) > 0 or not plan.computed_weights)
+        origin = Origin.INITIALIZER if weight else Origin.INPUT
+        return self.builder.placeholder(TensorType(dtype, shape), fill(recipe, sizes, dtype), origin, recipe)
+
+    def _joined(self, operand: Operand, dtype: DType, domain: Domain) -> Value | None:
+        """A value that there is: one that fits as it is, or one that nodes make fit; None where luck says no."""
+        pool = self.builder.of_type(dtype.name)
+        if not pool:
+            return None
+        for look in range(_LOOKS):
+            # The newest are the ends of what was placed before: windows of different models meet there.
+            last = len(pool) - 1
+            value = pool[self.draw(max(0, last - 7), last) if look % 2 == 0 else self.draw(0, last)]
+            if self._fits(operand.shape, value):
+                inside = self._inside(value, domain)
+                if inside is not None:
+                    return inside
+        names = {name: self._sized(name) for size in operand.shape for name in symbols_of(size)}
+        sizes = tuple(cast("int", number(size, names)) for size in operand.shape)
+        if not self.builder.plan.adapters or prod(sizes) > _LARGEST or min(sizes, default=1) < 1:
+            return None
+        value = pool[self.draw(max(0, len(pool) - 4), len(pool) - 1)]
+        fitted = fit(self.builder, value, sizes)
+        inside = None if fitted is None else self._inside(fitted, domain)
+        if inside is not None:
+            for mine, theirs in zip(self.shape(operand.shape), inside.type.shape, strict=True):
+                self.builder.graph.store.unify(mine, theirs)
+        return inside
+
+    def _inside(self, value: Value, domain: Domain) -> Value | None:
+        return value if domain is EVERYWHERE or domain.admits(value) else guard(self.builder, value, domain)
+
+    def _fits(self, shape: Sequence[Size], value: Value) -> bool:
+        """Whether a value has these sizes; symbols that have none yet take those of the value then."""
+        if len(shape) != len(value.array.shape) or 0 in value.array.shape:
+            return False
+        taken: dict[str, Dim] = {}
+        known = self.builder.graph.store.value
+        for size, dim, own in zip(shape, value.type.shape, value.array.shape, strict=True):
+            if isinstance(size, str) and size.isalnum() and size not in self.names and size not in taken:
+                if own == 1 and self._sized(size) != 1:
+                    return False  # an axis that only broadcasts is another window
+                taken[size] = dim
+                continue
+            if any(name not in self.names and name not in taken for name in symbols_of(size)):
+                return False
+            if known(number(size, {**self.names, **taken})) != own:
+                return False
+        self.names.update(taken)
+        return True
+
+    def _sized(self, name: str) -> int:
+        """A symbol's value as it was chosen, whatever it is joined to."""
+        given = self.names.get(name)
+        return self.sizes[_place(name)] if given is None else self.builder.graph.store.value(given)
+
+    def shape(self, shape: Sequence[Size]) -> Shape:
+        """Sizes in the builder's symbols."""
+        return tuple(number(size, _Lazy(self)) for size in shape)
+
+    def symbol(self, name: str) -> Dim:
+        """What stands for a symbol of the window in this graph."""
+        known = self.names.get(name)
+        if known is None:
+            size = self.sizes[_place(name)]
+            known = self.names[name] = self.builder.graph.store.fresh(size, low=min(size, 1), name="d")
+        return known
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def _applied(self, operator: str, call: Call) -> tuple[Value, ...]:
+        try:
+            outputs = self.builder.apply(operator, call)
+        except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:  # rows trust what they get
+            raise Infeasible(f"{operator}: {error}") from None
+        self.builder.graph.store.freeze()  # what the next call asks for must not move what this one computed
+        if any(len(value.type.shape) > self.builder.plan.rank[1] for value in outputs):
+            raise Infeasible(f"{operator} makes a rank that is not wanted")
+        return outputs
+
+    def _varied(self, operator: str, inputs: Sequence[Value | None], params: Mapping[str, Any]) -> dict[str, Any]:
+        """One parameter as the operator's row proposes it for these operands. Infeasible where none differs."""
+        sign = signature(operator, self.builder.plan.opset)
+        scope = Borrowed(
+            self.builder.choices, sign, [None if v is None else (v.array, v.type.dtype) for v in inputs]
+        )
+        try:
+            call = TABLE[operator].propose(scope)
+        except (NotCovered, AttributeError, IndexError, KeyError, ValueError) as error:
+            raise Infeasible(str(error)) from None
+        proposed = concrete(call.params, scope.store.value)
+        other = sorted(n for n, v in proposed.items() if n not in _KEPT and params.get(n) != v)
+        if not other:
+            raise Infeasible("no other parameter")
+        name = other[self.draw(0, len(other) - 1)]
+        self.changed = f"attribute {operator}.{name}"
+        return {**params, name: proposed[name]}
+
+    def _expose(self, made: Sequence[Value]) -> None:
+        """A value inside of the window becomes an output of the model as well."""
+        value = made[self.draw(0, len(made) - 1)]
+        self.exposed, self.changed = (value,), f"exposed {value.name}"
+
+
+class _Lazy(dict[str, "Dim"]):
+    """The symbols of an instance, made when they are first asked for."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__()
+        self._instance = instance
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.isalnum()
+
+    def __getitem__(self, name: str) -> Dim:
+        return self._instance.symbol(name)
+
+
+def _place(name: str) -> int:
+    """The position of a symbol, from its name."""
+    return ord(name[0]) - ord("a") + 26 * int(name[1:] or 0)
+
+
+def _count(shape: Sequence[Size], names: Mapping[str, Dim]) -> int:
+    return prod(cast("int", number(size, names)) for size in shape)
