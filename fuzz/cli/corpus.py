@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.options import json_option, print_json, root_option
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ __all__ = ["command"]
 @click.group()
 def command() -> None:
     """Write cases from elsewhere into a root."""
+
+
+command.add_command(mine, "mine")
 
 
 @command.command("onnx-tests")

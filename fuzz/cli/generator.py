@@ -32,6 +32,7 @@ class Wishes(TypedDict):
     bait: tuple[str, ...] | None
     structure: tuple[str, ...] | None
     nonfinite: bool
+    seeds: tuple[str, ...]
 
 
 _OPTIONS = (
@@ -87,6 +88,9 @@ _OPTIONS = (
     click.option("--nonfinite", is_flag=True,
                  help="Put NaN and infinities into tensors of floats. They go to operators alone of which IEEE 754 "
                  "says what comes of them, and are judged there."),
+    click.option("--seeds", multiple=True, metavar="corpus|FILE",
+                 help="Place windows of real models, changed and mixed with random nodes: those that come with the "
+                 "project, or those of a file of `fuzz corpus mine`. Repeat it for several.  [default: none]"),
 )  # fmt: skip
 
 
@@ -106,6 +110,7 @@ def read_settings(wishes: Wishes) -> Settings:
     from fuzz.generate.plan import menu, patterns
     from fuzz.generate.structure import features
     from fuzz.generate.support import joint_demands, joint_support
+    from fuzz.seeds.stock import stamped, usable
 
     ops, targets = wishes["ops"], wishes["targets"]
     try:
@@ -116,13 +121,17 @@ def read_settings(wishes: Wishes) -> Settings:
         settings = replace(
             settings, bait=_asked(wishes["bait"], ops), structure=_asked(wishes["structure"], ops),
             domains=wishes["domains"] or (), empty=wishes["empty"], nonfinite=wishes["nonfinite"],
+            seeds=tuple(dict.fromkeys(map(stamped, wishes["seeds"]))),
         )  # fmt: skip
         settings = joint_demands(targets, settings)
         menu(settings)
         features(settings.structure)
         patterns(settings, joint_support(targets))
+        windows = usable(settings.seeds, menu(settings))
     except (ValueError, NothingFits) as error:
         raise UsageError(str(error)) from None
+    if settings.seeds and not windows:
+        raise UsageError(f"no window of {', '.join(wishes['seeds'])} is made of the operators that are allowed")
     return settings
 
 

@@ -18,6 +18,7 @@ from fuzz.generate.plan import Plan, Supports, draw_plan, menu
 from fuzz.generate.ports import add_ports
 from fuzz.generate.scope import Scope
 from fuzz.generate.topology import PARTS
+from fuzz.seeds.place import place_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _T
     """Call operators until the graph has so many nodes; so many attempts a node may fail."""
     failures, last = 0, len(operators) - 1
     bait = builder.plan.bait if builder.outer is None else None
+    seeds = builder.plan.seeds if builder.outer is None else None
     choices, made = builder.choices, builder.graph.nodes
     size = max(nodes // 3, 2) if builder.outer is None and builder.plan.topology == PARTS else nodes
     end = len(made) + size
@@ -92,7 +94,9 @@ def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _T
         if len(made) >= end:
             builder.part()
             end += size
-        if bait is not None and choices.integer(0, 999) < bait.chance * 1000:
+        if seeds is not None and choices.integer(0, 999) < seeds.chance * 1000:
+            failures += not place_window(builder, seeds, nodes - len(made))
+        elif bait is not None and choices.integer(0, 999) < bait.chance * 1000:
             failures += not plant(builder, bait, nodes - len(made))
         else:
             name = operators[choices.integer(0, last)]
@@ -125,6 +129,9 @@ def _choose_outputs(builder: Builder) -> None:
     if builder.plan.bait is not None:
         exposed = [v for planted in builder.plan.bait.planted for v in planted.exposed]
         graph.outputs.extend(v for v in exposed if v not in graph.outputs)
+    if builder.plan.seeds is not None:
+        shown = [v for placed in builder.plan.seeds.placed for v in placed.exposed]
+        graph.outputs.extend(v for v in shown if v not in graph.outputs and v not in graph.omitted)
 
 
 

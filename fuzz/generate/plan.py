@@ -26,6 +26,7 @@ from fuzz.generate.structure import draw_structure
 from fuzz.generate.tensors import MIXES, mix
 from fuzz.generate.topology import draw_topology
 from fuzz.generate.variables import second_type, second_variable
+from fuzz.seeds.stock import Seeds, usable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ class Plan:
     ``bait`` is what fusion patterns it gets; None for none. ``palettes`` are those of its tensors, each as often as it
     is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``),
     ``topology`` how it is knit (``fuzz/generate/topology.py``),
-    ``shaping`` how its sizes are drawn.
+    ``shaping`` how its sizes are drawn. ``seeds`` is what windows of real models it gets; None for none.
     """
 
     nodes: int
@@ -78,6 +79,7 @@ class Plan:
     structure: frozenset[str] = frozenset()
     topology: str = ""
     shaping: Shaping = field(default_factory=Shaping)
+    seeds: Seeds | None = None
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -268,6 +270,19 @@ def _draw_bait(
     return Bait(rows, chance, near, frozenset(settings.dtypes), whole=named) if rows and chance else None
 
 
+# How often a node's turn places a window of a real model, a chance a model; and how often something in it is changed.
+_SEEDED = (0.2, 0.4, 0.7, 0.9)
+_CHANGED = (0.0, 0.3, 0.6)
+
+
+def _draw_seeds(choices: Choices, settings: Settings, names: Sequence[str]) -> Seeds | None:
+    if not settings.seeds:
+        return None
+    lines = usable(settings.seeds, tuple(names))
+    chance, change = _SEEDED[choices.integer(0, len(_SEEDED) - 1)], _CHANGED[choices.integer(0, len(_CHANGED) - 1)]
+    return Seeds(lines, chance, change, frozenset(settings.dtypes)) if lines else None
+
+
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:
     """One model's plan. ``names`` is what ``menu`` gave for these settings."""
     able = supports
@@ -297,4 +312,5 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
         nodes, operators, dtypes, shaping.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
         mix(choices.integer(0, MIXES - 1), nonfinite=settings.nonfinite), structure, topology, shaping,
+        _draw_seeds(choices, settings, names),
     )  # fmt: skip

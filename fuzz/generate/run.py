@@ -117,6 +117,8 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
     }  # fmt: skip
     if plan.bait is not None:
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
+    if plan.seeds is not None:
+        record["windows"] = [placed.to_json() for placed in plan.seeds.placed]
     return Generated(model, data_sets, record, emitted.nodes, graph, tuple(emitted.open), beside)
 
 

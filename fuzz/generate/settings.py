@@ -38,6 +38,8 @@ class Settings:
     ``empty`` is the share of models that have sizes of 0. With ``mixed_opsets`` each model draws its version,
     ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own. ``nonfinite`` puts NaN and
     infinities into tensors of floats. ``rests`` are operators that most models do without (``fuzz/generate/rest.py``).
+    ``seeds`` names files of windows of real models to place ("corpus": those that come with the project), each with
+    a digest of what is in it (``fuzz/seeds/stock.py``).
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -57,6 +59,7 @@ class Settings:
     domains: tuple[str, ...] = ()
     nonfinite: bool = False
     rests: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fuzz.seeds.retype import Typed
     from fuzz.seeds.window import Size
 
-__all__ = ["Mined", "find_models", "mine"]
+__all__ = ["Mined", "find_models", "mine", "written"]
 
 _NAMED = 4  # models that a window names; the others are counted
 _OPERATORS = tuple(TABLE)
@@ -55,10 +55,12 @@ _DOMAINS = (
 
 @dataclass(slots=True)
 class Mined:
-    """What a run found. ``symbolic`` windows have a free size, ``evaluated`` were run at another one than the traced.
+    """What a run found.
 
-    ``reasons`` says why windows have no free size, ``unevaluated`` why others were not evaluated, ``left`` why nodes
-    are in no window, ``unread`` which files were no models. ``met`` counts windows as often as they were cut.
+    ``met`` counts windows as often as they were cut, ``distinct`` those that differ; ``typed`` were looked at,
+    ``symbolic`` of them have a free size, ``evaluated`` could be placed. ``reasons`` says why windows have no free
+    size, ``unevaluated`` why others are left out, ``left`` why nodes are in no window, ``unread`` which files are no
+    models.
     """
 
     windows: list[Window] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Mined:
     nodes: int = 0
     met: int = 0
     distinct: int = 0
+    typed: int = 0
     symbolic: int = 0
     evaluated: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -77,7 +80,7 @@ class Mined:
         """What `--json` prints: all but the windows themselves."""
         return {
             "models": self.models, "nodes": self.nodes, "met": self.met, "distinct": self.distinct,
-            "windows": len(self.windows), "symbolic": self.symbolic, "evaluated": self.evaluated,
+            "typed": self.typed, "windows": len(self.windows), "symbolic": self.symbolic, "evaluated": self.evaluated,
             "reasons": dict(self.reasons.most_common()), "unevaluated": dict(self.unevaluated.most_common()),
             "left": dict(self.left.most_common()), "unread": self.unread,
         }  # fmt: skip
@@ -112,33 +115,41 @@ def find_models(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 
 
 def mine(
-    models: Iterable[tuple[Path, str]], *, nodes: tuple[int, int] = (2, 8), limit: int | None = None,
-    progress: Callable[[str, int], None] = lambda _what, _more: None,
-) -> Mined:  # fmt: skip
-    """The windows of ``nodes`` nodes in models, at most ``limit`` of them, in an order that the models decide alone.
+    models: Iterable[tuple[Path, str]], result: Mined, *, nodes: tuple[int, int] = (2, 8), limit: int | None = None,
+    progress: Callable[[int], None] = lambda _more: None,
+) -> None:  # fmt: skip
+    """Put into ``result`` the windows of ``nodes`` nodes in models, at most ``limit``; the models decide their order.
 
-    ``progress`` is told how many models ("models") and windows ("windows") more are done. A file that is no model is
-    named in the result.
+    ``progress`` is told how many models more were cut. A file that is no model is named in the result.
     """
-    result = Mined()
     found = _cut(models, nodes, result, progress)
     result.distinct = len(found)
     for name in _chosen(found, limit):
+        if limit is not None and len(result.windows) >= limit:
+            break
         window = _typed(name, found[name], result)
-        progress("windows", 1)
         if window is not None:
             result.windows.append(window)
-    result.windows.sort(key=lambda window: (len(window.calls), window.key))
-    return result
+
+
+def written(result: Mined, out: Path) -> None:
+    """The windows as a file, a line each, small ones first. Raises UsageError where it cannot be written."""
+    ordered = sorted(result.windows, key=lambda window: (len(window.calls), window.key))
+    text = "".join(window.to_json() + "\n" for window in ordered)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from None
 
 
 def _cut(
-    models: Iterable[tuple[Path, str]], nodes: tuple[int, int], result: Mined, progress: Callable[[str, int], None]
+    models: Iterable[tuple[Path, str]], nodes: tuple[int, int], result: Mined, progress: Callable[[int], None]
 ) -> dict[str, _Found]:
     found: dict[str, _Found] = {}
     known: dict[str, tuple[str, ...]] = {}  # by surroundings
     for path, name in models:
-        progress("models", 1)
+        progress(1)
         try:
             net = read_net(path, name)
         except UsageError:
@@ -175,19 +186,17 @@ def _read_outside(wiring: Wiring, members: frozenset[int]) -> frozenset[str]:
 
 
 def _chosen(found: Mapping[str, _Found], limit: int | None) -> list[str]:
-    """Which windows are kept: of each number of nodes alike many, those of most models first."""
+    """In which order windows are kept: of each number of nodes alike many, those of most models first."""
     ordered = sorted(found, key=lambda k: (-len(found[k].models), k))
-    if limit is None or len(ordered) <= limit:
+    if limit is None:
         return ordered
     by_size: dict[int, list[str]] = {}
     for name in ordered:
         by_size.setdefault(len(found[name].places), []).append(name)
     turns = [list(reversed(names)) for _, names in sorted(by_size.items())]
     kept: list[str] = []
-    while len(kept) < limit:
-        for names in turns:
-            if names and len(kept) < limit:
-                kept.append(names.pop())
+    while any(turns):
+        kept += [names.pop() for names in turns if names]
     return kept
 
 
@@ -197,6 +206,7 @@ def _chosen(found: Mapping[str, _Found], limit: int | None) -> list[str]:
 def _typed(name: str, found: _Found, result: Mined) -> Window | None:
     """A window with its symbols; with the traced sizes where it has none. None where it is of no use."""
     typed, reason = retyped(found.places)
+    result.typed += 1
     writer = _Writer(name, found, typed, reason)
     try:
         window = writer.window()

@@ -124,7 +124,8 @@ class Instance:
         """Every call of the window, pending in the builder. Raises Infeasible where one does not fit."""
         self.floats = self._floats()
         self.sizes = self._sizes()
-        at = self.draw(0, len(self.window.calls) - 1) if self.change == "attribute" else -1
+        having = [place for place, call in enumerate(self.window.calls) if call.params] or [0]
+        at = having[self.draw(0, len(having) - 1)] if self.change == "attribute" else -1
         made: list[Value] = []
         for place, call in enumerate(self.window.calls):
             inputs = tuple(None if i is None else self._value(i, made) for i in call.inputs)
@@ -309,19 +310,19 @@ class Instance:
         return outputs
 
     def _varied(self, operator: str, inputs: Sequence[Value | None], params: Mapping[str, Any]) -> dict[str, Any]:
-        """One parameter as the operator's row proposes it for these operands. Infeasible where none differs."""
+        """The parameters with one as the operator's row proposes it for these operands, where one differs."""
         sign = signature(operator, self.builder.plan.opset)
         scope = Borrowed(
             self.builder.choices, sign, [None if v is None else (v.array, v.type.dtype) for v in inputs]
         )
         try:
             call = TABLE[operator].propose(scope)
-        except (NotCovered, AttributeError, IndexError, KeyError, ValueError) as error:
-            raise Infeasible(str(error)) from None
+        except (Infeasible, NotCovered, AttributeError, IndexError, KeyError, ValueError):
+            return dict(params)  # a proposal may ask for more than these operands have
         proposed = concrete(call.params, scope.store.value)
         other = sorted(n for n, v in proposed.items() if n not in _KEPT and params.get(n) != v)
         if not other:
-            raise Infeasible("no other parameter")
+            return dict(params)
         name = other[self.draw(0, len(other) - 1)]
         self.changed = f"attribute {operator}.{name}"
         return {**params, name: proposed[name]}

@@ -204,7 +204,7 @@ def number(size: Size, names: Mapping[str, Dim]) -> Dim:
 
 
 def symbols_of(size: Size) -> tuple[str, ...]:
-    """The symbols of a formula, each once, in the order in which they stand there."""
+    """The symbols of a formula, each once."""
     if isinstance(size, int):
         return ()
     return tuple(dict.fromkeys(node.id for node in ast.walk(_parsed(size)) if isinstance(node, ast.Name)))

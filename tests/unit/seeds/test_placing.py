@@ -1,0 +1,152 @@
+"""Windows in generated models: whole, valid, joined to what there is, changed, the same for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from abstract.program import parse
+from abstract.reference import interpret
+from fuzz.case import find_cases
+from fuzz.generate.builder import Builder
+from fuzz.generate.choices import Replayed, Seeded
+from fuzz.generate.plan import draw_plan, menu
+from fuzz.generate.run import generate_case, generate_cases
+from fuzz.generate.settings import Settings
+from fuzz.seeds.place import place_window
+from fuzz.seeds.stock import Seeds, stamped, usable
+from fuzz.seeds.window import Call, Operand, Window
+
+GATED = Window(
+    "gated", (Operand("float", ("a", "b"), "input"), Operand("float", ("b", "c"), "weight")),
+    (Call("MatMul", (0, 1), {}), Call("Sigmoid", (2,), {}), Call("Mul", (2, 3), {})), (4,),
+    ((64, 512, 128), (3, 4, 2), (2, 6, 5)), ("one",), 3,
+)  # fmt: skip
+HEADS = Window(
+    "heads", (Operand("float", ("a", "b*c"), "input"),),
+    (Call("Reshape", (0,), {"shape": ["a", "b", "c"]}), Call("Transpose", (1,), {"perm": [1, 0, 2]}),
+     Call("Softmax", (2,), {"axis": -1})), (3,), ((8, 4, 8), (3, 2, 4)), ("two",), 1,
+)  # fmt: skip
+SCALED = Window(
+    "scaled", (Operand("float", ("a",), "input", low=0.25, high=4.0), Operand("float", (), "constant", (0.5,))),
+    (Call("Sqrt", (0,), {}), Call("Mul", (2, 1), {})), (3,), ((32,), (6,)), ("two",), 1,
+)  # fmt: skip
+WINDOWS = (GATED, HEADS, SCALED)
+
+
+@pytest.fixture
+def stock(tmp_path):
+    """A file of windows, as settings name it."""
+    path = tmp_path / "windows.jsonl"
+    path.write_text("".join(window.to_json() + "\n" for window in WINDOWS), "utf-8")
+    return stamped(str(path))
+
+
+def built(window, seed, *, change=0.0, settings=Settings(dtypes=("float",))):
+    builder = Builder(Seeded(seed), draw_plan(Seeded(seed), settings, menu(settings), None))
+    seeds = Seeds((window.to_json(),), 1.0, change, frozenset(settings.dtypes))
+    with np.errstate(all="ignore"):
+        placed = place_window(builder, seeds, 8)
+    assert placed or change  # a change may have no place
+    return builder, seeds
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.key)
+def test_a_window_is_placed_whole(window):
+    for seed in range(20):
+        builder, seeds = built(window, seed)
+        assert [node.operator for node in builder.graph.nodes] == [call.operator for call in window.calls]
+        assert [placed.window for placed in seeds.placed] == [window.key]
+        assert seeds.placed[0].change == ""
+
+
+def test_sizes_stay_symbolic_and_tied():
+    builder, _ = built(HEADS, 0)
+    store = builder.graph.store
+    rows, columns = map(store.resolve, builder.graph.nodes[0].inputs[0].type.shape)
+    head, again, inner = map(store.resolve, builder.graph.nodes[1].outputs[0].type.shape)
+    assert again == rows
+    assert columns == head * inner
+    assert rows.symbol is not None
+
+
+def test_numbers_lie_where_the_window_is_defined():
+    for seed in range(10):
+        builder, _ = built(SCALED, seed)
+        assert builder.graph.inputs[0].array.min() >= 0.25
+        constant = next(v for v in builder.graph.initializers if not v.type.shape)
+        assert constant.array == 0.5
+
+
+def test_a_second_window_is_joined_to_the_first():
+    settings = Settings(dtypes=("float",))
+    joined = 0
+    for seed in range(30):
+        builder = Builder(Seeded(seed), draw_plan(Seeded(seed), settings, menu(settings), None))
+        seeds = Seeds(tuple(w.to_json() for w in WINDOWS[:2]), 1.0, 0.0, frozenset(settings.dtypes))
+        with np.errstate(all="ignore"):
+            while len(seeds.placed) < 2:
+                place_window(builder, seeds, 8)
+        first = {v for node in builder.graph.nodes[:3] for v in node.outputs}
+        joined += any(v.uses > 1 or (v.uses and v is builder.graph.nodes[2].outputs[0]) for v in first)
+    assert joined >= 10
+
+
+def test_each_kind_of_change_is_made_and_said():
+    told = set()
+    for seed in range(60):
+        window = WINDOWS[seed % 3]
+        _, seeds = built(window, seed, change=1.0, settings=Settings(dtypes=("float", "double")))
+        told.update(placed.change.partition(" ")[0] for placed in seeds.placed)
+    assert {"attribute", "type", "size", "exposed"} <= told
+
+
+def test_models_are_valid_and_come_out_as_the_graph_says(stock):
+    settings = Settings(seeds=(stock,), nodes=(4, 12), structure=("all", "-functions"), bait=("all",))
+    seen = set()
+    for seed in range(40):
+        made = generate_case(Seeded(seed), settings)
+        model = onnx.ModelProto.FromString(made.model)
+        onnx.checker.check_model(model, full_check=True)
+        seen.update(placed["window"] for placed in made.record["windows"])
+        program = parse(model)
+        feed = {v.name: v.array for v in made.graph.inputs}
+        values = interpret(program, {**feed, **{v.name: v.array for v in made.graph.defaults}})
+        for value in made.graph.outputs:
+            if isinstance(values[value.name].value, np.ndarray) and value.type.dtype.is_float:
+                assert np.allclose(values[value.name].value, value.array, rtol=1e-6, atol=1e-6, equal_nan=True)
+    assert seen == {"gated", "heads", "scaled"}
+
+
+def test_the_same_choices_give_the_same_bytes(stock):
+    settings = Settings(seeds=(stock,), nodes=(4, 12), dynamic=None, mixed_opsets=True)
+    for seed in range(10):
+        made = generate_case(Seeded(seed), settings)
+        again = generate_case(Replayed(made.record["choices"]), Settings.from_json(made.record["settings"]))
+        assert (again.model, again.data_sets, again.record) == (made.model, made.data_sets, made.record)
+
+
+def test_without_seeds_nothing_is_drawn_for_them():
+    plain = generate_case(Seeded(3), Settings())
+    assert "windows" not in plain.record
+    assert plain.record["settings"]["seeds"] == ()
+
+
+def test_a_case_says_what_it_was_made_of(stock, tmp_path):
+    generate_cases(tmp_path / "root", Settings(seeds=(stock,)), range(3))
+    assert len(find_cases(tmp_path / "root")) == 3
+    path = stock.partition("@")[0]
+    usable.cache_clear()
+    with pytest.raises(ValueError, match="no longer those"):
+        stamped(f"{path}@000000000000")
+    with pytest.raises(ValueError, match="fuzz corpus mine"):
+        stamped(str(tmp_path / "none"))
+
+
+def test_only_windows_of_allowed_operators_are_placed(stock):
+    assert len(usable((stock,), ("Sqrt", "Mul", "Add"))) == 1
+    made = generate_case(Seeded(1), replace(Settings(seeds=(stock,)), operators=("Sqrt", "Mul", "Add")))
+    assert {placed["window"] for placed in made.record["windows"]} <= {"scaled"}
