@@ -62,7 +62,7 @@ def network(tmp_path):
 
 def test_a_model_is_read_with_the_sizes_that_its_specifications_give(network):
     net = read_net(network, "network")
-    assert [place.operator for place in net.places] == ["Conv", "Relu", "Sigmoid", "Mul", "GlobalAveragePool", "Flatten"]
+    assert " ".join(place.operator for place in net.places) == "Conv Relu Sigmoid Mul GlobalAveragePool Flatten"
     conv = net.places[0]
     assert [edge.kind for edge in conv.inputs if edge] == ["input", "weight", "weight"]
     assert conv.outputs[0].shape == (1, 4, 8, 8)
@@ -118,7 +118,7 @@ def test_heads_of_attention_get_a_symbol_each(heads):
     assert reason == ""
     values = {symbol: typed.store.witness(symbol) for symbol in typed.free()}
     assert sorted(values.values()) == [1, 4, 8, 8, 32]
-    name = {symbol: letter for symbol, letter in zip(values, "abcde", strict=True)}
+    name = dict(zip(values, "abcde", strict=True))
     store = typed.store
     assert [formula(store.resolve(d), name.get) for d in typed.shapes["x"]] == ["a", "b", "c"]
     assert [formula(store.resolve(d), name.get) for d in typed.params[1]["shape"]] == ["a", "b", "d", "e"]

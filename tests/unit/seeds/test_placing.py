@@ -34,6 +34,7 @@ SCALED = Window(
     "scaled", (Operand("float", ("a",), "input", low=0.25, high=4.0), Operand("float", (), "constant", (0.5,))),
     (Call("Sqrt", (0,), {}), Call("Mul", (2, 1), {})), (3,), ((32,), (6,)), ("two",), 1,
 )  # fmt: skip
+FLOATS = Settings(dtypes=("float",))
 WINDOWS = (GATED, HEADS, SCALED)
 
 
@@ -45,7 +46,7 @@ def stock(tmp_path):
     return stamped(str(path))
 
 
-def built(window, seed, *, change=0.0, settings=Settings(dtypes=("float",))):
+def built(window, seed, *, change=0.0, settings=FLOATS):
     builder = Builder(Seeded(seed), draw_plan(Seeded(seed), settings, menu(settings), None))
     seeds = Seeds((window.to_json(),), 1.0, change, frozenset(settings.dtypes))
     with np.errstate(all="ignore"):
