@@ -186,18 +186,29 @@ def _read_outside(wiring: Wiring, members: frozenset[int]) -> frozenset[str]:
 
 
 def _chosen(found: Mapping[str, _Found], limit: int | None) -> list[str]:
-    """In which order windows are kept: of each number of nodes alike many, those of most models first."""
-    ordered = sorted(found, key=lambda k: (-len(found[k].models), k))
+    """In which order windows are kept: of each number of nodes alike many, by turns of most models and of rare links.
+
+    A link is an operator behind another; the rarest of a window counts.
+    """
+    popular = sorted(found, key=lambda k: (-len(found[k].models), k))
     if limit is None:
-        return ordered
-    by_size: dict[int, list[str]] = {}
-    for name in ordered:
-        by_size.setdefault(len(found[name].places), []).append(name)
-    turns = [list(reversed(names)) for _, names in sorted(by_size.items())]
+        return popular
+    links = {name: _links(each.places) for name, each in found.items()}
+    counts = Counter(link for each in links.values() for link in each)
+    rare = sorted(found, key=lambda k: (min((counts[link] for link in links[k]), default=0), k))
+    turns = []
+    for size in sorted({len(each.places) for each in found.values()}):
+        turns += [[name for name in reversed(order) if len(found[name].places) == size] for order in (popular, rare)]
     kept: list[str] = []
     while any(turns):
         kept += [names.pop() for names in turns if names]
-    return kept
+    return list(dict.fromkeys(kept))
+
+
+def _links(places: Sequence[Place]) -> frozenset[tuple[str, str]]:
+    maker = {edge.name: place.operator for place in places for edge in place.outputs if edge.name}
+    read = ((edge, place) for place in places for edge in place.inputs if edge is not None and edge.name in maker)
+    return frozenset((maker[edge.name], place.operator) for edge, place in read)
 
 
 # --- one window -------------------------------------------------------------------------------------------------
