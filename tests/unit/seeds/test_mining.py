@@ -155,7 +155,8 @@ def test_mining_twice_gives_the_same_file_that_reads_back(heads, network, tmp_pa
     assert all(len(window.sizes) > 1 for window in windows)
     few = Mined()
     mine(find_models([heads, network]), few, nodes=(2, 5), limit=6)
-    assert sorted(len(window.calls) for window in few.windows) == [2, 2, 3, 3, 4, 5]
+    assert len(few.windows) == 6
+    assert {len(window.calls) for window in few.windows} == {2, 3, 4, 5}
 
 
 def test_a_window_that_cannot_be_evaluated_is_counted_with_its_reason(tmp_path):
