@@ -1,8 +1,8 @@
 """One caught model made a build: adjusted, alive, exported, traced, run in float64, written as a standard test case.
 
-    model.onnx, test_data_set_0/input_N.pb, output_N.pb   the outputs are those of eager PyTorch
-    program/output_N.pb                                   those of the exported program
-    precise/output_N.pb                                   those of the program in float64
+model.onnx, test_data_set_0/input_N.pb, output_N.pb   the outputs are those of eager PyTorch
+program/output_N.pb                                   those of the exported program
+precise/output_N.pb                                   those of the program in float64
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from corpus.export import adjust, export, inputs_of, outputs_of, translate
 from corpus.precise import precise_outputs
@@ -63,19 +64,20 @@ class _Progress:
         start = time.perf_counter()
         try:
             yield
-        except Exception as problem:  # noqa: BLE001 - a model of anybody's; it is told
+        except Exception as problem:
             raise Failed(name, problem) from problem
         finally:
             self.seconds[name] = round(time.perf_counter() - start, 4)
 
 
 def build(
-    caught: Caught, folder: Path, *, opset: int, source: Mapping[str, Any], tell: Callable[[str], None] = lambda _stage: None
-) -> dict[str, Any]:
+    caught: Caught, folder: Path, *, opset: int, source: Mapping[str, Any],
+    tell: Callable[[str], None] = lambda _stage: None,
+) -> dict[str, Any]:  # fmt: skip
     """Build one model in an empty folder and return what is known of it.
 
-    ``status`` is ``successful`` or ``failed``, with ``stage`` and ``error`` then; the traceback lies in ``log.txt``. That the
-    program cannot be run in float64 is told (``imprecise``) and no failure.
+    ``status`` is ``successful`` or ``failed``, with ``stage`` and ``error`` then; the traceback lies in ``log.txt``.
+    That the program cannot be run in float64 is told (``imprecise``) and no failure.
     """
     state: dict[str, Any] = {}
     progress = _Progress(state, tell)
@@ -104,11 +106,11 @@ def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], p
         state["onnx"] = _facts(model)
     with progress.stage("write"):
         _write_case(model, program, caught, outputs, folder)
-        folder.joinpath("case.json").write_text(json.dumps({"source": dict(source)}, sort_keys=True) + "\n", encoding="utf-8")
+        _write_json(folder / "case.json", {"source": dict(source)})
     with progress.stage("trace"):
         graph = trace(program)
         state["nodes"] = len(graph.vertices)
-        folder.joinpath("graph.json").write_text(json.dumps(graph.to_json(), separators=(",", ":")) + "\n", encoding="utf-8")
+        _write_json(folder / "graph.json", graph.to_json())
     try:
         with progress.stage("precise"):
             given = [value for _, value in inputs_of(program, caught.args, caught.kwargs)]
@@ -138,7 +140,7 @@ def _alive(caught: Caught, state: dict[str, Any]) -> Any:
 
 def _call(caught: Caught, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    args, kwargs = torch.utils._pytree.tree_map(_copy, (caught.args, caught.kwargs))
+    args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
     with torch.no_grad():
         return caught.module(*args, **kwargs)
 
@@ -150,7 +152,11 @@ def _copy(leaf: Any) -> Any:
 def _is_random(caught: Caught, outputs: Any) -> bool:
     """Whether the model draws random numbers: another seed gives other outputs."""
     pairs = zip(outputs_of(outputs), outputs_of(_call(caught, seed=1)), strict=False)
-    return any(one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()) for one, other in pairs)
+    return any(not _same(one, other) for one, other in pairs)
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
 
 
 def _facts(model: onnx.ModelProto) -> dict[str, Any]:
@@ -164,7 +170,8 @@ def _facts(model: onnx.ModelProto) -> dict[str, Any]:
         "ir_version": model.ir_version,
         "bytes": model.ByteSize(),
         "inputs": {
-            port.name: [dim.dim_param or dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in model.graph.input
+            port.name: [dim.dim_param or dim.dim_value for dim in port.type.tensor_type.shape.dim]
+            for port in model.graph.input
         },
     }
 
@@ -186,7 +193,7 @@ def _write_case(
     _write_values(folder / "test_data_set_0", "output", eager, [port.name for port in model.graph.output])
     with torch.no_grad():
         torch.manual_seed(0)
-        args, kwargs = torch.utils._pytree.tree_map(_copy, (caught.args, caught.kwargs))
+        args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
         _write_values(folder / "program", "output", outputs_of(program.module()(*args, **kwargs)))
 
 
@@ -195,6 +202,11 @@ def _write_values(folder: Path, role: str, tensors: Sequence[torch.Tensor], name
     for number, tensor in enumerate(tensors):
         data = to_proto(tensor, names[number] if names else f"output_{number}").SerializeToString(deterministic=True)
         folder.joinpath(f"{role}_{number}.pb").write_bytes(data)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _first_line(problem: BaseException) -> str:

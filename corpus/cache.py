@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
-    "MODEL", "SCRIPTS", "STATE", "builds", "clean", "default_cache", "forget", "part", "place", "read_script", "read_state",
-    "script_key", "statistics", "write_json", "write_script", "write_state",
+    "MODEL", "SCRIPTS", "STATE", "builds", "clean", "default_cache", "forget", "part", "place", "read_script",
+    "read_state", "script_key", "statistics", "write_json", "write_script", "write_state",
 ]  # fmt: skip
 
 STATE, MODEL, SCRIPTS = "state.json", "model.onnx", ".scripts"
@@ -44,7 +44,9 @@ def builds(cache: Path) -> list[str]:
     if not cache.is_dir():
         return []
     return sorted(
-        entry.name for entry in os.scandir(cache) if not entry.name.startswith(".") and (cache / entry.name / STATE).is_file()
+        entry.name
+        for entry in os.scandir(cache)
+        if not entry.name.startswith(".") and (cache / entry.name / STATE).is_file()
     )
 
 
@@ -90,7 +92,9 @@ def place(cache: Path, build: str, folder: Path) -> None:
 # --- which builds came of a script ------------------------------------------------------------------------------------
 
 
-def script_key(script: Path, arguments: Sequence[str], row: str, *, opset: int, max_depth: int, analyze_only: bool) -> str:
+def script_key(
+    script: Path, arguments: Sequence[str], row: str, *, opset: int, max_depth: int, analyze_only: bool
+) -> str:
     """What names a run of a script: its text, the row of its family's table, its arguments, what was asked for."""
     total = hashlib.sha256(script.read_bytes())
     rest = [str(script.resolve()), list(arguments), row, opset, max_depth, analyze_only]

@@ -1,7 +1,7 @@
 """Runs a script and catches the models that it calls, without a change to it.
 
-A call of an ``nn.Module`` that no other module's call surrounds is a model of the script's; with ``max_depth`` so are its
-parts, down to that depth. Arguments are kept as they were when the call began.
+A call of an ``nn.Module`` that no other module's call surrounds is a model of the script's; with ``max_depth`` so
+are its parts, down to that depth. Arguments are kept as they were when the call began.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ Signature = tuple[tuple[str, str, tuple[int, ...]], ...]
 class Caught:
     """One model that a script called.
 
-    ``hash`` names it by its structure and by the types and shapes of what it was given, not by its weights. ``depth`` is 0
-    for a model of the script's, 1 for a part of one. ``calls`` counts all calls of this module with such inputs.
+    ``hash`` names it by its structure and by the types and shapes of what it was given, not by its weights.
+    ``depth`` is 0 for a model of the script's, 1 for a part of one. ``calls`` counts all calls of this module with
+    such inputs.
     """
 
     module: torch.nn.Module
@@ -65,8 +66,8 @@ class Run:
 def run_script(script: Path, arguments: Sequence[str] = (), *, max_depth: int = 0) -> Run:
     """Run a script as ``python script arguments`` does, in this process, and catch its models.
 
-    Seeds are 0 and gradients are on when it begins; the working directory is its own; what it changes of these goes back
-    afterwards. A script that ends by ``sys.exit(0)`` has no problem. What was caught before a problem is kept.
+    Seeds are 0 and gradients are on when it begins; the working directory is its own; what it changes of these goes
+    back afterwards. A script that ends by ``sys.exit(0)`` has no problem. What was caught before a problem is kept.
     """
     run = Run()
     catcher = _Catcher(max_depth, run.caught)

@@ -76,8 +76,8 @@ def export(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
 def translate(program: ExportedProgram, path: Path, opset: int = OPSET) -> onnx.ModelProto:
     """Write the ONNX model of a program, without the places in files that its nodes come from; the model.
 
-    Weights lie in the same file, but for those of a model that is too large for one. The model that is returned is without
-    them then. Raises whatever the exporter raises, and OSError.
+    Weights lie in the same file, but for those of a model that is too large for one. The model that is returned is
+    without them then. Raises whatever the exporter raises, and OSError.
     """
     import onnx
 

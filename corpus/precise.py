@@ -1,10 +1,11 @@
 """An exported program run in float64, and how far rounding can move its outputs.
 
-A worst-case bound on a deep net's error says nothing: it grows by a factor with each layer (1e21 for a resnet18 whose outputs
-are about 1). What rounding really does is sampled: the program runs in float64, and again with each rounded result moved by up
-to a unit of the type in which the model computes it, at random (Monte Carlo arithmetic: D. S. Parker, "Monte Carlo Arithmetic:
-exploiting randomness in floating-point arithmetic", UCLA CSD-970002, 1997). A result that the type can hold is not moved,
-since no rounding happens; operands of contractions are, as the partial sums inside of them are rounded too.
+A worst-case bound on a deep net's error says nothing: it grows by a factor with each layer (1e21 for a resnet18
+whose outputs are about 1). What rounding really does is sampled: the program runs in float64, and again with each
+rounded result moved by up to a unit of the type in which the model computes it, at random (Monte Carlo arithmetic:
+D. S. Parker, "Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002, 1997). A
+result that the type can hold is not moved, since no rounding happens; operands of contractions are, as the partial
+sums inside of them are rounded too.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ DRAWS = 3
 """How many times rounding is drawn."""
 
 FACTOR = 32.0
-"""A legal computation stays within so many times the largest deviation that was drawn. Three draws of one unit each see the
-size of the error and not its tail; a sum of n terms in another order adds up to a factor of about sqrt(log n)."""
+"""A legal computation stays within so many times the largest deviation that was drawn. Three draws of one unit each
+see the size of the error and not its tail; a sum of n terms in another order adds up to a factor of about sqrt(log
+n)."""
 
 _LEAST = 4.0  # units of the largest output: what is granted where nothing moved
 _NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})
@@ -118,7 +120,7 @@ def _tolerance(exact: torch.Tensor, drawn: Sequence[torch.Tensor], dtype: torch.
     return tolerance if math.isfinite(tolerance) else math.inf
 
 
-class _Float64(Interpreter):
+class _Float64(Interpreter):  # type: ignore[misc]
     """Runs a graph with every float in float64; with a generator each rounded result is moved."""
 
     def __init__(self, module: GraphModule, generator: torch.Generator | None = None) -> None:

@@ -1,8 +1,8 @@
 """Dead nets made alive.
 
 Random initialisation leaves many nets with outputs near 0 (residual branches that begin at zero, normalisation whose
-statistics are those of no data): 1e-9 and less, where no comparison sees anything. Parameters that are zero throughout get
-random values, and batch normalisation sees the inputs twice. Nothing is done to a net that is alive.
+statistics are those of no data): 1e-9 and less, where no comparison sees anything. Parameters that are zero
+throughout get random values, and batch normalisation sees the inputs twice. Nothing is done to a net that is alive.
 """
 
 from __future__ import annotations

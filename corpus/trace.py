@@ -1,7 +1,7 @@
 """The graph of an exported program: what each node computes, of which type and shape, and in which module.
 
-A graph here has no cycles: what leads back to a node that comes earlier, as in a hand-written one with recurrences, is left
-out and counted.
+A graph here has no cycles: what leads back to a node that comes earlier, as in a hand-written one with recurrences,
+is left out and counted.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Vertex:
     """One node.
 
     ``kind`` is input, parameter, constant, call or output; ``operator`` what a call computes (``aten.conv2d.default``).
-    ``types`` and ``shapes`` are those of the tensors that it gives, a size that is not fixed being its name. ``modules`` is the
-    way from the model to the module that the node stands in, each as [path, class].
+    ``types`` and ``shapes`` are those of the tensors that it gives, a size that is not fixed being its name.
+    ``modules`` is the way from the model to the module that the node stands in, each as [path, class].
     """
 
     name: str
@@ -80,8 +80,8 @@ def trace(program: ExportedProgram) -> Graph:
 def acyclic(vertices: Sequence[Vertex], edges: Iterable[Edge]) -> Graph:
     """A graph of these nodes without the edges that close a cycle.
 
-    A depth-first walk from the nodes in their order finds them: an edge to a node that the walk is still inside of leads
-    back. What is left is put into an order in which all edges lead forwards, the given one wherever it serves.
+    A depth-first walk from the nodes in their order finds them: an edge to a node that the walk is still inside of
+    leads back. What is left is put into an order in which all edges lead forwards, the given one wherever it serves.
     """
     kept = list(edges)
     successors: dict[int, list[Edge]] = {place: [] for place in range(len(vertices))}

@@ -1,7 +1,7 @@
 """The process that runs scripts and builds their models: imports are paid once for all that it is given.
 
-Started as ``python -P -m corpus.worker CHANNEL DRIVER``. CHANNEL is a socket's descriptor that carries a JSON object a line;
-DRIVER is the process that started it, with which it ends. A request is a `Request`; events answer it:
+Started as ``python -P -m corpus.worker CHANNEL DRIVER``. CHANNEL is a socket's descriptor that carries a JSON object
+a line; DRIVER is the process that started it, with which it ends. A request is a `Request`; events answer it:
 
     {"event": "caught", "models": [{build, class, hash, parameters, depth, calls, inputs}]}
     {"event": "stage", "build": ..., "stage": ...}
@@ -42,8 +42,9 @@ _TAIL = 2000  # characters of what a script printed
 class Request:
     """One script to run: what of it is wanted, and where its builds go.
 
-    ``stem`` begins the names of the builds; ``pick`` is the hash of the only model that is wanted, if any; ``facts`` are put
-    into the state of each build and into the source of its case, ``labels`` beside it.
+    ``stem`` begins the names of the builds; ``pick`` is the hash of the only model that is wanted, if any; ``facts``
+    are put into the state of each build and into the source of its case, ``labels`` beside it. Builds in ``skip``
+    are not made again.
     """
 
     script: str
@@ -56,6 +57,7 @@ class Request:
     pick: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
+    skip: list[str] = field(default_factory=list)
 
     def to_line(self) -> bytes:
         """As it is sent."""
@@ -76,6 +78,8 @@ def serve(request: Request, tell: Callable[[dict[str, Any]], None]) -> None:
     named = [(f"{request.stem}_{caught.hash}", caught) for caught in wanted]
     tell({"event": "caught", "models": [{"build": name, **_described(caught)} for name, caught in named]})
     for name, caught in named:
+        if name in request.skip:
+            continue
         state = {
             **request.facts, **_described(caught), "script_seconds": round(script_seconds, 4),
             "versions": {"torch": torch.__version__}, "targets": {},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fuzz.cli.corpus_mine import command as mine
+from fuzz.cli.corpus_report import clean, report, stats
+from fuzz.cli.corpus_run import run
 from fuzz.cli.options import json_option, print_json, root_option
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ def command() -> None:
 
 
 command.add_command(mine, "mine")
+for part in (run, report, stats, clean):
+    command.add_command(part)
 
 
 @command.command("onnx-tests")

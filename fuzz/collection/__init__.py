@@ -1,0 +1,1 @@
+"""Real models run by the hundred: built, exported, executed, judged, timed, reported."""

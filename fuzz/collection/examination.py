@@ -1,0 +1,272 @@
+"""One built model judged: eager PyTorch, the exported program, the ONNX model and each backend against one another.
+
+The measure is the ONNX model interpreted in float64 (`abstract.reference`). What is granted is the smaller of two:
+the error bound that the interpretation carries, which is a proof and explodes in deep nets, and what rounding was
+seen to do when it was drawn (`corpus.precise`). Where both are more than a tenth of the output's scale nothing can
+be said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abstract.program import Program, parse
+from abstract.reference import Bounded
+from backends.protocol import Outcome
+from backends.tensor import Tensor, to_numpy
+from fuzz.case import read_inputs, read_outputs, read_values
+from fuzz.judge.compare import Comparison, compare, worst
+from fuzz.judge.judge import Sample, contract, judge, reference_values
+from fuzz.judge.verdict import Verdict, Word
+from fuzz.signature import read_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from backends.tensor import Value
+    from fuzz.case import Case
+    from fuzz.execute.execution import Execution
+
+__all__ = ["EAGER", "FRONT_END", "PROGRAM", "SAMPLED", "TRANSLATION", "Answer", "Examination", "examine", "verdict_of"]
+
+EAGER, PROGRAM, TRANSLATION = "eager", "program", "onnx"
+"""Who answers beside the backends: PyTorch, the exported program, the ONNX model in float64 against the program's."""
+
+FRONT_END = TORCH_EXPORT, EXPORTER = ("torch.export", "exporter")
+"""The two steps from a model to ONNX, either of which may be at fault."""
+
+SAMPLED = "sampled"
+"""The oracle of a verdict that rests on drawn rounding; that of one that rests on a bound is ``reference``."""
+
+VACUOUS = 0.1
+"""A tolerance that is more of the output's largest element says nothing."""
+
+_SEEN = 8.0
+"""Another legal computation may be so many times as far from the exact outputs as the exported program itself is."""
+
+_LIMIT = 2**27  # elements of a tensor of the reference
+_AGREEING = frozenset({Word.OK, Word.SUSPECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one side's outputs are worth; ``decided`` is by what: ``bound``, ``sampled`` or nothing."""
+
+    word: str
+    decided: str = ""
+    output: str | None = None
+    ratio: float | None = None
+    index: tuple[int, ...] | None = None
+    expected: float | str | None = None
+    actual: float | str | None = None
+    limit: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found of one model: an answer of each side, and which side is at fault where they differ.
+
+    ``side`` is empty where all agree; else one of `FRONT_END`, ``reference`` or the backends, by name.
+    """
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    side: str = ""
+    node: str = ""
+    message: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What one output is to be, in float64, and how it is known."""
+
+    name: str
+    value: Bounded
+    decided: str
+
+
+def examine(case: Case, executions: Sequence[Execution], tolerances: Sequence[float]) -> Examination:
+    """Judge a build of a cache. ``tolerances`` are those of `corpus.precise`, none where it was not run so.
+
+    It parses the model: call it in a process apart. Raises CaseError, OSError, and what parsing raises.
+    """
+    import onnx
+
+    model = case.model_path.read_bytes()
+    program = parse(onnx.ModelProto.FromString(model), str(case.folder))
+    ports = read_signature(case.model_path)
+    inputs = dict(zip([port.name for port in ports.inputs], read_inputs(case, case.data_sets[0], ports), strict=False))
+    eager = read_outputs(case, case.data_sets[0])
+    exact = read_values(case.folder / "precise", "output") if tolerances else ()
+    exported = read_values(case.folder / "program", "output")
+    seen = [max(tolerance, _seen(one, two)) for tolerance, one, two in zip(tolerances, exported, exact, strict=True)]
+    bench = _Bench(program, inputs, [port.name for port in ports.outputs], exact, seen)
+    answers = {EAGER: bench.answer(eager, "")}
+    answers[PROGRAM] = bench.answer(exported, "")
+    answers[TRANSLATION] = bench.translation()
+    for execution in executions:
+        if execution.outcome is Outcome.OK:
+            answers[execution.target] = bench.answer(execution.outputs[0], execution.target)
+        else:
+            sample = Sample(inputs, eager, foreign=True)
+            (verdict,) = judge(case.id, model, str(case.folder), [sample], [execution])
+            answers[execution.target] = Answer(verdict.verdict, "outcome", message=verdict.message or execution.message)
+    return _settled(answers)
+
+
+def verdict_of(case: str, target: str, answer: Answer) -> Verdict:
+    """An answer as the store keeps it."""
+    return Verdict(
+        case, target, 0, answer.word, answer.output, answer.ratio, answer.index, answer.expected, answer.actual,
+        answer.limit, None, answer.message, oracle=SAMPLED if answer.decided == SAMPLED else "reference",
+    )  # fmt: skip
+
+
+class _Bench:
+    """One model on its inputs: what is due for each contract."""
+
+    def __init__(
+        self, program: Program, inputs: Mapping[str, Value], names: Sequence[str], exact: Sequence[Value],
+        tolerances: Sequence[float],
+    ) -> None:  # fmt: skip
+        self._program, self._inputs, self._names = program, inputs, names
+        self._exact, self._tolerances = exact, tolerances
+        self._known: dict[Any, list[_Due]] = {}
+        self.problem = ""
+
+    def due(self, target: str) -> list[_Due]:
+        """What is due of a target: the reference's values, or the program's in float64 where there is none."""
+        key = contract(target)
+        if key not in self._known:
+            try:
+                values = reference_values(self._program, self._inputs, target, limit=_LIMIT)
+                self._known[key] = [self._merged(i, values[name]) for i, name in enumerate(self._names)]
+            except Exception as problem:  # noqa: BLE001 - a stranger's model must not end the run; it is told
+                self.problem = f"the reference cannot run the model: {type(problem).__name__}: {problem}"[:200]
+                self._known[key] = [self._precise(i) for i in range(len(self._names))]
+        return self._known[key]
+
+    def _tolerance(self, position: int) -> float:
+        return self._tolerances[position] if position < len(self._tolerances) else np.inf
+
+    def _merged(self, position: int, known: Bounded) -> _Due:
+        value = known.value
+        if not isinstance(value, np.ndarray) or not known.shaped:
+            return _Due(self._names[position], known, "bound")
+        scale = _scale(value)
+        proved = np.broadcast_to(np.asarray(known.bound, dtype=np.float64), value.shape)
+        sampled = self._tolerance(position)
+        telling = proved <= VACUOUS * scale
+        if bool(telling.all()):
+            limits, decided = proved, "bound"
+        elif sampled <= VACUOUS * scale:
+            limits, decided = np.where(telling, proved, sampled), SAMPLED
+        else:
+            limits, decided = np.where(telling, proved, np.inf), "bound" if bool(telling.any()) else ""
+        return _Due(self._names[position], Bounded(value, limits, known.dtype), decided)
+
+    def _precise(self, position: int) -> _Due:
+        name = self._names[position]
+        exact = self._exact[position] if position < len(self._exact) else None
+        if not isinstance(exact, Tensor):
+            return _Due(name, Bounded(np.zeros(0), np.inf, None, shaped=False), "")
+        value = to_numpy(exact)
+        tolerance = self._tolerance(position)
+        said = tolerance <= VACUOUS * _scale(value)
+        return _Due(name, Bounded(value, tolerance if said else np.inf, None), SAMPLED if said else "")
+
+    def answer(self, outputs: Sequence[Value], target: str) -> Answer:
+        """What a side's outputs are worth."""
+        due = self.due(target)
+        if len(outputs) != len(due):
+            return Answer(Word.WRONG.value, "bound", message=f"{len(outputs)} outputs where {len(due)} are due")
+        return _summed([(compare(actual, d.value), d) for actual, d in zip(outputs, due, strict=True)], self.problem)
+
+    def translation(self) -> Answer:
+        """Whether the ONNX model computes in float64 what the exported program computes in float64."""
+        if self.problem or not self._exact:
+            message = self.problem or "the program was not run in float64"
+            return Answer(Word.UNDECIDABLE.value, message=message)
+        pairs = []
+        for position, due in enumerate(self.due("")):
+            precise = self._precise(position)
+            value = due.value.value
+            if not isinstance(value, np.ndarray):
+                continue
+            exact = self._exact[position]
+            pairs.append((compare(exact, Bounded(value, precise.value.bound, None)), precise))
+        return _summed(pairs, "")
+
+
+def _seen(one: Value, exact: Value) -> float:
+    """What is granted for how far the program's own rounding has moved an output: a few times as much."""
+    if not isinstance(one, Tensor) or not isinstance(exact, Tensor) or one.shape != exact.shape:
+        return np.inf
+    got, due = to_numpy(one), to_numpy(exact)
+    if got.dtype.kind in "iub":
+        return 0.0 if np.array_equal(got, due) else np.inf
+    with np.errstate(all="ignore"):
+        moved = np.abs(got.astype(due.dtype) - due)
+    finite = moved[np.isfinite(moved)]
+    return _SEEN * float(finite.max()) if finite.size else 0.0
+
+
+def _scale(value: Any) -> float:
+    """The largest finite magnitude in an output."""
+    size = np.abs(value.astype(np.float64)) if value.dtype.kind in "fiub" else np.abs(value)
+    finite = size[np.isfinite(size)]
+    return float(finite.max()) if finite.size else 0.0
+
+
+def _summed(pairs: Sequence[tuple[Comparison, _Due]], problem: str) -> Answer:
+    chosen = worst([comparison for comparison, _ in pairs])
+    due = next((d for c, d in pairs if c is chosen), None)
+    ways = {d.decided for _, d in pairs}
+    decided = SAMPLED if SAMPLED in ways else "bound" if "bound" in ways else ""
+    message = chosen.message
+    if chosen.word is Word.UNDECIDABLE:
+        message = problem or "rounding may move the output by more than a tenth of its scale"
+        decided = ""
+    return Answer(
+        chosen.word.value, decided, due.name if due is not None and chosen.word is not Word.OK else None, chosen.ratio,
+        chosen.index, chosen.expected, chosen.actual, chosen.bound, message,
+    )  # fmt: skip
+
+
+def _settled(answers: dict[str, Answer]) -> Examination:
+    """Who is at fault: the one that parts from what the others before it in the chain agree on."""
+    words = {name: Word(answer.word) for name, answer in answers.items()}
+    backends = {name: word for name, word in words.items() if name not in {EAGER, PROGRAM, TRANSLATION}}
+    wrong = sorted(name for name, word in backends.items() if word is Word.WRONG)
+    agreeing = [name for name, word in backends.items() if word in _AGREEING]
+    side, message = "", ""
+    if words[PROGRAM] in _AGREEING and words[EAGER] is Word.WRONG:
+        side, message = TORCH_EXPORT, "eager PyTorch parts from the exported program, which the ONNX model follows"
+    elif words[PROGRAM] is Word.WRONG and agreeing:
+        side, message = EXPORTER, "the ONNX model is not what the exported program computes; backends follow it"
+    elif words[PROGRAM] is Word.WRONG and words[TRANSLATION] is Word.OK:
+        # All differ from what is the same in float64 twice over: rounding moves more than was drawn.
+        return Examination(_softened(answers, Word.UNDECIDABLE, "rounding moves the output further than was drawn"))
+    elif words[PROGRAM] is Word.WRONG:
+        side, message = "reference", "PyTorch and the backends agree, and not with the reference"
+        answers = _softened(answers, Word.DISPUTE, message)
+    elif words[TRANSLATION] is Word.WRONG:
+        side, message = EXPORTER, "in float64 the ONNX model gives other outputs than the exported program"
+    elif wrong:
+        side, message = ", ".join(wrong), "PyTorch agrees with the reference"
+    return Examination(answers, side, "", message)
+
+
+def _softened(answers: dict[str, Answer], word: Word, message: str) -> dict[str, Answer]:
+    """The answers with another word for those that are wrong."""
+    return {
+        name: replace(answer, word=word.value, message=message) if answer.word == Word.WRONG else answer
+        for name, answer in answers.items()
+    }

@@ -1,0 +1,72 @@
+"""How long targets take for a model: all are sampled in turns, so that a drift of the machine meets all alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fuzz.performance.timer import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fuzz.performance.timer import Subject, Timer
+
+__all__ = ["BUDGET", "Latency", "latencies"]
+
+BUDGET = 2.0
+"""Seconds after which a model's samples end, whatever their number."""
+
+_LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds of a call: median, quartiles and mean of so many samples; ``compile`` is of the first compilation."""
+
+    median: float
+    lower: float
+    upper: float
+    mean: float
+    samples: int
+    compile: float
+
+    @property
+    def throughput(self) -> float:
+        """Calls a second."""
+        return 1.0 / self.median if self.median > 0 else 0.0
+
+
+def latencies(timers: Mapping[str, Timer], subject: Subject, iterations: int) -> dict[str, Latency]:
+    """The latency of each target that runs the model. The others have none.
+
+    Raises TargetError where a worker does not start.
+    """
+    compiled: dict[str, float] = {}
+    quick: dict[str, float] = {}
+    for name, timer in timers.items():
+        try:
+            compiled[name] = timer.load(subject)
+            quick[name] = timer.run(0, warm=1)
+        except Refused:
+            continue
+    taken: dict[str, list[float]] = {name: [] for name in quick}
+    start = time.monotonic()
+    for number in range(iterations):
+        order = list(quick) if number % 2 == 0 else list(reversed(quick))
+        for name in order:
+            try:
+                taken[name].append(timers[name].sample(0, quick[name]))
+            except Refused:
+                del quick[name]
+        if number + 1 >= _LEAST and time.monotonic() - start > BUDGET:
+            break
+    return {name: _figure(samples, compiled[name]) for name, samples in taken.items() if name in quick and samples}
+
+
+def _figure(samples: list[float], compiled: float) -> Latency:
+    lower, median, upper = (float(value) for value in np.percentile(samples, [25, 50, 75]))
+    return Latency(median, lower, upper, float(np.mean(samples)), len(samples), compiled)
