@@ -1,0 +1,162 @@
+"""`fuzz corpus run`, `report`, `stats`, `clean` as somebody types them, on scripts of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from corpus.labels import load_from_cache
+
+pytest.importorskip("torch", reason="scripts are PyTorch's")
+
+TWO = """# labels: name::pair author::me task::Computer_Vision
+import sys, torch
+class Net(torch.nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.fc = torch.nn.Linear(n, 3)
+    def forward(self, x):
+        return torch.tanh(self.fc(x))
+class Guarded(torch.nn.Module):
+    def forward(self, x):
+        return x + 1 if x.sum() > 0 else x
+Net(4)(torch.rand(int(sys.argv[2]) if len(sys.argv) > 2 else 1, 4))
+Guarded()(torch.ones(2))
+"""
+DIES = """
+import os, signal, torch
+class Dies(torch.nn.Module):
+    def forward(self, x):
+        if torch.compiler.is_compiling():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return x + 1
+Dies()(torch.ones(2))
+torch.nn.ReLU()(torch.ones(3))
+"""
+HANGS = "import time\nprint('waiting for good')\ntime.sleep(1000)\n"
+
+
+@pytest.fixture
+def scripts(fuzz):
+    for name, text in (("pair", TWO), ("dies", DIES), ("hangs", HANGS)):
+        path = fuzz.home / "mine" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    return fuzz.home / "mine"
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+
+
+def states(result):
+    return {model["state"].get("class", "-"): model["state"] for model in json.loads(result.stdout)["models"]}
+
+
+def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
+    first = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--iterations", 5)
+    assert (first.returncode, first.stderr) == (0, "")
+    told = first.stdout.splitlines()
+    assert told[0].startswith("[1/1] ok")
+    assert "onnxruntime ok (bound)" in told[0]
+    assert told[1].startswith("[1/1] failed")
+    assert "export: " in told[1]
+    assert "2 models of 1 entries, 1 exported" in first.stdout
+
+    again = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--iterations", 5, "--json")
+    found = json.loads(again.stdout)
+    assert (found["summary"]["kept"], found["summary"]["seconds"] < 3) == (1, True)
+    net = states(again)["Net"]
+    assert {side: answer["word"] for side, answer in net["answers"].items()} == dict.fromkeys(
+        ("eager", "program", "onnx", "onnxruntime"), "ok"
+    )
+    assert net["targets"]["onnxruntime"]["latency"]["iterations"] == 5
+    build = next(model["build"] for model in found["models"] if model["state"].get("class") == "Net")
+    assert load_from_cache(fuzz.home / "c", build)["task"] == ["Computer_Vision"]
+    files = {path.name for path in (fuzz.home / "c" / build).iterdir()}
+    assert {"model.onnx", "case.json", "test_data_set_0", "graph.json", "state.json"} <= files
+
+    # All other commands take the cache for a root.
+    assert fuzz("exec", "--root", "c", "--backend", "reference").returncode == 0
+    diff = json.loads(fuzz("diff", "--root", "c", "--json").stdout)
+    assert {target: row["ok"] for target, row in diff["targets"].items()} == {"onnxruntime": 1, "reference": 1}
+
+    # One of the models that a script calls, by its hash; with other arguments it is another build.
+    picked = fuzz("corpus", "run", f"mine/pair.py::{net['hash']}", "-d", "p", "--build-only", "--json")
+    assert [state["hash"] for state in states(picked).values()] == [net["hash"]]
+    batch = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--script-args", "--batch 5", "--analyze-only", "--json")
+    assert states(batch)["Net"]["inputs"] == [["[0][0]", "float32", [5, 4]]]
+
+    report = fuzz("corpus", "report", "-d", "c", "p", "-r", "out", "--date", "2026-01-31")
+    assert report.returncode == 0, report.stderr
+    rows = table(fuzz.home / "out" / "2026-01-31.csv")
+    ran = next(row for row in rows if row["runtime"] == "onnxruntime")
+    assert (ran["model_name"], ran["author"], ran["class"], ran["parameters"]) == ("pair", "me", "Net", "15")
+    assert (ran["build_status"], ran["benchmark_status"], ran["device_type"]) == ("successful", "successful", "cpu")
+    assert float(ran["median_latency"]) > 0
+    assert {row["cache"] for row in rows} == {"c", "p"}
+    assert all(value for row in rows for value in row.values())
+    errors = table(fuzz.home / "out" / "errors-2026-01-31.csv")
+    assert [error["count"] for error in errors] == ["1"]
+    assert errors[0]["example"].startswith("export: ")
+
+    stats = json.loads(fuzz("corpus", "stats", "-d", "c", "--json").stdout)
+    assert stats["status"] == {"analyzed": 2, "failed": 1, "successful": 1}
+    cleaned = json.loads(fuzz("corpus", "clean", "-d", "c", build, "--json").stdout)
+    assert cleaned["bytes"] > 0
+    assert not (fuzz.home / "c" / build / "model.onnx").exists()
+    assert json.loads(fuzz("corpus", "stats", "-d", "c", build, "--json").stdout)["parameters"] == 15
+
+
+def test_a_model_that_ends_the_process_fails_alone(fuzz, scripts):
+    result = fuzz("corpus", "run", "mine/dies.py", "-d", "c", "--iterations", 0, "--json", COVERAGE_PROCESS_CONFIG="")
+    found = states(result)
+    assert (found["Dies"]["status"], found["Dies"]["stage"]) == ("killed", "export")
+    assert "signal 11" in found["Dies"]["error"]
+    assert found["ReLU"]["targets"]["onnxruntime"]["verdict"] == "ok"
+
+
+def test_a_script_that_hangs_is_ended_and_the_run_goes_on(fuzz, scripts):
+    result = fuzz("corpus", "run", "mine/hangs.py", "-d", "c", "--timeout", 4, "--json")
+    (state,) = states(result).values()
+    assert (result.returncode, state["status"], state["stage"]) == (0, "killed", "script")
+    assert state["error"] == "timeout: not done within 4 s"
+
+
+def test_ctrl_c_keeps_what_was_finished(fuzz, scripts):
+    process = subprocess.Popen(
+        [fuzz.program, "corpus", "run", "mine/pair.py", "mine/hangs.py", "-d", "c", "--iterations", "0", "--jobs", "1"],
+        cwd=fuzz.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list((fuzz.home / "c" / ".scripts").glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in stderr
+    again = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--iterations", 0, "--json")
+    assert json.loads(again.stdout)["summary"]["jobs"] == 1
+
+
+@pytest.mark.parametrize(("arguments", "told"), [
+    (("run", "nowhere.py"), "no script and no model is named like 'nowhere.py'"),
+    (("run", "selftest", "--script-args", "'"), "--script-args"),
+    (("run", "selftest", "--labels", "what"), "no label"),
+    (("report", "-d", "empty"), "there are no builds in empty"),
+    (("report", "--date", "today"), "--date"),
+    (("clean", "-d", "empty"), "say what to clean"),
+    (("clean", "-d", "empty", "x"), "there is no build 'x' in empty"),
+])  # fmt: skip
+def test_misuse_is_told_in_a_line(fuzz, arguments, told):
+    result = fuzz("corpus", *arguments)
+    assert result.returncode == 2
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
