@@ -85,7 +85,7 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
     # All other commands take the cache for a root.
     assert fuzz("exec", "--root", "c", "--backend", "reference").returncode == 0
     diff = json.loads(fuzz("diff", "--root", "c", "--json").stdout)
-    assert {target: row["ok"] for target, row in diff["targets"].items()} == {"onnxruntime": 1, "reference": 1}
+    assert {target: row["ok"] for target, row in diff["verdicts"].items()} == {"onnxruntime": 1, "reference": 1}
 
     # One of the models that a script calls, by its hash; with other arguments it is another build.
     picked = fuzz("corpus", "run", f"mine/pair.py::{net['hash']}", "-d", "p", "--build-only", "--json")
