@@ -20,7 +20,7 @@ __all__ = ["command"]
 
 @click.group()
 def command() -> None:
-    """Write cases from elsewhere into a root."""
+    """Real models, run and compared, and other cases from elsewhere."""
 
 
 command.add_command(mine, "mine")

@@ -44,7 +44,7 @@ COMMANDS: dict[str, str] = {
     "ops": "Show the operators and types that models are made of.",
     "structure": "Show what models have beside operators, and how many.",
     "hazards": "Show what the specification leaves open.",
-    "corpus": "Write cases from elsewhere: ONNX's operator tests.",
+    "corpus": "Real models: run them, mine them; ONNX's operator tests.",
     "selftest": "Test the judge: null runs, planted faults, ONNX's tests.",
 }
 
