@@ -66,7 +66,8 @@ def test_arguments_by_name_keep_their_names():
 
 
 def dead_net():
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1))
+    layers = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1)
+    net = torch.nn.Sequential(*layers)
     torch.nn.init.zeros_(net[3].weight)
     torch.nn.init.zeros_(net[3].bias)
     return net.eval()

@@ -54,7 +54,8 @@ def test_as_much_is_granted_as_the_program_s_own_rounding_moves_several_times_ov
 
 def test_a_line_tells_what_became_of_a_model():
     state = {
-        "status": "successful", "class": "ResNet", "parameters": 11_700_000, "seconds": {"export": 1.0, "translate": 2.0},
+        "status": "successful", "class": "ResNet", "parameters": 11_700_000,
+        "seconds": {"export": 1.0, "translate": 2.0},
         "answers": {"eager": {"word": "ok", "decided": "sampled"}},
         "targets": {"tvm": {"verdict": "wrong", "decided": "sampled", "latency": {
             "median": 0.0012, "lower_quartile": 0.001, "upper_quartile": 0.0015}}},
@@ -93,7 +94,7 @@ def test_scripts_anywhere_are_named_by_file_folder_glob_and_hash(folder):
 
 @pytest.mark.parametrize("text", ["{}/c.py", "{}/a.py::nothing", "no_such_model_at_all"])
 def test_what_is_named_by_nothing_is_told(folder, text):
-    with pytest.raises(UsageError, match="no (script|model)"):
+    with pytest.raises(UsageError, match=r"no (script|model)"):
         jobs_of([text.format(folder)])
 
 
