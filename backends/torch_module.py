@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from importlib import import_module, util
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -168,15 +169,15 @@ def value_of(result: Any) -> Tensor:
 
 
 def _onnx2torch() -> Any:
-    """onnx2torch, imported without torchvision where that is missing: it uses three functions for two operators.
+    """onnx2torch, imported without torchvision where that does not work: it uses three functions for two operators.
 
     Wheels of torchvision fit one build of torch each, and most environments have none that fits.
     """
-    if "onnx2torch" in sys.modules or _has_torchvision():
+    if "onnx2torch" in sys.modules or _torchvision_works():
         return import_module("onnx2torch")
 
     def missing(*_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError("torchvision is not installed: it has the boxes of this operator")
+        raise NotImplementedError("torchvision is not installed for this torch: it has the boxes of this operator")
 
     package, operators = ModuleType("torchvision"), ModuleType("torchvision.ops")
     for name in ("nms", "box_convert", "roi_align"):
@@ -192,12 +193,14 @@ def _onnx2torch() -> Any:
             del sys.modules[name]
 
 
-def _has_torchvision() -> bool:
-    """Whether there is one that fits this build of torch: another one is found, and fails in many ways."""
-    if util.find_spec("torchvision") is None:
-        return False
-    try:
-        import_module("torchvision")
-    except Exception:  # noqa: BLE001 - its own extension does not load, or lacks what its Python part names
-        return False
-    return True
+def _torchvision_works() -> bool:
+    """Whether torchvision is installed and its compiled operators load; without them it cannot be imported."""
+    spec = util.find_spec("torchvision")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for library in sorted(Path(folder).glob("_C.*")):
+            try:
+                torch.ops.load_library(library)
+            except OSError:
+                continue
+            return True
+    return False

@@ -15,8 +15,11 @@ __all__ = ["ONNX2TORCH", "RECIPES", "TORCH_BARE"]
 
 TORCH_BARE = ("onnx2torch",)
 ONNX2TORCH = source("""
-    # onnx2torch imports torchvision for three functions that this model has no use for.
-    if importlib.util.find_spec("torchvision") is None:
+    # onnx2torch imports torchvision for three functions that this model has no use for. A torchvision that was built
+    # for another torch cannot be imported.
+    try:
+        import torchvision
+    except (ImportError, RuntimeError):
         operators = types.ModuleType("torchvision.ops")
         operators.nms = operators.box_convert = operators.roi_align = None
         sys.modules["torchvision"], sys.modules["torchvision.ops"] = types.ModuleType("torchvision"), operators
