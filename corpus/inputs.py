@@ -47,15 +47,14 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Inputs that a model takes, the rule that made them, and what was tried before."""
+    """A rule whose inputs a model takes, and how many calls it took to find it."""
 
-    inputs: Mapping[str, torch.Tensor]
     rule: Mapping[str, str]
     attempts: int
 
 
 class NoInputs(Exception):
-    """No rule made inputs that the model takes; what it said to the last of them, in a line."""
+    """No rule made inputs that the model takes; what it said to the first of them, in a line."""
 
 
 class _Context:
@@ -89,7 +88,14 @@ class _Context:
     @property
     def mel(self) -> tuple[int, int]:
         """Bands and frames of a spectrogram."""
-        bands = self.number("num_mel_bins", "feature_size", "input_feat_per_channel", "n_mels", default=80)
+        bands = self.number(
+            "num_mel_bins",
+            "feature_projection_input_dim",
+            "feature_size",
+            "input_feat_per_channel",
+            "n_mels",
+            default=80,
+        )
         frames = self.number("max_source_positions", default=0) * 2 or self.number("max_length", default=0)
         return bands, frames or self.number("nb_max_frames", default=self.sizes.max_audio_seq_length // 256)
 
@@ -159,7 +165,10 @@ FORMS: Mapping[str, Callable[[_Context], Any]] = MappingProxyType({
 })  # fmt: skip
 """How a tensor is made, by the name that rules give it: sizes from the arguments, the rest from the configuration."""
 
-_FORMS_OF: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple((re.compile(pattern), forms) for pattern, forms in (
+_ANY_IMAGE = ("image", "video", "square of 64", "square of 224", "grey image", "crops", "two images")
+_SPECTROGRAMS = ("spectrogram", "frames of a spectrogram", "spectrogram image")
+_SAMPLES = ("samples", "channel of samples", "frames of a spectrogram", "spectrogram", "spectrogram image")
+_FORMS_OF: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"decoder_input_ids$", ("text", "one token")),
     (r"input_ids$|^ids$|^tokens$|input_tokens$|question_ids", ("text",)),
     (r"pixel_mask$", ("image mask",)),
@@ -168,16 +177,15 @@ _FORMS_OF: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple((re.compi
     (r"attention_mask$|_mask$|observed", ("mask",)),
     (r"token_type|position_ids|segment|lang|_ids$", ("zeros",)),
     (r"bbox|boxes", ("boxes",)),
-    (r"pixel|image|^x$", ("image", "video", "square of 64", "square of 224", "grey image", "crops", "two images")),
-    (r"input_features|audio_features|fbank|spectrogram|mel", ("spectrogram", "frames of a spectrogram", "spectrogram image")),
-    (r"input_values|audio|waveform|speech|raw",
-     ("samples", "channel of samples", "frames of a spectrogram", "spectrogram", "spectrogram image")),
+    (r"pixel|image|^x$", _ANY_IMAGE),
+    (r"input_features|audio_features|fbank|spectrogram|mel", _SPECTROGRAMS),
+    (r"input_values|audio|waveform|speech|raw", _SAMPLES),
     (r"time_features", ("time features",)),
     (r"past_values|future_values|series|past", ("series", "past", "channels of a series")),
     (r"actions", ("actions",)), (r"states", ("states",)), (r"rewards|returns", ("rewards",)),
     (r"timestep", ("zeros", "timestep")),
     (r"embeds$|hidden_states$|features?$|inputs?$", ("embeddings", "text", "image")),
-))  # fmt: skip
+)  # fmt: skip
 """What an argument may be, by what its name holds, the likeliest first."""
 
 
@@ -192,7 +200,7 @@ def make(rule: Mapping[str, str], sizes: Sizes, config: Any = None) -> dict[str,
 
 
 def search(model: Any, sizes: Sizes, config: Any = None) -> Found:
-    """Inputs that a model takes: rules are tried, and what an error says is missing is added.
+    """A rule of inputs that a model takes: rules are tried, and what an error says is missing is added.
 
     Args:
         model: a module, in evaluation mode.
@@ -204,21 +212,22 @@ def search(model: Any, sizes: Sizes, config: Any = None) -> Found:
     """
     config = config if config is not None else getattr(model, "config", None)
     names = _names(model)
-    attempts, said, last = 0, "its forward takes no argument that is known by name", None
+    attempts, said, first = 0, "its forward takes no argument that is known by name", None
     for start in _starts(model, names, config):
         rule = dict(start)
         for _ in range(_LIMIT):
             attempts += 1
             problem = _problem(model, rule, sizes, config)
             if problem is None:
-                return Found(MappingProxyType(make(rule, sizes, config)), MappingProxyType(rule), attempts)
-            last = problem
-            said = f"{type(problem).__name__}: {' '.join(str(problem).split())[:160]}"
+                return Found(MappingProxyType(rule), attempts)
+            if first is None:
+                first = problem
+                said = f"{type(problem).__name__}: {' '.join(str(problem).split())[:160]}"
             missing = _missing(problem, names, rule)
             if missing is None:
                 break
             rule |= missing
-    raise NoInputs(said) from last
+    raise NoInputs(said) from first
 
 
 def _problem(model: Any, rule: Mapping[str, str], sizes: Sizes, config: Any) -> Exception | None:
@@ -267,7 +276,7 @@ def _names(model: Any) -> dict[str, bool]:
 
 
 def _forms(name: str) -> tuple[str, ...]:
-    return next((forms for pattern, forms in _FORMS_OF if pattern.search(name)), ())
+    return next((forms for pattern, forms in _FORMS_OF if re.search(pattern, name)), ())
 
 
 def _nested(config: Any) -> Iterator[Any]:

@@ -2,8 +2,9 @@
 
 A configuration is a tree of names and numbers, and each of some six hundred types has its own names. What a number is
 follows from its name; the first rule of the table whose pattern is found in it counts. A way of shrinking says what is
-done with each kind. The ways are tried in turn, since no one of them suits all: where widths hang together by factors that
-no rule knows, dividing all of them by the same number keeps those, and setting each to the same one does not.
+done with each kind. The ways are tried in turn, since no one of them suits all: where widths hang together by
+factors that no rule knows, dividing all of them by the same number keeps those, and setting each to the same one does
+not.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, re.compile(patter
     ("kept", r"feat_extract|kernel|stride|padding|dilation|groups?_size|ratio|factor|merge_size"),
     ("channels", r"(in|num|image|input|n|color)_?channels$"),
     ("groups", r"^(n_group|topk_group)$|num_(conv_)?groups|ngroups|n_groups"),
-    ("positions", r"position|max_seq|max_len|context_length|seq_length|seq_len|max_source|max_target|n_ctx|n_positions"),
+    ("positions", r"position|max_seq|max_len|context_length|seq_length|seq_len|max_source|max_target|n_ctx"),
     ("image", r"image_size$|img_size$|^input_size$|crop_size"),
-    ("kept", r"patch|mel_bins|num_mel|feature_size|window|temporal|num_frames|sampling|hop|fft|conv|rank$|topk|k$|_per_"),
+    ("kept", r"patch|mel_bins|num_mel|feature_size|window|temporal|num_frames|sampling|hop|fft|conv|k$|_per_"),
     ("sections", r"mrope_section|axes_dim"),
     ("key_heads", r"key_value_heads|kv_heads|num_kv|multi_query_group"),
     ("head_width", r"head_(dim|size|width)$|_head_dim|d_kv$|attention_head_dim|kv_channels|rope_dim$"),
@@ -34,19 +35,19 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, re.compile(patter
     ("experts", r"experts$|num_expert|moe_num|n_routed|num_local_experts"),
     ("layers", r"layers?$|n_layer|depths?$|blocks?$|num_block|layer_count|num_stages_|loops"),
     ("intermediate", r"intermediate|ffn|inner|feed_?forward|mlp_dim|mlp_size|fc_|d_ff|n_inner"),
-    ("width", r"(size|dim|dims|width|embd|embed|model|hidden|channels|sizes|features|units|filters)$|d_model|hidden|state|"
-              r"embed|dim$|^width"),
+    ("width", r"(size|dims?|embd|model|channels|sizes|features|units|filters)$|hidden|state|embed|width"),
     ("queries", r"num_queries|num_query|latents|num_proposals|num_slots"),
 ))  # fmt: skip
 """What a number is, by what its name holds."""
 
-_DERIVED = {"out_features", "out_indices", "_out_features", "_out_indices", "stage_names"}
-"""What follows from the number of stages."""
+_DERIVED = {"out_features", "out_indices", "_out_features", "_out_indices", "stage_names", "per_layer_config"}
+"""What follows from the number of stages or layers."""
+
+_UNSET = {"prediction_length": 8, "vocab_size": 1024}
+"""What some types have no default of, and cannot be built without."""
 
 _PLENTY = 512
 """Positions that are kept: more than any standard text has tokens."""
-
-
 
 
 def _least(limit: int) -> Callable[[int], int]:
@@ -68,12 +69,14 @@ _SMALL = {
 }  # fmt: skip
 _DIVIDED = {**_COMMON, "channels": _divided, "width": _divided, "intermediate": _divided, "head_width": _divided}
 
-WAYS: Mapping[str, Mapping[str, Callable[[int], int]]] = MappingProxyType({
-    "small": MappingProxyType(_SMALL),
-    "divided": MappingProxyType(_DIVIDED),
-    "shallow": _COMMON,
-    "published": MappingProxyType({}),
-})
+WAYS: Mapping[str, Mapping[str, Callable[[int], int]]] = MappingProxyType(
+    {
+        "small": MappingProxyType(_SMALL),
+        "divided": MappingProxyType(_DIVIDED),
+        "shallow": _COMMON,
+        "published": MappingProxyType({}),
+    }
+)
 """What is done with each kind of number, by the name of the way, in the order in which they are worth trying."""
 
 
@@ -85,10 +88,9 @@ def shrink(config: Mapping[str, Any], way: str, image: int) -> dict[str, Any]:
         way: one of `WAYS`.
         image: rows and columns of an image, in place of those of the configuration.
     """
-    if way == "published":
-        return dict(config)
     shrunk = _mapping(config, WAYS[way], image)
-    _consistent(shrunk)
+    if WAYS[way]:
+        _consistent(shrunk)
     return shrunk
 
 
@@ -97,29 +99,32 @@ def _mapping(config: Mapping[str, Any], way: Mapping[str, Callable[[int], int]],
     found: dict[str, Any] = {}
     for name, value in config.items():
         kind = _kind(name)
-        if name in _DERIVED:
+        if name in _DERIVED and way:
             continue
         if isinstance(value, dict):
             found[name] = _mapping(value, way, image)
         elif isinstance(value, (list, tuple)):
             found[name] = _listed(kind, list(value), way, layers, image)
-        elif name == "prediction_length" and value is None:
-            found[name] = 8  # a series has no default
+        elif name == "use_cache":
+            found[name] = False  # a cache is neither a tensor nor an output that anybody compares
+        elif value is None and name in _UNSET:
+            found[name] = _UNSET[name]
         else:
             found[name] = _number(kind, value, way, image)
+    # As many as there are of the others, where they are not grouped.
     heads = {value: found[name] for name, value in config.items() if _is_int(value) and _kind(name) == "heads"}
     for name, value in config.items():
         if _kind(name) == "key_heads" and value in heads:
-            found[name] = heads[value]  # as many as there are of the others: they are not grouped
+            found[name] = heads[value]
     return found
 
 
 def _number(kind: str, value: Any, way: Mapping[str, Callable[[int], int]], image: int) -> Any:
     if not _is_int(value) or value <= 0:
         return value
-    if kind == "image":
+    if kind == "image" and way:
         return min(value, image)
-    if kind == "token":
+    if kind == "token" and way:
         # Below the vocabulary, and as distinct as they were as long as they lie near each other.
         return value if value < 1024 else 1000 - value % 500
     change = way.get(kind)
@@ -132,7 +137,7 @@ def _listed(
     """A list: one element a layer is cut with the layers; numbers one a stage shrink in proportion."""
     if any(isinstance(value, dict) for value in values):
         return [_mapping(value, way, image) if isinstance(value, dict) else value for value in values]
-    told = any(isinstance(value, (str, bool)) for value in values)
+    told = kind == "intermediate" or any(isinstance(value, (str, bool)) for value in values)
     if len(values) in layers and len(values) > 2 and told and "layers" in way:
         return _kinds_of_layers(values)
     if kind == "kept":

@@ -3,9 +3,9 @@
 
     python diffusers.py --model unet_stable_diffusion
 
-UNets, variational autoencoders, ControlNets, transformers and text encoders, with random weights. The table beside this
-file says of each its class, a small configuration, and the sizes of its inputs: `b` stands for the batch, `h` and `w` for
-the image, `s` for the text. `--full` takes the library's own defaults.
+UNets, variational autoencoders, ControlNets, transformers and text encoders, with random weights. The table beside
+this file says of each its class, a small configuration, and the sizes of its inputs: `b` stands for the batch, `h` and
+`w` for the image, `s` for the text.
 """
 
 from corpus.preparation import prepare
@@ -18,8 +18,8 @@ import torch
 
 from corpus.parameters import member, parse
 
-name, batch_size, max_seq_length, height, width, full = parse(
-    ["model", "batch_size", "max_seq_length", "height", "width", "full"],
+name, batch_size, max_seq_length, height, width = parse(
+    ["model", "batch_size", "max_seq_length", "height", "width"],
     small={"height": 64, "width": 64, "max_seq_length": 16},
     family=__file__,
     default="unet_stable_diffusion",
@@ -42,7 +42,7 @@ def tensor(text: str) -> torch.Tensor:
 
 library = import_module(build.get("library", "diffusers"))
 kind = getattr(library, build["class"])
-options = {} if full else build["config"]
+options = build["config"]
 torch.manual_seed(0)
 model = (kind(kind.config_class(**options)) if "library" in build else kind(**options)).eval()
 torch.manual_seed(0)

@@ -37,7 +37,7 @@ class Stack(torch.nn.Module):
 
 
 class Between(torch.nn.Module):
-    """Layers that keep the number of features, between two linear ones; those that ask for it see the first features."""
+    """Layers that keep the number of features, between two linear ones; `first`: they see the first features."""
 
     def __init__(self, *layers: torch.nn.Module, first: bool = False) -> None:
         super().__init__()
@@ -59,12 +59,14 @@ def two(layer, **options):
 
 
 def perceptron(inputs: int, outputs: int) -> torch.nn.Module:
+    """Two linear layers with ReLU between them."""
     return torch.nn.Sequential(
         torch.nn.Linear(inputs, out_channels), torch.nn.ReLU(), torch.nn.Linear(out_channels, outputs)
     )
 
 
 def deep(model, **options):
+    """A model of `num_layers` layers."""
     return model(in_channels, out_channels, num_layers, CLASSES, **options)
 
 

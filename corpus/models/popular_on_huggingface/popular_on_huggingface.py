@@ -18,7 +18,7 @@ import sys
 import torch
 import transformers
 
-from corpus.inputs import Sizes, search
+from corpus.inputs import Sizes, make, search
 from corpus.parameters import parse
 
 name, batch_size, max_seq_length, max_audio_seq_length, num_channels, height, width, pretrained, weights = parse(
@@ -39,6 +39,7 @@ except OSError:
         + (name if weights is None else source)
     )
 model = (model or transformers.AutoModel.from_config(config)).eval()
-torch.manual_seed(0)
 sizes = Sizes(batch_size, max_seq_length, max_audio_seq_length, num_channels, height, width)
-model(**search(model, sizes).inputs)
+rule = search(model, sizes).rule
+torch.manual_seed(0)
+model(**make(rule, sizes, config))
