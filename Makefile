@@ -80,5 +80,5 @@ clean:
 .venv/installed-test: .venv/bin/python pyproject.toml backends/constraints.txt
 	@echo "installing what the tests run on, some 4 GB; this takes a few minutes"
 	$(BIN)/python -m pip install --quiet --no-compile --constraint backends/constraints.txt --editable '.[everything,test]'
-	$(BIN)/python -m pip install --quiet --no-compile --constraint backends/constraints.txt --no-deps onnx-tf onnx2torch pnnx
+	$(BIN)/python -m pip install --quiet --no-compile --constraint backends/constraints.txt --no-deps onnx-tf onnx2torch pnnx timm torchvision
 	@touch .venv/installed $@

@@ -215,6 +215,9 @@ def child(family: str, journal: Path, only: list[str]) -> None:
     signal.signal(signal.SIGALRM, late)
     prepare()
     members = names(family)
+    with contextlib.suppress(Exception, SystemExit):
+        # What is imported then counts for no model.
+        run(family, next(ways(family, members[(only or tried(family, members))[0]])))
     done = {line["name"] for line in read(journal)}
     with journal.open("a", encoding="utf-8") as file:
         for name in only or tried(family, members):

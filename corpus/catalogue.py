@@ -15,11 +15,11 @@ from corpus.family import load
 from corpus.labels import matches, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from corpus.labels import Labels
 
-__all__ = ["MODELS", "Entry", "entries", "select"]
+__all__ = ["MODELS", "CatalogueError", "Entry", "entries", "find", "select"]
 
 MODELS = Path(__file__).parent / "models"
 """The corpora that come with the project, a folder each."""
@@ -28,11 +28,16 @@ SEPARATOR = "::"
 """Between a script and a model of its family."""
 
 
+class CatalogueError(ValueError):
+    """A name of a model that there is none of; one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One model that can be named: a script, or one of the family that a script stands for.
 
     ``path`` is relative to the folder that was listed, with slashes, and ends with ``::NAME`` for one of a family.
+    ``problem`` is why it does not run, as a survey found (benchmarks/corpus_survey.py); empty where it does.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Entry:
     labels: Labels
     script: Path
     member: str = ""
+    problem: str = ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -49,7 +55,7 @@ class Entry:
 
 
 def entries(root: Path = MODELS) -> tuple[Entry, ...]:
-    """All models of a folder of scripts, or of one script, sorted by path.
+    """All models of a folder of scripts, or of one script, sorted by path; those that are known not to run as well.
 
     A file whose name begins with ``_`` is no script. A script in no subfolder belongs to the corpus that is named
     like the folder.
@@ -58,10 +64,12 @@ def entries(root: Path = MODELS) -> tuple[Entry, ...]:
         LabelsError, FamilyError: a first line or a table that cannot be read.
         OSError: the folder, or a file in it, cannot be read.
     """
+    root = root.resolve()
+    base = MODELS.resolve() if root.is_relative_to(MODELS.resolve()) else root.parent if root.is_file() else root
     if root.is_file():
-        return tuple(_of_script(root, root.parent))
+        return tuple(_of_script(root, base))
     scripts = (path for path in sorted(root.rglob("*.py")) if not path.name.startswith("_"))
-    return tuple(entry for script in scripts for entry in _of_script(script, root))
+    return tuple(entry for script in scripts for entry in _of_script(script, base))
 
 
 def select(
@@ -76,6 +84,51 @@ def select(
         entry for entry in entries
         if (not globs or any(named(entry, glob) for glob in globs)) and matches(entry.labels, labels)
     )  # fmt: skip
+
+
+def find(
+    texts: Sequence[str] = (), labels: Labels = MappingProxyType({}), *, problems: bool = False
+) -> tuple[Entry, ...]:
+    """The models that texts name: globs over what comes with the project, or paths of the user's own scripts.
+
+    A text is a glob of `select`, a script, or a folder of scripts; behind a script may stand ``::`` and a glob of the
+    models of its family. Without any text it is all that comes with the project.
+
+    Args:
+        texts: what is asked for; each must name something.
+        labels: what all of them must have.
+        problems: those that are known not to run, in place of those that run.
+
+    Raises:
+        CatalogueError: a text names nothing.
+        LabelsError, FamilyError, OSError: as `entries`.
+    """
+    own = entries()
+    found: dict[tuple[Path, str], Entry] = {}
+    for text in texts or ("*",):
+        named = _named_by(text, own)
+        if not named:
+            raise CatalogueError(f"nothing is named like {text!r}{_near(text, own)}")
+        found |= {(entry.script, entry.member): entry for entry in named}
+    return tuple(entry for entry in select(tuple(found.values()), (), labels) if bool(entry.problem) == problems)
+
+
+def _named_by(text: str, own: Sequence[Entry]) -> tuple[Entry, ...]:
+    """A script on disk, else a glob, else a folder on disk."""
+    script, separator, member = text.partition(SEPARATOR)
+    path = Path(script).expanduser()
+    if path.is_file():
+        return tuple(entry for entry in entries(path) if not separator or fnmatchcase(entry.member, member))
+    return select(own, (text,)) or (entries(path) if path.is_dir() and not separator else ())
+
+
+def _near(text: str, own: Iterable[Entry]) -> str:
+    from difflib import get_close_matches
+
+    known = {entry.name: None for entry in own} | {entry.corpus: None for entry in own}
+    close = get_close_matches(text.rpartition(SEPARATOR)[2], list(known), 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{hint}: `fuzz corpus list` shows all names; a folder or a script of your own is named by its path"
 
 
 def named(entry: Entry, glob: str) -> bool:
@@ -93,7 +146,7 @@ def _of_script(script: Path, root: Path) -> Iterator[Entry]:
     members = load(script)
     for name, member in members.items():
         labels = MappingProxyType({**common, "name": (name,), **member.labels})
-        yield Entry(name, corpus, f"{path.as_posix()}{SEPARATOR}{name}", labels, script, name)
+        yield Entry(name, corpus, f"{path.as_posix()}{SEPARATOR}{name}", labels, script, name, member.problem)
     if not members:
         (name, *_) = common.get("name", (script.stem,))
         yield Entry(name, corpus, path.as_posix(), common, script)

@@ -13,12 +13,14 @@ import sys
 import warnings
 from importlib import util
 from pathlib import Path
+from socket import create_connection
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ENVIRONMENT", "prepare"]
+__all__ = ["ENVIRONMENT", "OFFLINE", "nms", "prepare"]
 
 ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -34,21 +36,33 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """What keeps them from asking a network, on which they would wait."""
 
 _MODELS = Path(__file__).parent / "models"
+_PATIENCE = 5.0  # seconds for a connection
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
-def prepare(*, network: bool = False) -> None:
+def prepare(*, network: str = "") -> None:
     """Make this process fit to import the libraries of the corpus; what is so already stays.
 
     Args:
-        network: whether a script may ask a network.
+        network: the host that a script asks, where it does; when that cannot be reached, nothing waits for it.
     """
-    for name, value in (ENVIRONMENT if network else ENVIRONMENT | OFFLINE).items():
+    for name, value in (ENVIRONMENT if network and _reachable(network) else ENVIRONMENT | OFFLINE).items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore")
     _hide_own_folder()
     if "torchvision" not in sys.modules and util.find_spec("torchvision") is not None:
         _declare_operators()
+
+
+def _reachable(host: str) -> bool:
+    """Whether a connection to a host can be made; with a proxy only that one knows."""
+    if getproxies():
+        return True
+    try:
+        create_connection((host, 443), timeout=_PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _hide_own_folder() -> None:

@@ -1,4 +1,4 @@
-"""`fuzz corpus`: cases from elsewhere."""
+"""`fuzz corpus`: real models, and cases from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fuzz.cli.corpus_mine import command as mine
+from fuzz.cli.corpus_models import install, list_models
 from fuzz.cli.corpus_report import clean, report, stats
 from fuzz.cli.corpus_run import run
 from fuzz.cli.options import json_option, print_json, root_option
@@ -24,7 +25,7 @@ def command() -> None:
 
 
 command.add_command(mine, "mine")
-for part in (run, report, stats, clean):
+for part in (install, list_models, run, report, stats, clean):
     command.add_command(part)
 
 

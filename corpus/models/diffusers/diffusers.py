@@ -28,9 +28,11 @@ build = member(__file__, name).build
 sizes = {"b": batch_size, "h": height, "w": width, "s": max_seq_length}
 
 
-def tensor(text: str) -> torch.Tensor:
-    """A tensor of `float b 4 h/8 w/8`, `long b s`, or such."""
+def value(text: str) -> torch.Tensor | int:
+    """A tensor of `float b 4 h/8 w/8`, `long b s`, or such; `int 2` is no tensor but that number."""
     kind, *words = text.split()
+    if kind == "int":
+        return int(words[0])
     shape = []
     for word in words:
         of, _, part = word.partition("/")
@@ -46,4 +48,4 @@ options = build["config"]
 torch.manual_seed(0)
 model = (kind(kind.config_class(**options)) if "library" in build else kind(**options)).eval()
 torch.manual_seed(0)
-model(**{name: tensor(text) for name, text in build["inputs"].items()})
+model(**{name: value(text) for name, text in build["inputs"].items()})

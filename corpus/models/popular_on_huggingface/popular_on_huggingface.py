@@ -11,7 +11,7 @@ holds copies of the repositories.
 
 from corpus.preparation import prepare
 
-prepare(network=True)
+prepare(network="huggingface.co")
 
 import sys
 

@@ -17,5 +17,5 @@ class SmallModel(torch.nn.Module):
         return self.fc(x)
 
 
-model = SmallModel(10, 5)
+model = SmallModel(10, 5).eval()
 model(torch.rand(1, 10))

@@ -10,7 +10,7 @@ loaded by torch.hub from GitHub.
 
 from corpus.preparation import prepare
 
-prepare(network=True)
+prepare(network="github.com")
 
 import sys
 
@@ -28,8 +28,8 @@ torch.manual_seed(0)
 if pretrained or not ("timm" in build or "torchvision" in build):
     try:
         model = torch.hub.load(build["repository"], build["entry"], pretrained=pretrained, trust_repo=True)
-    except OSError as problem:
-        sys.exit(f"hub.py: {name} is loaded from github.com/{build['repository']}, which needs a network: {problem}")
+    except (OSError, RuntimeError) as problem:
+        sys.exit(f"hub.py: {name} is loaded from github.com/{build['repository']}: {problem}")
 elif "timm" in build:
     import timm
 

@@ -8,7 +8,7 @@ With `--pretrained` the hub gives the network and its published weights, for whi
 
 from corpus.preparation import prepare
 
-prepare(network=True)
+prepare(network="download.pytorch.org")
 
 import torch
 import torchvision
