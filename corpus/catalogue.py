@@ -54,11 +54,15 @@ class Entry:
         return ("--model", self.member) if self.member else ()
 
 
-def entries(root: Path = MODELS) -> tuple[Entry, ...]:
-    """All models of a folder of scripts, or of one script, sorted by path; those that are known not to run as well.
+def entries(root: Path = MODELS, *, problems: bool = False) -> tuple[Entry, ...]:
+    """All models of a folder of scripts, or of one script, sorted by path.
 
     A file whose name begins with ``_`` is no script. A script in no subfolder belongs to the corpus that is named
     like the folder.
+
+    Args:
+        root: a folder, or a script.
+        problems: those that are known not to run, in place of those that may.
 
     Raises:
         LabelsError, FamilyError: a first line or a table that cannot be read.
@@ -66,10 +70,9 @@ def entries(root: Path = MODELS) -> tuple[Entry, ...]:
     """
     root = root.resolve()
     base = MODELS.resolve() if root.is_relative_to(MODELS.resolve()) else root.parent if root.is_file() else root
-    if root.is_file():
-        return tuple(_of_script(root, base))
-    scripts = (path for path in sorted(root.rglob("*.py")) if not path.name.startswith("_"))
-    return tuple(entry for script in scripts for entry in _of_script(script, base))
+    scripts = [root] if root.is_file() else [p for p in sorted(root.rglob("*.py")) if not p.name.startswith("_")]
+    found = (entry for script in scripts for entry in _of_script(script, base))
+    return tuple(entry for entry in found if bool(entry.problem) == problems)
 
 
 def select(
@@ -97,29 +100,31 @@ def find(
     Args:
         texts: what is asked for; each must name something.
         labels: what all of them must have.
-        problems: those that are known not to run, in place of those that run.
+        problems: as `entries`.
 
     Raises:
         CatalogueError: a text names nothing.
         LabelsError, FamilyError, OSError: as `entries`.
     """
-    own = entries()
+    own = entries(problems=problems)
     found: dict[tuple[Path, str], Entry] = {}
     for text in texts or ("*",):
-        named = _named_by(text, own)
+        named = _named_by(text, own, problems)
         if not named:
             raise CatalogueError(f"nothing is named like {text!r}{_near(text, own)}")
         found |= {(entry.script, entry.member): entry for entry in named}
-    return tuple(entry for entry in select(tuple(found.values()), (), labels) if bool(entry.problem) == problems)
+    return select(tuple(found.values()), (), labels)
 
 
-def _named_by(text: str, own: Sequence[Entry]) -> tuple[Entry, ...]:
+def _named_by(text: str, own: Sequence[Entry], problems: bool) -> tuple[Entry, ...]:
     """A script on disk, else a glob, else a folder on disk."""
     script, separator, member = text.partition(SEPARATOR)
     path = Path(script).expanduser()
     if path.is_file():
-        return tuple(entry for entry in entries(path) if not separator or fnmatchcase(entry.member, member))
-    return select(own, (text,)) or (entries(path) if path.is_dir() and not separator else ())
+        return tuple(
+            entry for entry in entries(path, problems=problems) if not separator or fnmatchcase(entry.member, member)
+        )
+    return select(own, (text,)) or (entries(path, problems=problems) if path.is_dir() and not separator else ())
 
 
 def _near(text: str, own: Iterable[Entry]) -> str:
