@@ -18,6 +18,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from corpus.export import adjust, export, inputs_of, outputs_of, translate
+from corpus.parting import differ, first_parting
 from corpus.precise import precise_outputs
 from corpus.revive import is_dead, loudness, revive
 from corpus.tensors import to_proto
@@ -105,7 +106,7 @@ def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], p
         model = translate(program, folder / "model.onnx", opset)
         state["onnx"] = _facts(model)
     with progress.stage("write"):
-        _write_case(model, program, caught, outputs, folder)
+        state["parting"] = _write_case(model, program, caught, outputs, folder)
         _write_json(folder / "case.json", {"source": dict(source)})
     with progress.stage("trace"):
         graph = trace(program)
@@ -178,8 +179,11 @@ def _facts(model: onnx.ModelProto) -> dict[str, Any]:
 
 def _write_case(
     model: onnx.ModelProto, program: ExportedProgram, caught: Caught, outputs: Any, folder: Path
-) -> None:
-    """Inputs as the model takes them, what eager PyTorch gives, and what the exported program does."""
+) -> str:
+    """Write inputs as the model takes them, what eager PyTorch gives and what the exported program does.
+
+    Where those two part is returned.
+    """
     named = dict(inputs_of(program, caught.args, caught.kwargs))
     constants = {constant.name for constant in model.graph.initializer}
     ports = [port.name for port in model.graph.input if port.name not in constants]
@@ -194,7 +198,11 @@ def _write_case(
     with torch.no_grad():
         torch.manual_seed(0)
         args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
-        _write_values(folder / "program", "output", outputs_of(program.module()(*args, **kwargs)))
+        exported = outputs_of(program.module()(*args, **kwargs))
+    _write_values(folder / "program", "output", exported)
+    if any(differ(one, other) for one, other in zip(eager, exported, strict=True)):
+        return first_parting(caught.module, program, caught.args, caught.kwargs, lambda: _call(caught))
+    return ""
 
 
 def _write_values(folder: Path, role: str, tensors: Sequence[torch.Tensor], names: Sequence[str] = ()) -> None:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from fuzz.case import Case
     from fuzz.execute.execution import Execution
 
-__all__ = ["EAGER", "FRONT_END", "PROGRAM", "SAMPLED", "TRANSLATION", "Answer", "Examination", "examine", "verdict_of"]
+__all__ = [
+    "EAGER", "FRONT_END", "PROGRAM", "SAMPLED", "TORCH_EXPORT", "TRANSLATION", "Answer", "Examination", "examine",
+    "verdict_of",
+]  # fmt: skip
 
 EAGER, PROGRAM, TRANSLATION = "eager", "program", "onnx"
 """Who answers beside the backends: PyTorch, the exported program, the ONNX model in float64 against the program's."""
@@ -75,7 +78,6 @@ class Examination:
 
     answers: dict[str, Answer] = field(default_factory=dict)
     side: str = ""
-    node: str = ""
     message: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -261,7 +263,7 @@ def _settled(answers: dict[str, Answer]) -> Examination:
         side, message = EXPORTER, "in float64 the ONNX model gives other outputs than the exported program"
     elif wrong:
         side, message = ", ".join(wrong), "PyTorch agrees with the reference"
-    return Examination(answers, side, "", message)
+    return Examination(answers, side, message)
 
 
 def _softened(answers: dict[str, Answer], word: Word, message: str) -> dict[str, Answer]:

@@ -12,7 +12,7 @@ from corpus.labels import save_to_cache
 from corpus.worker import Request
 from fuzz.apart import Apart, Died
 from fuzz.case import Case, data_sets_of, digest, read_inputs
-from fuzz.collection.examination import EAGER, PROGRAM, TRANSLATION, Examination, examine, verdict_of
+from fuzz.collection.examination import EAGER, PROGRAM, TORCH_EXPORT, TRANSLATION, Examination, examine, verdict_of
 from fuzz.collection.latency import latencies
 from fuzz.collection.studio import Studio
 from fuzz.errors import FuzzError
@@ -20,6 +20,8 @@ from fuzz.execute.attempt import Attempt, Limits
 from fuzz.execute.execution import Execution
 from fuzz.execute.run import beside_of, request_of
 from fuzz.execute.start import start_worker
+from fuzz.explain import Explainer
+from fuzz.judge.verdict import Word
 from fuzz.performance.timer import Subject, Timer
 from fuzz.signature import read_signature
 
@@ -240,8 +242,11 @@ class Lane:
         state["seconds"]["judge"] = round(time.perf_counter() - start, 4)
         told = examination.to_json()
         state["answers"] = {**state.get("answers", {}), **told["answers"]}
-        for key in ("side", "node", "message"):
-            state[key] = told[key]
+        state |= {"side": told["side"], "message": told["message"], "node": ""}
+        if state["side"] == TORCH_EXPORT:
+            state["node"] = state.get("parting", "")
+        elif any(answer.word == Word.WRONG for answer in examination.answers.values()):
+            state["node"] = self._node(case, examination, targets)
         for execution, target in zip(executions, targets, strict=True):
             lost = {"word": "error", "decided": "", "message": examination.message}
             answer = told["answers"].get(target.canonical, lost)
@@ -256,6 +261,19 @@ class Lane:
             for name, answer in examination.answers.items()
             if name not in {EAGER, PROGRAM, TRANSLATION}
         )
+
+    def _node(self, case: Case, examination: Examination, targets: list[Target]) -> str:
+        """Where the answer of the first backend that is wrong begins, as far as the error bounds can tell."""
+        verdicts = [
+            verdict_of(case.id, target.canonical, answer)
+            for target in targets
+            if (answer := examination.answers.get(target.canonical)) is not None and answer.word == Word.WRONG
+        ]
+        if not verdicts:
+            return ""
+        with Explainer(targets, self._limits) as explainer:
+            (verdict,) = explainer.with_nodes({case.id: case}, verdicts[:1])
+        return verdict.node or ""
 
     def _execution(self, case: Case, target: Target) -> Execution:
         request = request_of(case)

@@ -51,7 +51,8 @@ def line_of(name: str, state: Mapping[str, Any]) -> str:
             text += f" {mid} ({low} to {high})"
         facts.append(text)
     if state.get("side"):
-        facts.append(f"{state['side']}: {state.get('message')}")
+        place = f" at {state['node']}" if state.get("node") else ""
+        facts.append(f"{state['side']}{place}: {state.get('message')}")
     text = f"{word:<12} {name}  {', '.join(facts)}"
     return text if len(text) <= _LINE else f"{text[: _LINE - 3]}..."
 
