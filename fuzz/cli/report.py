@@ -37,8 +37,8 @@ def command(
 
     One HTML file that needs no network: findings first, each with its graph and its numbers (what came, what was due,
     the error bound, the element); verdicts by target and version; findings and coverage over time; operator × type ×
-    target, and what was never reached. It filters and sorts. Of a campaign (`fuzz run`), also while it runs, or of a
-    root of `gen`, `exec` and `diff`.
+    target, and what was never reached. It filters and sorts. Of a campaign (`fuzz run`), also while it runs, of a
+    root of `gen`, `exec` and `diff`, or of both in one root.
 
     A finding that cannot be read is named on the page and stops nothing.
 
@@ -48,11 +48,11 @@ def command(
 
     Exit codes: 0 no findings, 1 findings, 2 misuse.
 
-    --json prints {root, page, cases, seconds, targets: [{target, version, verdicts: {VERDICT: n}}], findings: [{id,
-    target, version, verdict, title, summary, signature, count, assumed, seed, nodes, nodes_before, seconds,
-    first_seen, operators, output, data_set, index, actual, expected, bound, bound_ratio, node, message, folder,
-    problems, switches, blame, same_as}], coverage:
-    {reached, wanted, missing: [[operator, type]], targets: {TARGET: {ok, found, refused, open}}}, problems}.
+    --json prints {root, page, cases, judged, seconds, targets: [{target, version, verdicts: {VERDICT: n}}],
+    findings: [{id, target, version, verdict, title, summary, signature, count, assumed, seed, nodes, nodes_before,
+    seconds, first_seen, operators, output, data_set, index, actual, expected, bound, bound_ratio, node, message,
+    folder, problems, switches, blame, same_as}], coverage: {reached, wanted, missing: [[operator, type]],
+    targets: {TARGET: {ok, found, refused, open}}}, problems}; judged is how many of the cases `fuzz exec` ran.
     """
     from fuzz.cli.progress import progress_bar
     from fuzz.file import write_text
@@ -99,7 +99,8 @@ def _print(account: Account) -> None:
     for problem in account.problems[:_SHOWN]:
         echo(f"not done: {printable(problem)}")
     reached = f"{len(account.cells):,} pairs of operator and type"
-    out.print(f"{account.cases:,} cases, {len(account.discoveries):,} findings, {reached}", highlight=False)
+    of_them = f" ({account.judged:,} by `fuzz exec`)" if account.campaigns and account.judged else ""
+    out.print(f"{account.cases:,} cases{of_them}, {len(account.discoveries):,} findings, {reached}", highlight=False)
 
 
 def _to_json(account: Account, root: Path, page: Path) -> dict[str, Any]:
@@ -109,7 +110,8 @@ def _to_json(account: Account, root: Path, page: Path) -> dict[str, Any]:
         for name in account.target_names
     }
     return {
-        "root": str(root), "page": str(page), "cases": account.cases, "seconds": account.seconds,
+        "root": str(root), "page": str(page), "cases": account.cases, "judged": account.judged,
+        "seconds": account.seconds,
         "targets": [
             {"target": row.name, "version": row.version, "verdicts": dict(row.verdicts)} for row in account.targets
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fuzz.judge.verdict import FINDINGS, Word
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from fuzz.report.drawings import Drawing
     from fuzz.report.exhibit import Listed
 
-__all__ = ["Account", "Cell", "Discovery", "TargetRow", "gravest_first"]
+__all__ = ["EXECUTED", "Account", "Cell", "Discovery", "TargetRow", "gravest_first", "joined"]
+
+EXECUTED = "as it was executed"
+"""Why a case that was judged by itself is not reduced: ``Discovery.unreduced``."""
 
 # Wrong numbers first: nobody notices those.
 _GRAVITY = (
@@ -126,6 +129,7 @@ class Cell:
 class Account:
     """All that a report says. ``campaigns`` is 0 for a root that was executed and judged case by case.
 
+    Of the cases so many as ``judged`` were executed and judged one by one, the others are those of campaigns.
     ``cells`` are by pair and target; ``wanted`` are the pairs that its settings allow, None where that is not known.
     ``waiting`` failing answers are not reduced yet. ``done`` is how many cases were finished by a time, ``seen`` when
     the first case with a pair was. ``problems`` is what could not be read, or done, in words.
@@ -137,6 +141,7 @@ class Account:
     targets: tuple[TargetRow, ...]
     discoveries: tuple[Discovery, ...]
     cells: Mapping[Pair, Mapping[str, Cell]]
+    judged: int = 0
     wanted: frozenset[Pair] | None = None
     seconds: float | None = None
     done: tuple[tuple[float, int], ...] = ()
@@ -153,3 +158,23 @@ class Account:
     def target_names(self) -> list[str]:
         """The targets, each once, in the order of their names."""
         return sorted({row.name for row in self.targets})
+
+
+def joined(campaigns: Account, cases: Account) -> Account:
+    """What campaigns and single cases of one root have to tell, as one; time and what was wanted are the campaigns'."""
+    verdicts: dict[tuple[str, str], Counter[str]] = {}
+    for row in (*campaigns.targets, *cases.targets):
+        verdicts.setdefault((row.name, row.version), Counter()).update(row.verdicts)
+    cells: dict[Pair, dict[str, Cell]] = {}
+    rows = [*campaigns.cells.items(), *cases.cells.items()]
+    for pair, target, cell in ((pair, target, cell) for pair, row in rows for target, cell in row.items()):
+        into = cells.setdefault(pair, {}).setdefault(target, Cell())
+        into.verdicts.update(cell.verdicts)
+        into.findings += cell.findings
+        into.seconds = cell.seconds if into.seconds is None else into.seconds
+    return replace(
+        campaigns, cases=campaigns.cases + cases.cases, judged=cases.judged,
+        targets=tuple(TargetRow(name, version, row) for (name, version), row in verdicts.items()),
+        discoveries=tuple(gravest_first((*campaigns.discoveries, *cases.discoveries))), cells=cells,
+        problems=(*campaigns.problems, *cases.problems),
+    )  # fmt: skip

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fuzz.judge.verdict import Word
+from fuzz.report.account import EXECUTED
 from fuzz.report.findings import picture
 from fuzz.report.markup import chip, json_in_script, number, text
 from fuzz.report.plot import duration
@@ -232,10 +233,11 @@ def _facts(account: Account, found: Discovery) -> str:
 
 
 def _seen(account: Account, found: Discovery) -> str | None:
-    if not account.campaigns or not account.cases:
+    cases = account.cases - account.judged
+    if not cases or found.unreduced == EXECUTED:
         return None
     alike = f", {found.assumed:,} of them assumed alike" if found.assumed else ""
-    return f"{found.count:,} of {account.cases:,} cases{alike}"
+    return f"{found.count:,} of {cases:,} cases{alike}"
 
 
 def _values(values: Sequence[Listed]) -> str:

@@ -59,6 +59,8 @@ def _tiles(account: Account) -> str:
         ("", f"{len(account.cells):,}", "operator × type"),
         ("", f"{len(account.targets):,}", "target" if len(account.targets) == 1 else "targets"),
     ]
+    if account.campaigns and account.judged:
+        items.append(("", f"{account.judged:,}", "of the cases by fuzz exec"))
     if account.seconds is not None:
         items.append(("", duration(account.seconds), "of running"))
     return tiles(items)

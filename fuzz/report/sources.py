@@ -1,4 +1,4 @@
-"""From a root to what a report says of it: campaigns that ran there, or cases that were executed and judged."""
+"""From a root to what a report says of it: campaigns that ran there, cases that were executed and judged, or both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuzz.campaign.shelf import FINDINGS_FOLDER
 from fuzz.case import find_cases
 from fuzz.errors import RootError
 from fuzz.judge.verdict import FINDINGS
-from fuzz.report.account import Account, Cell, Discovery, TargetRow, gravest_first
+from fuzz.report.account import EXECUTED, Account, Cell, Discovery, TargetRow, gravest_first, joined
 from fuzz.report.drawings import Drawing
 from fuzz.report.exhibit import read_cases, read_exhibits
 from fuzz.report.sameness import same_bugs
@@ -38,10 +38,11 @@ def read_account(root: Path, jobs: int, advance: Callable[[int], None] = lambda 
 
     Raises RootError (no root, or nothing came of it yet), StorageError.
     """
-    history = read_history(root)
+    history, judged = read_history(root), (root / STORE_NAME).is_file()
     if history is not None:
-        return _of_campaigns(root, history, jobs, advance)
-    if (root / STORE_NAME).is_file():
+        of_campaigns = _of_campaigns(root, history, jobs, advance)
+        return _beside(of_campaigns, root, jobs, advance) if judged else of_campaigns
+    if judged:
         return _of_cases(root, jobs, advance)
     folders = _folders(root)
     if folders:  # copied out of a campaign's root
@@ -54,6 +55,19 @@ def read_account(root: Path, jobs: int, advance: Callable[[int], None] = lambda 
 
 
 _NO_HISTORY = History((), 0, 0.0, {}, (), (), (), 0, ())
+
+
+def _beside(campaigns: Account, root: Path, jobs: int, advance: Callable[[int], None]) -> Account:
+    """A campaign's account with that of the cases of its root that were judged one by one.
+
+    Where nothing was judged, or the cases are gone, it stays the campaign's, and says so.
+    """
+    try:
+        cases = _of_cases(root, jobs, advance)
+    except RootError as error:
+        problem = f"what `fuzz exec` ran in this root is left out: {error}"
+        return replace(campaigns, problems=(*campaigns.problems, problem))
+    return joined(campaigns, cases)
 
 
 # --- campaigns --------------------------------------------------------------------------------------------------------
@@ -194,8 +208,9 @@ def _of_cases(root: Path, jobs: int, advance: Callable[[int], None]) -> Account:
             cells.setdefault(pair, {}).setdefault(verdict.target, Cell()).verdicts[verdict.verdict] += 1
     targets = tuple(TargetRow(name, versions.get(name, ""), row) for name, row in sorted(counts.items()))
     return Account(
-        title=str(root), campaigns=0, cases=len(cases), targets=targets, discoveries=tuple(discoveries),
-        cells=cells, problems=(*(f"case {name} is no more in {root}" for name in lost), *_unread(discoveries)),
+        title=str(root), campaigns=0, cases=len(cases), judged=len(cases), targets=targets,
+        discoveries=tuple(discoveries), cells=cells,
+        problems=(*(f"case {name} is no more in {root}" for name in lost), *_unread(discoveries)),
     )  # fmt: skip
 
 
@@ -205,7 +220,7 @@ def _of_verdict(verdict: Verdict, exhibit: Exhibit | None, version: str, root: P
         id=f"{verdict.case}-{verdict.target}-{verdict.oracle}-{verdict.data_set}", target=verdict.target,
         version=version, word=verdict.verdict, title=verdict.case, signature=_by_oracle(verdict),
         count=1, folder=exhibit.folder if exhibit else str(root / verdict.case), drawing=drawing, verdict=verdict,
-        message=verdict.message, unreduced="as it was executed", pairs=exhibit.pairs if exhibit else (),
+        message=verdict.message, unreduced=EXECUTED, pairs=exhibit.pairs if exhibit else (),
         values=exhibit.values if exhibit else (), problems=exhibit.problems if exhibit else (),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections import Counter
 from dataclasses import asdict
 
 import numpy as np
@@ -246,6 +247,40 @@ def test_a_root_that_was_judged(tmp_path):
     assert (crash.title, crash.drawing.svg) == ("gone", "")
     assert account.problems == (f"case gone is no more in {tmp_path}",)
     assert account.cells["Relu", "float"]["tvm"].verdicts == {"wrong": 1, "ok": 1}
+
+
+def test_a_root_with_both(root):
+    """A campaign ran there, and `gen`, `exec` and `diff`: nothing of either is left out, and nothing counted twice."""
+    campaign = read_account(root, 1)
+    for name in ("a", "b"):
+        write_folder(root / "cases" / name)
+    with Store.open(root, create=True) as store:
+        told = read_account(root, 1)
+        assert told.discoveries == campaign.discoveries
+        assert told.cases == campaign.cases
+        assert "is left out: nothing was judged in" in told.problems[-1]
+        version = campaign.targets[0].version
+        store.record_verdicts([
+            Verdict("a", "onnxruntime", 0, "wrong", "y", 5.0, (1,), 1.5, 2.0, 0.1), Verdict("b", "tvm", 0, "ok"),
+        ])  # fmt: skip
+    both = read_account(root, 1)
+    assert (both.campaigns, both.cases, both.judged) == (campaign.campaigns, campaign.cases + 2, 2)
+    assert len(both.discoveries) == len(campaign.discoveries) + 1
+    (judged,) = set(both.discoveries) - set(campaign.discoveries)
+    assert (judged.title, judged.target, judged.word) == ("a", "onnxruntime", "wrong")
+    counts = {(row.name, row.version): dict(row.verdicts) for row in both.targets}
+    assert counts["onnxruntime", version] == {"wrong": 5}
+    assert counts["onnxruntime", ""] == {"wrong": 1}
+    assert counts["tvm", ""] == {"ok": 1}
+    cell, before = (account.cells["Add", "float"]["onnxruntime"] for account in (both, campaign))
+    assert cell.verdicts == before.verdicts + Counter(wrong=1)
+    assert (cell.findings, cell.seconds) == (before.findings, before.seconds)
+    assert both.cells["Relu", "float"]["tvm"].state == "ok"
+    assert (both.wanted, both.seconds, both.done) == (campaign.wanted, campaign.seconds, campaign.done)
+    page = overview(both)
+    assert "of the cases by fuzz exec" in page
+    assert f"of {campaign.cases} cases" in page
+    assert f"of {both.cases} cases" not in page
 
 
 def test_no_root(tmp_path):
