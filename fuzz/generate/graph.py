@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["NothingFits", "generate_graph", "grow"]
 
 _ROUNDS = 4  # a model of one node may need some until one takes an input
+_TURNS = 2  # turns of nodes for one of a window, while there are windows to place
 _TRIES = 12  # attempts a node; a model that runs out of luck stays smaller than planned
 
 
@@ -88,14 +89,17 @@ def grow(builder: Builder, nodes: int, operators: Sequence[str], tries: int = _T
     end = len(made) + size
 
     def step() -> int | None:
-        nonlocal failures, end
-        if len(made) >= nodes or failures >= tries * (nodes + 2):
+        nonlocal failures, end, nodes
+        wanting = seeds is not None and seeds.wanting
+        if (len(made) >= nodes and not wanting) or failures >= tries * (nodes + 2):
             return None
         if len(made) >= end:
             builder.part()
             end += size
-        if seeds is not None and choices.integer(0, 999) < seeds.chance * 1000:
-            failures += not place_window(builder, seeds, nodes - len(made))
+        if seeds is not None and wanting and (len(made) >= nodes or not choices.integer(0, _TURNS)):
+            before = len(made)
+            failures += not place_window(builder, seeds)
+            nodes, end = nodes + len(made) - before, end + len(made) - before
         elif bait is not None and choices.integer(0, 999) < bait.chance * 1000:
             failures += not plant(builder, bait, nodes - len(made))
         else:

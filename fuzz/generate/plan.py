@@ -270,8 +270,8 @@ def _draw_bait(
     return Bait(rows, chance, near, frozenset(settings.dtypes), whole=named) if rows and chance else None
 
 
-# How often a node's turn places a window of a real model, a chance a model; and how often something in it is changed.
-_SEEDED = (0.2, 0.4, 0.7, 0.9)
+# How many windows of real models a model gets, and how often something in one is changed.
+_SEEDED = (1, 2, 3, 4, 6)
 _CHANGED = (0.0, 0.3, 0.6)
 
 
@@ -279,8 +279,8 @@ def _draw_seeds(choices: Choices, settings: Settings, names: Sequence[str]) -> S
     if not settings.seeds:
         return None
     lines = usable(settings.seeds, tuple(names))
-    chance, change = _SEEDED[choices.integer(0, len(_SEEDED) - 1)], _CHANGED[choices.integer(0, len(_CHANGED) - 1)]
-    return Seeds(lines, chance, change, frozenset(settings.dtypes)) if lines else None
+    count, change = _SEEDED[choices.integer(0, len(_SEEDED) - 1)], _CHANGED[choices.integer(0, len(_CHANGED) - 1)]
+    return Seeds(lines, count, change, frozenset(settings.dtypes)) if lines else None
 
 
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:

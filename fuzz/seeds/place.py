@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from abstract.constraints import Infeasible
-from abstract.contributed import CONTRIBUTED
 from abstract.dtypes import BY_CODE, BY_NAME, DType
 from abstract.graph import Origin, Value
 from abstract.operator import EVERYWHERE, Call, Domain, NotCovered
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Instance", "place_window"]
 
-_PICKS = 6  # windows looked at for one that fits the room and the types
+_PICKS = 6  # windows looked at for one that the opset and the targets have
 _TRIES = 3  # draws of one instance: the later ones change nothing, the last is joined to nothing
 _LOOKS = 4  # values looked at for an operand
 _LARGEST = 4096  # elements of a drawn tensor
@@ -48,10 +47,10 @@ _KEPT = frozenset({"to", "equation", "value", "direction", "activations"})  # wh
 _OTHER_SIZES = (1, 1, 2, 3, 4, 5, 7, 8, 9)
 
 
-def place_window(builder: Builder, seeds: Seeds, room: int) -> bool:
-    """Place one of the windows, of at most ``room`` calls; whether it could be."""
+def place_window(builder: Builder, seeds: Seeds) -> bool:
+    """Place one of the windows; whether it could be."""
     draw = builder.choices.integer
-    window = _picked(builder, seeds, room)
+    window = _picked(builder, seeds)
     if window is None:
         return False
     change = _CHANGES[draw(0, len(_CHANGES) - 1)] if draw(0, 999) < seeds.change * 1000 else ""
@@ -63,45 +62,23 @@ def place_window(builder: Builder, seeds: Seeds, room: int) -> bool:
     return False
 
 
-def _picked(builder: Builder, seeds: Seeds, room: int) -> Window | None:
+def _picked(builder: Builder, seeds: Seeds) -> Window | None:
     for _ in range(_PICKS):
         window = seeds.window(builder.choices.integer(0, len(seeds.lines) - 1))
-        if len(window.calls) <= room and _exists(window, builder):
+        if _exists(window, builder):
             return window
     return None
 
 
 def _exists(window: Window, builder: Builder) -> bool:
-    """Whether the opset has the window's operators with the attributes that it gives them, and targets run them."""
+    """Whether the opset has the attributes that the window gives its operators, and the targets run these."""
     plan = builder.plan
     for call in window.calls:
-        if call.operator not in CONTRIBUTED and not _known(call.operator, plan.opset):
-            return False
         sign = signature(call.operator, plan.opset)
         named = sign.attributes | {formal.name for formal in sign.inputs}
         if not named.issuperset(call.params) or not plan.runs(call.operator, sign):
             return False
     return True
-
-
-def _known(operator: str, opset: int) -> bool:
-    import onnx.defs
-
-    return TABLE[operator].since <= opset and onnx.defs.has(operator) and _since(operator) <= opset
-
-
-def _since(operator: str) -> int:
-    import onnx.defs
-
-    known = _FIRST.get(operator)
-    if known is None:
-        known = _FIRST[operator] = min(
-            s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == operator and not s.domain
-        )
-    return known
-
-
-_FIRST: dict[str, int] = {}
 
 
 class Instance:
@@ -170,7 +147,8 @@ class Instance:
             return {}
         own = next(iter(present))
         others = [name for name in _FLOATS if name in allowed and name != own]
-        if own in allowed and not (self.change == "type" and others):
+        wanted = self.change == "type" or not self.draw(0, 3)
+        if own in allowed and not (wanted and others and self.base is None):
             return {}
         other = others[self.draw(0, len(others) - 1)]
         self.changed = f"type {own}={other}"

@@ -40,16 +40,21 @@ class Placed:
 
 @dataclass(slots=True)
 class Seeds:
-    """What one model takes of windows: which, the chance that a node's turn places one, that of a change to it.
+    """What one model takes of windows: which, how many, and the chance of a change to each.
 
-    ``dtypes`` are the element types that the model may have.
+    They come on top of the nodes that the model draws. ``dtypes`` are the element types that it may have.
     """
 
     lines: Sequence[str]
-    chance: float
+    count: int
     change: float
     dtypes: frozenset[str]
     placed: list[Placed] = field(default_factory=list)
+
+    @property
+    def wanting(self) -> bool:
+        """Whether there is another window to place."""
+        return len(self.placed) < self.count
 
     def window(self, number: int) -> Window:
         """The window at a position."""
