@@ -132,7 +132,7 @@ def _alive(caught: Caught, state: dict[str, Any]) -> Any:
     outputs = _call(caught)
     state["revived"] = []
     if is_dead(outputs):
-        state["revived"] = revive(module, lambda: _call(caught))
+        state["revived"] = revive(module, lambda: module(*caught.args, **caught.kwargs))
         outputs = _call(caught)
     state["dead"] = is_dead(outputs)
     state["finite"] = all(size < float("inf") for size in loudness(outputs))
@@ -140,10 +140,23 @@ def _alive(caught: Caught, state: dict[str, Any]) -> Any:
 
 
 def _call(caught: Caught, seed: int = 0) -> Any:
+    """The outputs on the inputs; what a call changes of them, or of the module's buffers, goes back."""
     torch.manual_seed(seed)
     args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
-    with torch.no_grad():
-        return caught.module(*args, **kwargs)
+    with _buffers_kept(caught.module), torch.no_grad():
+        return pytree.tree_map(_copy, caught.module(*args, **kwargs))
+
+
+@contextlib.contextmanager
+def _buffers_kept(module: torch.nn.Module) -> Iterator[None]:
+    before = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                if buffer.shape == value.shape:
+                    buffer.copy_(value)
 
 
 def _copy(leaf: Any) -> Any:
@@ -184,25 +197,33 @@ def _write_case(
 
     Where those two part is returned.
     """
-    named = dict(inputs_of(program, caught.args, caught.kwargs))
-    constants = {constant.name for constant in model.graph.initializer}
-    ports = [port.name for port in model.graph.input if port.name not in constants]
-    missing = [name for name in ports if not isinstance(named.get(name), torch.Tensor)]
-    if missing:
-        raise ValueError(f"the exported model has an input {missing[0]!r} that the model was not called with")
+    ports, inputs = _matched(model, inputs_of(program, caught.args, caught.kwargs))
     eager = outputs_of(outputs)
     if len(eager) != len(model.graph.output):
         raise ValueError(f"the model has {len(eager)} outputs, the exported one {len(model.graph.output)}")
-    _write_values(folder / "test_data_set_0", "input", [named[name] for name in ports], ports)
+    _write_values(folder / "test_data_set_0", "input", inputs, ports)
     _write_values(folder / "test_data_set_0", "output", eager, [port.name for port in model.graph.output])
-    with torch.no_grad():
-        torch.manual_seed(0)
-        args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
-        exported = outputs_of(program.module()(*args, **kwargs))
+    torch.manual_seed(0)
+    args, kwargs = pytree.tree_map(_copy, (caught.args, caught.kwargs))
+    with _buffers_kept(caught.module), torch.no_grad():
+        exported = outputs_of(pytree.tree_map(_copy, program.module()(*args, **kwargs)))
     _write_values(folder / "program", "output", exported)
     if any(differ(one, other) for one, other in zip(eager, exported, strict=True)):
         return first_parting(caught.module, program, caught.args, caught.kwargs, lambda: _call(caught))
     return ""
+
+
+def _matched(model: onnx.ModelProto, given: Sequence[tuple[str, Any]]) -> tuple[list[str], list[torch.Tensor]]:
+    """The names of the exported model's inputs and what each is given: by order, or by name where some are left out."""
+    constants = {constant.name for constant in model.graph.initializer}
+    ports = [port.name for port in model.graph.input if port.name not in constants]
+    tensors = {name: value for name, value in given if isinstance(value, torch.Tensor)}
+    if len(tensors) == len(ports):  # the exporter renames an input that is an output as well
+        return ports, list(tensors.values())
+    missing = [name for name in ports if name not in tensors]
+    if missing:
+        raise ValueError(f"the exported model has an input {missing[0]!r} that the model was not called with")
+    return ports, [tensors[name] for name in ports]
 
 
 def _write_values(folder: Path, role: str, tensors: Sequence[torch.Tensor], names: Sequence[str] = ()) -> None:

@@ -134,10 +134,19 @@ def structural_hash(module: torch.nn.Module, signature: Signature) -> str:
     for path, part in module.named_modules():
         kind = type(part)
         total.update(f"{path}\0{kind.__module__}.{kind.__qualname__}\0{part.extra_repr()}\n".encode())
+        total.update(_own_code(kind))
     for path, parameter in module.named_parameters():
         total.update(f"{path}\0{parameter.dtype}\0{tuple(parameter.shape)}\n".encode())
     total.update(repr(signature).encode())
     return total.hexdigest()[:_HASH]
+
+
+def _own_code(kind: type[torch.nn.Module]) -> bytes:
+    """What tells classes of scripts apart that have the same name; the names of libraries' classes do that already."""
+    code = getattr(kind.forward, "__code__", None)
+    if kind.__module__ != "__main__" or code is None:
+        return b""
+    return bytes(code.co_code) + repr((code.co_names, code.co_varnames)).encode()
 
 
 def _signature(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Signature:

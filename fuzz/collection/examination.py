@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abstract.inference import check_fully
 from abstract.program import Program, parse
 from abstract.reference import Bounded
 from backends.protocol import Outcome
@@ -26,13 +27,15 @@ from fuzz.signature import read_signature
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import onnx
+
     from backends.tensor import Value
     from fuzz.case import Case
     from fuzz.execute.execution import Execution
 
 __all__ = [
     "EAGER", "FRONT_END", "PROGRAM", "SAMPLED", "TORCH_EXPORT", "TRANSLATION", "Answer", "Examination", "examine",
-    "verdict_of",
+    "unsettled", "verdict_of",
 ]  # fmt: skip
 
 EAGER, PROGRAM, TRANSLATION = "eager", "program", "onnx"
@@ -120,7 +123,26 @@ def examine(case: Case, executions: Sequence[Execution], tolerances: Sequence[fl
             sample = Sample(inputs, eager, foreign=True)
             (verdict,) = judge(case.id, model, str(case.folder), [sample], [execution])
             answers[execution.target] = Answer(verdict.verdict, "outcome", message=verdict.message or execution.message)
+    invalid = _invalid(program.model)
+    if invalid:
+        return Examination(answers, EXPORTER, f"onnx.checker refuses the exported model: {invalid}")
     return _settled(answers)
+
+
+def _invalid(model: onnx.ModelProto) -> str:
+    """What ONNX's full check has against a model."""
+    try:
+        check_fully(model)
+    except Exception as problem:  # noqa: BLE001 - whatever the checker raises is its opinion
+        told = str(problem).strip().split("\n", 1)[0][:200]
+        # The text of ONNX leaves the shape of an output open; only the checker asks for it.
+        return "" if "Field 'shape' of 'type' is required" in told else told
+    return ""
+
+
+def unsettled(found: Examination, message: str) -> Examination:
+    """The same of a model of which nothing can be said, such as one that draws random numbers."""
+    return Examination(_softened(found.answers, Word.UNDECIDABLE, message))
 
 
 def verdict_of(case: str, target: str, answer: Answer) -> Verdict:
@@ -267,8 +289,9 @@ def _settled(answers: dict[str, Answer]) -> Examination:
 
 
 def _softened(answers: dict[str, Answer], word: Word, message: str) -> dict[str, Answer]:
-    """The answers with another word for those that are wrong."""
+    """The answers with another word for those that are wrong, or cannot be told from it."""
+    softened = {Word.WRONG, Word.SUSPECT, word}
     return {
-        name: replace(answer, word=word.value, message=message) if answer.word == Word.WRONG else answer
+        name: replace(answer, word=word.value, message=message) if answer.word in softened else answer
         for name, answer in answers.items()
     }

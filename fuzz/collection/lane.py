@@ -12,7 +12,16 @@ from corpus.labels import save_to_cache
 from corpus.worker import Request
 from fuzz.apart import Apart, Died
 from fuzz.case import Case, data_sets_of, digest, read_inputs
-from fuzz.collection.examination import EAGER, PROGRAM, TORCH_EXPORT, TRANSLATION, Examination, examine, verdict_of
+from fuzz.collection.examination import (
+    EAGER,
+    PROGRAM,
+    TORCH_EXPORT,
+    TRANSLATION,
+    Examination,
+    examine,
+    unsettled,
+    verdict_of,
+)
 from fuzz.collection.latency import latencies
 from fuzz.collection.studio import Studio
 from fuzz.errors import FuzzError
@@ -239,6 +248,8 @@ class Lane:
             examination = Examination(message="judging ended the process that did it")
         except (FuzzError, OSError, ValueError, TypeError, KeyError, ArithmeticError, IndexError) as problem:
             examination = Examination(message=f"judging failed: {type(problem).__name__}: {problem}"[:300])
+        if state.get("random"):
+            examination = unsettled(examination, "the model draws random numbers: two runs of it differ")
         state["seconds"]["judge"] = round(time.perf_counter() - start, 4)
         told = examination.to_json()
         state["answers"] = {**state.get("answers", {}), **told["answers"]}
