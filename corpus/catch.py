@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
     import torch
 
@@ -98,7 +99,7 @@ class _Catcher:
         self._before = before = torch.nn.Module.__call__
 
         def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if self._depth <= self._max_depth:
+            if self._depth <= self._max_depth and (self._depth or not _is_internal(module)):
                 self._note(module, args, kwargs)
             self._depth += 1
             try:
@@ -126,6 +127,23 @@ class _Catcher:
         if name not in self._hashes:
             self._hashes.add(name)
             self._found.append(kept)
+
+
+def _is_internal(module: torch.nn.Module) -> bool:
+    """Whether a call that no other surrounds is no call of the script's.
+
+    Such are a parametrised weight that is read, and a model that is tried out while another is built around it.
+    """
+    import torch
+
+    if type(module).__module__.startswith("torch.nn.utils."):
+        return True
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - who calls is asked of the interpreter
+    while frame is not None:
+        if frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get("self"), torch.nn.Module):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def structural_hash(module: torch.nn.Module, signature: Signature) -> str:

@@ -83,8 +83,8 @@ def run(
 ) -> int:
     """Run models: those that scripts call, built, exported to ONNX, executed and judged.
 
-    A GLOB names scripts on disk, your own as well, or models of the corpora (`fuzz corpus list`); without one all of
-    the corpora run. A model that a script calls is caught without a change to the script. script.py::NAME picks a
+    A GLOB names scripts on disk, your own as well, or models of the corpora (`fuzz corpus list`); without one the
+    small ones run. A model that a script calls is caught without a change to the script. script.py::NAME picks a
     model of a family, script.py::HASH one of those that a script calls.
 
     Eager PyTorch, the exported program, the ONNX model in float64 and each backend are compared. What was done is

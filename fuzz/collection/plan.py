@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Literal
 from corpus import cache as store
 from corpus.catalogue import MODELS, Entry, entries, select
 from corpus.family import FamilyError, load
-from corpus.labels import LabelsError, matches
+from corpus.labels import Labels, LabelsError, matches
 from fuzz.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from corpus.labels import Labels
     from fuzz.execute.target import Target
 
 __all__ = ["Job", "Plan", "Rebuild", "jobs_of"]
+
+SMALL: Labels = MappingProxyType({"test_group": ("small",)})
+"""What runs where nothing is asked for."""
 
 Rebuild = Literal["if_needed", "always", "never"]
 
@@ -101,13 +103,15 @@ class Job:
 
 
 def jobs_of(globs: Sequence[str], labels: Labels = MappingProxyType({}), root: Path = MODELS) -> list[Job]:
-    """The models that are named: scripts on disk, or models of the corpora; all of the corpora where nothing is.
+    """The models that are named: scripts on disk, or models of the corpora; all small ones where nothing is asked for.
 
     ``script.py::NAME`` picks a model of a family, ``script.py::HASH`` one of those that a script calls.
 
     Raises:
         UsageError: nothing is named so, or a script's labels or table cannot be read.
     """
+    if not globs and not labels:
+        labels = SMALL
     try:
         found = [job for text in globs for job in _named(text, root)] if globs else [Job(e) for e in entries(root)]
     except (LabelsError, FamilyError) as problem:
@@ -126,9 +130,12 @@ def _named(text: str, root: Path) -> list[Job]:
     places = [Path(path)] if Path(path).exists() else [Path(p) for p in sorted(globbing.glob(path, recursive=True))]  # noqa: PTH207 - a glob of the user's may begin anywhere
     if places:
         here = [entry for place in places for entry in entries(place)]
+        if not here or (pick and not any(entry.member == pick for entry in here)):
+            # What is known not to run is run where it is named.
+            here += [entry for place in places for entry in entries(place, problems=True)]
         return _picked(here, pick, text)
     known = entries(root)
-    chosen = select(known, [text])
+    chosen = select(known, [text]) or select(entries(root, problems=True), [text])
     if not chosen and pick and _HASH.fullmatch(pick):
         return _picked(list(select(known, [path])), pick, text)
     if not chosen:

@@ -39,12 +39,33 @@ class Dies(torch.nn.Module):
 Dies()(torch.ones(2))
 torch.nn.ReLU()(torch.ones(3))
 """
+ODD = """
+import torch
+class Counts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(3))
+    def forward(self, x):
+        self.calls += 1
+        return x + self.calls
+class Passes(torch.nn.Module):
+    def forward(self, x):
+        return x, x * 2
+class Draws(torch.nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+class Squeezes(torch.nn.Module):
+    def forward(self, x):
+        return x.squeeze(1) + 1
+for model in (Counts(), Passes(), Draws(), Squeezes()):
+    model(torch.rand(2, 3))
+"""
 HANGS = "import time\nprint('waiting for good')\ntime.sleep(1000)\n"
 
 
 @pytest.fixture
 def scripts(fuzz):
-    for name, text in (("pair", TWO), ("dies", DIES), ("hangs", HANGS)):
+    for name, text in (("pair", TWO), ("dies", DIES), ("odd", ODD), ("hangs", HANGS)):
         path = fuzz.home / "mine" / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -112,6 +133,18 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
     assert cleaned["bytes"] > 0
     assert not (fuzz.home / "c" / build / "model.onnx").exists()
     assert json.loads(fuzz("corpus", "stats", "-d", "c", build, "--json").stdout)["parameters"] == 15
+
+
+def test_models_that_keep_count_hand_through_draw_and_are_exported_wrongly(fuzz, scripts):
+    result = fuzz("corpus", "run", "mine/odd.py", "-d", "c", "--iterations", 0, "--json", COVERAGE_PROCESS_CONFIG="")
+    found = states(result)
+    verdicts = {name: state["targets"]["onnxruntime"]["verdict"] for name, state in found.items()}
+    assert verdicts == {"Counts": "ok", "Passes": "ok", "Draws": "undecidable", "Squeezes": "unsupported"}
+    assert "draws random numbers" in found["Draws"]["targets"]["onnxruntime"]["message"]
+    # squeeze of a dim that is not 1 does nothing in PyTorch; in ONNX it is no model.
+    assert found["Squeezes"]["side"] == "exporter"
+    assert "onnx.checker refuses" in found["Squeezes"]["message"]
+    assert result.returncode == 1
 
 
 def test_a_model_that_ends_the_process_fails_alone(fuzz, scripts):

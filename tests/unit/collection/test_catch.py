@@ -53,6 +53,27 @@ def test_calls_at_other_sizes_are_the_same_model_and_other_inputs_are_not(script
     assert [(caught.calls, caught.signature[0][2]) for caught in run.caught] == [(3, (1, 4)), (1, (4,))]
 
 
+def test_what_is_called_while_a_model_is_built_is_no_model_of_the_script_s(script):
+    body = """
+class Tried(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(4, 3))
+        self.size = self.part(torch.ones(1, 4)).shape[1]
+    def forward(self, x):
+        return self.part(x)
+m = Tried()
+m.part.weight
+m(torch.ones(1, 4))
+"""
+    assert [type(caught.module).__name__ for caught in run_script(script(body)).caught] == ["Tried"]
+
+
+def test_classes_of_one_name_that_compute_otherwise_are_two(script):
+    one = "class A(torch.nn.Module):\n    def forward(self, x):\n        return x.{}()\nA()(torch.ones(2))\n"
+    assert len(run_script(script(one.format("sin") + one.format("cos"))).caught) == 2
+
+
 def test_two_models_alike_are_one(script):
     assert len(run_script(script("Two()(torch.ones(1, 4))\nTwo()(torch.ones(1, 4))\n")).caught) == 1
 

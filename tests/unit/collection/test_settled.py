@@ -24,6 +24,7 @@ def settled(eager="ok", program="ok", onnx="ok", **backends):
     ({"ort": "wrong", "tvm": "wrong"}, "ort, tvm"),
     ({"eager": "wrong", "ort": "ok"}, "torch.export"),
     ({"eager": "wrong", "program": "wrong", "onnx": "wrong", "ort": "ok"}, "exporter"),
+    ({"eager": "wrong", "program": "wrong", "onnx": "ok", "ort": "ok"}, ""),
     ({"onnx": "wrong", "ort": "ok"}, "exporter"),
     ({"eager": "wrong", "program": "wrong", "onnx": "wrong", "ort": "wrong"}, "reference"),
     ({"eager": "undecidable", "program": "undecidable", "onnx": "undecidable", "ort": "undecidable"}, ""),
