@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
 from fuzz.cli.generator import Wishes, generator_options, read_settings
-from fuzz.cli.options import SeveralValues, jobs_option, json_option, print_json, root_option
+from fuzz.cli.options import FilePath, SeveralValues, jobs_option, json_option, print_json, root_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
+
+    from fuzz.generate.settings import Settings
 
 __all__ = ["command"]
 
@@ -33,6 +36,9 @@ class _Gen(SeveralValues):
     metavar="S",
     help="The first seed; one case a seed, S to S+N-1. The same seed makes the same bytes.",
 )
+@click.option("--from", "models", multiple=True, type=FilePath(path_type=Path, file_okay=True), metavar="MODEL",
+              help="Make cases near to this ONNX model (or to those of a folder): of its windows, mixed with random "
+              "nodes, and every fourth a mutant of the whole. Repeat it for several.")  # fmt: skip
 @generator_options
 @jobs_option
 @json_option
@@ -40,6 +46,7 @@ def command(
     root: Path,
     count: int,
     seed: int,
+    models: tuple[Path, ...],
     jobs: int | None,
     as_json: bool,
     **wishes: Unpack[Wishes],
@@ -53,29 +60,46 @@ def command(
     \b
     fuzz gen --count 1000
     fuzz gen --for onnxruntime tvm openvino --nodes 5-40 --dynamic mixed
+    fuzz gen --seeds corpus --for onnxruntime
+    fuzz gen --from model.onnx --for onnxruntime
 
-    --json prints {root, cases, nodes, seconds}.
+    --json prints {root, cases, nodes, seconds}; with --from also from: {windows, mutants, refused: {REASON: n},
+    large: [MODEL]}: windows of the models, mutants of whole ones, why others came to nothing, and which models are
+    too large to be mutated as a whole.
     """
-    from dataclasses import asdict
-
     from fuzz.cli.progress import progress_bar
     from fuzz.errors import UsageError
     from fuzz.generate.graph import NothingFits
-    from fuzz.generate.run import generate_cases
 
     settings = read_settings(wishes)
     try:
         with progress_bar("cases", count) as progress:
-            summary = generate_cases(
-                root,
-                settings,
-                range(seed, seed + count),
-                jobs=jobs or len(os.sched_getaffinity(0)),
-                progress=progress,
-            )
+            jobs = jobs or len(os.sched_getaffinity(0))
+            said = _made(root, models, settings, range(seed, seed + count), jobs, progress)
     except (ValueError, NothingFits) as error:
         raise UsageError(str(error)) from None
     if as_json:
-        print_json(asdict(summary))
+        print_json(said)
     else:
-        click.echo(f"{summary.cases:,} cases, {summary.nodes:,} nodes in {root} ({summary.seconds:.1f} s)")
+        click.echo(f"{said['cases']:,} cases, {said['nodes']:,} nodes in {root} ({said['seconds']:.1f} s)")
+        if models:
+            near = said["from"]
+            click.echo(f"{near['windows']:,} windows, {near['mutants']:,} mutants of whole models")
+            for path in near["large"]:
+                click.echo(f"{path} is too large to be mutated as a whole: its windows alone were used")
+
+
+def _made(
+    root: Path, models: Sequence[Path], settings: Settings, seeds: Sequence[int], jobs: int,
+    progress: Callable[[int], None],
+) -> dict[str, Any]:  # fmt: skip
+    """What was made, as `--json` prints it."""
+    if models:
+        from fuzz.seeds.neighbours import neighbours
+
+        return neighbours(root, models, settings, seeds, jobs=jobs, progress=progress).to_json()
+    from dataclasses import asdict
+
+    from fuzz.generate.run import generate_cases
+
+    return asdict(generate_cases(root, settings, seeds, jobs=jobs, progress=progress))

@@ -106,7 +106,7 @@ def find_models(paths: Sequence[Path]) -> list[tuple[Path, str]]:
                 short = file.relative_to(path).with_suffix("").as_posix().removesuffix("/model")
                 found.setdefault(file, path.resolve().name if short == "model" else short)
         elif path.is_file():
-            found.setdefault(path, path.parent.name if path.stem == "model" else path.stem)
+            found.setdefault(path, (path.stem == "model" and path.parent.name) or path.stem)
         else:
             raise UsageError(f"{path} does not exist: give a model or a folder of models")
     if not found:

@@ -60,3 +60,36 @@ def test_misuse(fuzz, refused, add_case):
     add_case(fuzz.home / "models", "block", BLOCK, X)
     assert fuzz("corpus", "mine", "models").returncode == 0
     refused(fuzz("gen", "--seeds", "windows.jsonl", "--ops", "Sin"), "no window of windows.jsonl")
+
+
+def test_cases_near_to_a_model(fuzz, add_case, refused):
+    model = add_case(fuzz.home / "models", "block", BLOCK, X) / "model.onnx"
+    done = fuzz("gen", "--from", model, "--count", 8, "--root", "near", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["cases"] == 8
+    assert told["from"]["windows"] >= 5
+    assert told["from"]["mutants"] >= 1
+    assert told["from"]["large"] == []
+    assert fuzz("gen", "--from", model, "--count", 8, "--root", "again", "--jobs", 1).returncode == 0
+    near, again = (sorted((fuzz.home / root / "cases").rglob("*.*")) for root in ("near", "again"))
+    assert len(near) == len(again)
+    # case.json names the file of the windows, which lies in the root
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(near, again, strict=True) if a.suffix != ".json")
+    refused(fuzz("gen", "--from", "nowhere.onnx"), "nowhere.onnx", "give a model")
+    lonely = add_case(fuzz.home / "lonely", "one", "g (float[4, 6] x) => (float[4, 6] y) { y = Relu (x) }", X)
+    refused(fuzz("gen", "--from", lonely / "model.onnx"), "no window")
+
+
+def test_a_large_model_gives_windows_alone(fuzz, tmp_path):
+    import onnx
+    from onnx import numpy_helper, parser
+
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[2, 2100] x) => (float[2, 2100] y) '
+    model = parser.parse_model(text + "{ a = MatMul (x, w)  y = Relu (a) }")
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((2100, 2100), np.float32), "w"))
+    onnx.save_model(model, tmp_path / "large.onnx")
+    done = fuzz("gen", "--from", tmp_path / "large.onnx", "--count", 4)
+    assert done.returncode == 0, done.stderr
+    assert "too large to be mutated as a whole" in done.stdout
+    assert "0 mutants" in done.stdout
