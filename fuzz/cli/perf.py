@@ -110,12 +110,13 @@ def command(
 
 def _targets(backend: str | None, candidate: str | None, baseline: str | None) -> tuple[Any, Any]:
     from fuzz.cli.targets import read_target, read_targets
+    from fuzz.performance.baseline import unoptimised
 
     if backend is not None:
         if candidate is not None or baseline is not None:
             raise UsageError("--backend is compared with itself: give it alone, or --candidate and --baseline")
         first = read_target(backend)
-        return first, read_target(_unoptimised(first))
+        return first, read_target(unoptimised(first))
     if candidate is None or baseline is None:
         raise UsageError("say what to compare: --backend TARGET, or --candidate TARGET --baseline TARGET")
     both = read_targets((candidate, baseline))
@@ -123,19 +124,6 @@ def _targets(backend: str | None, candidate: str | None, baseline: str | None) -
     if first.canonical == second.canonical:
         raise UsageError(f"--candidate and --baseline are the same: {first.canonical}")
     return first, second
-
-
-def _unoptimised(target: Any) -> str:
-    """The same target with the first of its switches off."""
-    given = dict(target.options)
-    knob = next((knob for knob in target.entry.knobs if knob.values and knob.option not in given), None)
-    if knob is None:
-        raise UsageError(f"{target.canonical} has no switch that turns its optimisations off: give --candidate TARGET "
-                         "and --baseline TARGET")  # fmt: skip
-    text: str = target.canonical
-    name, at, device = text.partition("@")
-    joint = "," if ":" in name else ":"
-    return f"{name}{joint}{knob.option}={knob.values[0]}{at}{device}"
 
 
 def _of_root(root: Path, plan: Plan) -> list[Measurement]:

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import FilePath, jobs_option, json_option, memory_option, print_json, timeout_option
+from fuzz.cli.options import FilePath, Number, jobs_option, json_option, memory_option, print_json, timeout_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fuzz.case import Case
+    from fuzz.execute.attempt import Limits
+    from fuzz.performance.comparison import Threshold
+    from fuzz.performance.timer import Subject
     from fuzz.triage.reduction import Reduction
     from fuzz.triage.search import Search
+    from fuzz.triage.slowness import SlowPredicate
 
 __all__ = ["command"]
 
@@ -35,6 +40,12 @@ __all__ = ["command"]
     "--out", type=FilePath(path_type=Path), metavar="DIR", required=True, help="Where the reduced case goes."
 )
 @click.option("--unstable", is_flag=True, help="It fails by answering otherwise from run to run, on a TARGET.")
+@click.option("--slow", is_flag=True, help="It fails by taking longer than it should, on a TARGET (see `fuzz perf`).")
+@click.option("--baseline", metavar="TARGET", help="What --slow compares with.  [default: TARGET, unoptimised]")
+@click.option("--min-ratio", type=Number(min=1), default=1.5, show_default=True, metavar="R",
+              help="Ratio of the medians from which on slower counts.")  # fmt: skip
+@click.option("--min-ms", type=Number(min=0, min_open=True), default=1.0, show_default=True, metavar="MS",
+              help="Difference of the medians from which on it counts.")  # fmt: skip
 @click.option("--anonymise", is_flag=True, help="Replace the numbers of weights and inputs too, keep nothing else.")
 @timeout_option("Seconds for one run, or one call of the command.")
 @memory_option
@@ -47,6 +58,10 @@ def command(
     inputs: Path | None,
     out: Path,
     unstable: bool,
+    slow: bool,
+    baseline: str | None,
+    min_ratio: float,
+    min_ms: float,
     anonymise: bool,
     timeout: float,
     memory: int,
@@ -55,7 +70,8 @@ def command(
 ) -> int:
     """Make a failing model small: fewer nodes, smaller sizes, plainer numbers.
 
-    It must fail on a TARGET (wrong, rejected, crash, timeout, oom; with --unstable: nondeterministic), or a
+    It must fail on a TARGET (wrong, rejected, crash, timeout, oom; with --unstable: nondeterministic; with --slow:
+    slower than its unoptimised form, or than --baseline, by the rule of `fuzz perf`), or a
     COMMAND of your own must exit with 0 for it: that is called with the paths of the model and of its
     test_data_set_0, behind its arguments or in place of {model} and {inputs}. Whatever is kept fails in the
     same way; what fails in another way is put aside, in DIR/others. Each model that is tried is valid, and
@@ -68,15 +84,17 @@ def command(
     \b
     fuzz reduce model.onnx --backend tvm --out small
     fuzz reduce fuzz-root/cases/s7/model.onnx --backend onnxruntime --out small
+    fuzz reduce model.onnx --backend onnxruntime --slow --out small
     fuzz reduce model.onnx --out small -- python check.py {model} {inputs}
 
     --json prints {target, signature: {word, stage, symptom, message, frames}, identity, pattern,
-    extent, nodes_before, nodes, executions, surveyed, repeats, others: [{signature, nodes}], kept}. Exit code
+    extent, nodes_before, nodes, executions, surveyed, repeats, slower, others: [{signature, nodes}], kept}. Exit code
     1 means that the model fails and was reduced.
     """
     from fuzz.cli.targets import read_target
     from fuzz.errors import UsageError
     from fuzz.execute.attempt import Limits
+    from fuzz.performance.comparison import Threshold
     from fuzz.triage.predicate import CommandPredicate, Predicate, VerdictPredicate
     from fuzz.triage.run import Wish, reduce_model, report
 
@@ -84,14 +102,22 @@ def command(
         raise UsageError("say what the model fails with: either --backend TARGET, or a command behind --")
     if unstable and backend is None:
         raise UsageError("--unstable is asked of a target: give --backend TARGET")
-    workers = jobs or len(os.sched_getaffinity(0))
+    if slow and (backend is None or unstable):
+        raise UsageError("--slow is asked of a target, by itself: give --backend TARGET, and no --unstable")
+    if baseline is not None and not slow:
+        raise UsageError("--baseline goes with --slow")
+    workers = 1 if slow else jobs or len(os.sched_getaffinity(0))  # what is timed has no neighbour
     predicate: Predicate
-    if backend is not None:
+    sized: Callable[[Case], Subject | None] | None = None
+    if slow and backend is not None:
+        predicate = _slow(backend, baseline, Threshold(min_ratio, min_ms / 1e3), Limits(timeout, memory << 20))
+        sized = predicate.subject
+    elif backend is not None:
         predicate = VerdictPredicate(read_target(backend), Limits(timeout, memory << 20), workers, unstable=unstable)
     else:
         predicate = CommandPredicate(test, timeout)
     with _progress() as progress:
-        done = reduce_model(Wish(model, inputs, out, workers, anonymise), predicate, progress)
+        done = reduce_model(Wish(model, inputs, out, workers, anonymise, sized), predicate, progress)
     if as_json:
         print_json(report(done, predicate.target))
     else:
@@ -99,8 +125,22 @@ def command(
     return 1
 
 
+def _slow(backend: str, baseline: str | None, threshold: Threshold, limits: Limits) -> SlowPredicate:
+    from fuzz.cli.targets import read_target
+    from fuzz.errors import UsageError
+    from fuzz.performance.baseline import unoptimised
+    from fuzz.performance.measurement import Plan
+    from fuzz.triage.slowness import SlowPredicate
+
+    target = read_target(backend)
+    other = read_target(baseline or unoptimised(target))
+    if other.canonical == target.canonical:
+        raise UsageError(f"--backend and --baseline are the same: {target.canonical}")
+    return SlowPredicate(Plan(target, other, ("run",), threshold, limits=limits))
+
+
 def _print(done: Reduction, out: Path) -> None:
-    click.echo(f"{done.signature}")
+    click.echo(f"{done.signature}" + (f": {done.last.said}" if done.last.signature.word == "slow" else ""))
     click.echo(f"{done.nodes_before} nodes -> {done.nodes} after {done.executions} runs: {done.pattern}")
     if not done.repeats:
         click.echo(f"in a new process it does not fail so ({done.last.signature}): what ran before may matter")

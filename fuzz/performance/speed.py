@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from fuzz.case import Case
     from fuzz.performance.measurement import Plan
     from fuzz.performance.scale import Rung
+    from fuzz.performance.timer import Subject
 
-__all__ = ["NEAR", "judge_run", "slower_text"]
+__all__ = ["NEAR", "judge_run", "judge_subject", "reached", "slower_text"]
 
 _SCREENING = 3  # pairs of samples by which a case is told from one that is worth a long look
 NEAR = 0.8  # of a threshold: what is below it after the screening is not measured on
@@ -35,23 +36,11 @@ def judge_run(case: Case, plan: Plan, pair: Pair, stop: Event) -> Measurement:
         return Measurement(case.id, "run", word, message, scale, comparisons)
 
     try:
-        rung, quick = _reach(case, plan, pair)
+        rung, quick = reached(case, plan, pair)
         if quick[0] < plan.threshold.seconds:
             largest = f"{milliseconds(quick[0])} a run at the largest size, {rung.scale} times the dims"
             return measurement(Word.UNDECIDABLE, f"too small to judge: {largest}", rung.scale)
-        screened = compare(*pair.runs(0, _SCREENING, quick))
-        if not _near(screened, plan):
-            return measurement(Word.OK, "", rung.scale, screened)
-
-        def sample(on: Pair) -> Comparison:
-            on.load(rung.subject)
-            return compare(*on.runs(0, plan.affordable(sum(quick)), on.quick(0)))
-
-        def again() -> Comparison:
-            with plan.pair(stop) as fresh:
-                return sample(fresh)
-
-        word, comparisons = decide(plan.threshold, sample(pair), again)
+        word, comparisons = judge_subject(rung.subject, quick, plan, pair, stop)
     except Refused as refusal:
         return measurement(Word.UNDECIDABLE, f"cannot be timed: {refusal}")
     if word is Word.OK:
@@ -64,8 +53,33 @@ def judge_run(case: Case, plan: Plan, pair: Pair, stop: Event) -> Measurement:
     return measurement(word, message, rung.scale, *comparisons)
 
 
-def _reach(case: Case, plan: Plan, pair: Pair) -> tuple[Rung, tuple[float, float]]:
-    """The first size at which the least ratio would make the least difference, else the largest that runs."""
+def judge_subject(
+    subject: Subject, quick: tuple[float, float], plan: Plan, pair: Pair, stop: Event
+) -> tuple[Word, tuple[Comparison, ...]]:
+    """Compare runs of what the pair has loaded; ``quick`` is about what one takes on each side.
+
+    What three samples show to be far from the threshold is ok, and not measured at length. Raises Refused, TargetError.
+    """
+    screened = compare(*pair.runs(0, _SCREENING, quick))
+    if not _near(screened, plan):
+        return Word.OK, (screened,)
+
+    def sample(on: Pair) -> Comparison:
+        on.load(subject)
+        return compare(*on.runs(0, plan.affordable(sum(quick)), on.quick(0)))
+
+    def again() -> Comparison:
+        with plan.pair(stop) as fresh:
+            return sample(fresh)
+
+    return decide(plan.threshold, sample(pair), again)
+
+
+def reached(case: Case, plan: Plan, pair: Pair) -> tuple[Rung, tuple[float, float]]:
+    """The first size at which the least ratio would make the least difference, else the largest that runs.
+
+    What it has loaded last, and about what one call takes on each side. Raises Refused, CaseError, TargetError.
+    """
     ratio = plan.threshold.ratio
     enough = plan.threshold.seconds * ratio / (ratio - 1) if ratio > 1 else 2 * plan.threshold.seconds
     best: tuple[Rung, tuple[float, float]] | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fuzz.judge.verdict import Verdict
     from fuzz.triage.candidate import Candidate
 
-__all__ = ["Assessed", "Known", "assess", "carried", "invalid", "know"]
+__all__ = ["Assessed", "Known", "assess", "carried", "invalid", "know", "undefined"]
 
 _NAME = "candidate"
 _STOPPED = frozenset({Word.CRASH, Word.TIMEOUT, Word.OOM, Word.REJECTED})
@@ -81,11 +81,11 @@ def assess(candidate: Candidate, target: str, attempt: Attempt, beside: Mapping[
     word = Word(verdict.verdict)
     if attempt.outcome is Outcome.OK or word not in FINDINGS:
         return Assessed(verdict, defined=True)
-    problem = _undefined(candidate) if word in _STOPPED else ""
+    problem = undefined(candidate) if word in _STOPPED else ""
     return Assessed(replace(verdict, node=None), not problem, problem)
 
 
-def _undefined(candidate: Candidate) -> str:
+def undefined(candidate: Candidate) -> str:
     """Why the reference does not run a model, empty where it does."""
     try:
         program = parse(candidate.proto())

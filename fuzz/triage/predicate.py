@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fuzz.execute.worker import Limits
     from fuzz.triage.candidate import Candidate
 
-__all__ = ["INTERESTING", "Apart", "CommandPredicate", "Predicate", "VerdictPredicate"]
+__all__ = ["INTERESTING", "Apart", "CommandPredicate", "Predicate", "VerdictPredicate", "refused_by_checker"]
 
 # How often the data sets are run again, forth and back, and how often after that if nothing differed: with one set,
 # what differs in one of four runs is missed once in ten thousand candidates.
@@ -84,7 +84,7 @@ class Predicate(Protocol):
         """End what runs: nothing more is examined."""
 
 
-def _refused(candidate: Candidate, apart: Apart) -> Observation | None:
+def refused_by_checker(candidate: Candidate, apart: Apart) -> Observation | None:
     """What is said of a model that ONNX's checker refuses, or that takes other inputs: it was not tried."""
     problem = apart(invalid, candidate.model)
     if problem == "":
@@ -133,7 +133,7 @@ class VerdictPredicate:
         self, candidate: Candidate, apart: Apart, options: Mapping[str, str] | None = None
     ) -> Observation:
         """Run and judge a candidate that the checker accepts, with these options on top of the target's."""
-        refused = _refused(candidate, apart)
+        refused = refused_by_checker(candidate, apart)
         if refused is not None:
             return refused
         attempt = self.run(candidate.model, candidate.values(), options)
@@ -263,7 +263,7 @@ class CommandPredicate:
 
     def examine(self, candidate: Candidate, apart: Apart) -> Observation:
         """Ask the command about a candidate that the checker accepts. Raises Interrupted: it was ended by ``stop``."""
-        refused = _refused(candidate, apart)
+        refused = refused_by_checker(candidate, apart)
         if refused is not None:
             return refused
         with tempfile.TemporaryDirectory(prefix="fuzz-reduce-") as folder:

@@ -15,6 +15,7 @@ from fuzz.errors import CaseError, StorageError, UsageError
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
 from fuzz.file import write_json
+from fuzz.judge.verdict import Word
 from fuzz.repro.papers import attach
 from fuzz.signature import read_signature
 from fuzz.triage.candidate import Candidate, self_contained, size
@@ -24,8 +25,11 @@ from fuzz.triage.predicate import INTERESTING
 from fuzz.triage.reduction import reduce_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from backends.tensor import Value
+    from fuzz.case import Case
+    from fuzz.performance.timer import Subject
     from fuzz.triage.observation import Observation
     from fuzz.triage.predicate import Predicate
     from fuzz.triage.reduction import Reduction
@@ -42,24 +46,35 @@ NOTES = "examined.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be reduced, and where to."""
+    """What is to be reduced, and where to; ``sized`` gives it at the size at which it fails, where that is another."""
 
     model: Path
     inputs: Path | None
     out: Path
     jobs: int = 1
     anonymous: bool = False
+    sized: Callable[[Case], Subject | None] | None = None
 
 
-def read_candidate(model: Path, inputs: Path | None) -> Candidate:
-    """A model with its data sets (as ``fuzz check`` takes them), external data inside. Raises as that does."""
+def read_candidate(
+    model: Path, inputs: Path | None, sized: Callable[[Case], Subject | None] | None = None
+) -> Candidate:
+    """A model with its data sets (as ``fuzz check`` takes them), external data inside. Raises as that does.
+
+    ``sized`` may give it at another size.
+    """
     with tempfile.TemporaryDirectory(prefix="fuzz-reduce-") as scratch:
         case = case_of(model, inputs, Path(scratch))
         ports = read_signature(model)
         names = [port.name for port in ports.inputs]
-        feeds = [dict(zip(names, read_inputs(case, folder, ports), strict=False)) for folder in case.data_sets]
+        sets: Sequence[Sequence[Value]] = [read_inputs(case, folder, ports) for folder in case.data_sets]
+        subject = sized(case) if sized is not None else None
+    content = model.read_bytes()
+    if subject is not None:
+        content, sets = subject.model, subject.data_sets
+    feeds = [dict(zip(names, values, strict=False)) for values in sets]
     try:
-        content = self_contained(model.read_bytes(), str(model.parent))
+        content = self_contained(content, str(model.parent))
     except (InvalidCase, OSError) as error:
         raise CaseError(f"{model}: {error}") from None
     return Candidate(content, tuple(feeds))
@@ -72,7 +87,7 @@ def reduce_model(
 
     Raises CaseError, UsageError (nothing fails, so there is nothing to reduce), StorageError, TargetError.
     """
-    case = read_candidate(wish.model, wish.inputs)
+    case = read_candidate(wish.model, wish.inputs, wish.sized)
     try:
         wish.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -106,7 +121,7 @@ def _check(model: Path, predicate: Predicate, first: Observation) -> None:
     if not first.fit:
         raise UsageError(f"{model} is no case to reduce: {first.problem}")
     if predicate.target:
-        said = "" if first.verdict is None else first.verdict.message.split("\n", 1)[0][:_TOLD]
+        said = (first.said if first.verdict is None else first.verdict.message).split("\n", 1)[0][:_TOLD]
         told = f" ({said})" if said else ""
         raise UsageError(f"{model} is {first.signature.word} on {predicate.target}{told}: there is nothing to reduce")
     raise UsageError(f"the command does not find {model} interesting: {first.said} where 0 is due")
@@ -122,7 +137,7 @@ def _finish(wish: Wish, laboratory: Laboratory, done: Reduction) -> None:
         write_candidate(folder, candidate)
         write_json(folder / "signature.json", {"signature": signature.to_json(), "nodes": size(candidate)})
     write_json(out / "reduction.json", report(done, laboratory.predicate.target), "give another --out")
-    if done.last.finding:
+    if done.last.finding and done.last.signature.word != Word.SLOW:  # no script tells times
         limits = Limits(laboratory.predicate.heading["seconds"], laboratory.predicate.heading["memory"])
         attach(out, done.case, parse_target(laboratory.predicate.target), limits)
 
@@ -144,6 +159,7 @@ def report(done: Reduction, target: str) -> dict[str, Any]:
         "executions": done.executions,
         "surveyed": done.surveyed,
         "repeats": done.repeats,
+        "slower": done.last.said if done.last.signature.word == Word.SLOW else None,
         "others": [
             {"signature": signature.to_json(), "nodes": size(candidate)}
             for signature, candidate in sorted(done.others.items(), key=lambda pair: str(pair[0]))

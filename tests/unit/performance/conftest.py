@@ -22,7 +22,8 @@ TABLE = {
         module=str(Path(__file__).with_name("slow_backend.py")),
         distributions=("onnx",),
         requirements=("onnx",),
-        options=(Option("run", r"\w+", "a way to run", ""), Option("compile", r"\w+", "a way to compile", "")),
+        options=(Option("run", r"\w+", "a way to run", ""), Option("compile", r"\w+", "a way to compile", ""),
+                 Option("heavy", r"\w+", "what takes three times as long", "")),
     )
 }
 
