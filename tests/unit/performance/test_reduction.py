@@ -19,7 +19,7 @@ from fuzz.triage.slowness import SlowPredicate, _bar
 
 def serialized(side: int) -> bytes:
     shape = f"float[{side},{side}]"
-    body = f"g ({shape} x) => ({shape} y) {{ a = Relu (x) b = Exp (a) c = Neg (b) y = Add (c, x) }}"
+    body = f"g ({shape} x) => ({shape} y) {{ a = Exp (x) y = Add (a, x) }}"
     return parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {body}').SerializeToString()
 
 
@@ -41,7 +41,7 @@ def model(tmp_path):
 def test_the_node_that_is_slow_is_left(plan, model, tmp_path):
     predicate = SlowPredicate(plan("heavy=Exp", "run=linear"))
     done = reduce_model(Wish(model(200), None, tmp_path / "small", sized=predicate.subject), predicate)
-    assert (done.nodes_before, done.pattern, done.repeats) == (4, "Exp(float)", True)
+    assert (done.nodes_before, done.pattern, done.repeats) == (2, "Exp(float)", True)
     assert done.last.said.startswith("a run takes 3.")
     said = json.loads((tmp_path / "small/reduction.json").read_text("utf-8"))
     assert (said["signature"]["word"], said["slower"]) == ("slow", done.last.said)
