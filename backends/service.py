@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backends.external import check_external_data
-from backends.frame import Frame, FrameError, encode
+from backends.frame import Frame, FrameError, encode, read_frame
 from backends.protocol import (
     COMPARED,
     ELSEWHERE,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Outlet", "Service", "say"]
 
 _MESSAGE_LIMIT = 4000
+_ANSWERED = 1 << 20  # bytes of answers to several cases after which the others wait
 _HELD = 1 << 16  # bytes of outputs that wait for the end of the case at most
 _OUTCOMES: tuple[tuple[type[BaseException], Outcome], ...] = (
     (Unsupported, Outcome.UNSUPPORTED),
@@ -240,9 +242,36 @@ class Service:
         self.progress = progress
         self.outlet = outlet
         self.kept: dict[str, Any] = {}
+        self._before = 0  # bytes that had been printed when the case began
 
     def serve(self, request: Frame) -> None:
         """Do what the request asks for and send what became of it."""
+        if request.operation == "several":
+            self._serve_several(request)
+        else:
+            self._serve_one(request)
+
+    def _serve_several(self, together: Frame) -> None:
+        """Execute the cases whose requests the blob holds. Answers are kept where the driver finds them at the end.
+
+        It comes early where they have grown large; then the driver sends the other cases anew.
+        """
+        channel, self.outlet = self.outlet, Outlet(self.progress.answer)
+        self.progress.rewind()
+        read, number = _reader(together.blob), 0
+        while self.progress.answered < _ANSWERED:
+            try:
+                request = read_frame(read)
+            except EOFError:
+                break
+            self._before = _printed()
+            self.progress.begin(number, self._before)
+            self._serve_one(request)
+            number += 1
+        self.outlet, self._before = channel, 0
+        channel.send("served", {})
+
+    def _serve_one(self, request: Frame) -> None:
         if request.operation != "reveal":
             self.kept.pop(_KEPT, None)
         job = Job(request, self)
@@ -258,11 +287,35 @@ class Service:
             "wall_seconds": time.perf_counter() - wall,
             "cpu_seconds": _cpu_seconds() - cpu,
         }
+        if outcome is not Outcome.OK:
+            fields["printed"] = [self._before, _printed()]
         try:
             self.outlet.end(fields)
         except (TypeError, ValueError, RecursionError) as problem:
             # What a backend has returned is no tensor, or too large.
             self.outlet.end({**fields, "outcome": Outcome.ERROR, "message": f"outputs: {problem}"[:_MESSAGE_LIMIT]})
+
+
+def _reader(content: bytes) -> Callable[[int], bytes]:
+    """What reads frames that lie one behind the other; raises EOFError at their end."""
+    at = 0
+
+    def read(length: int) -> bytes:
+        nonlocal at
+        if at == len(content):
+            raise EOFError("no more frames")
+        start, at = at, at + length
+        return content[start:at]
+
+    return read
+
+
+def _printed() -> int:
+    """How much has been printed since the driver looked, unless the backend has closed its standard output."""
+    try:
+        return os.fstat(1).st_size
+    except OSError:
+        return 0
 
 
 def _is_model(model: bytes) -> bool:

@@ -8,6 +8,7 @@ import select
 import selectors
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fuzz.campaign.service import serve
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Crew"]
 
-_DEPTH = 2  # seeds that a process has in hand: one at work, one so that it need not wait
+_DEPTH = 2  # messages of tasks that a process has in hand: one at work, one so that it need not wait
+_MOST = 8  # tasks of a message: beyond that its own cost does not count any more
+_SPAN = 0.1  # seconds that a message may take: what is in hand is lost with the process, and ends late
 _FAREWELL = 5.0  # seconds that a process has to end its workers and itself
 _WATCHED = 0.25  # seconds between two looks at the memory that they hold
 
@@ -92,26 +95,45 @@ class Crew:
             yield results
 
     def _hand_out(self, task: Callable[[], Task | None]) -> bool:
-        """Give each process something to do; whether any has. All have one task before one has two."""
+        """Give each process something to do; whether any has. All have one message before one has two."""
         for depth in range(_DEPTH):
             for member in self._members:
                 # Nothing waits behind a reduction, which takes a hundred times as long as a case.
-                if len(member.pending) > depth or any(isinstance(one, Reduce) for one in member.pending):
+                if member.messages > depth or any(isinstance(one, Reduce) for one in member.pending):
                     continue
-                found = self._again.popleft() if self._again else task()
-                if found is None:
+                if not self._fill(member, task):
                     break
-                member.give(found)
         return any(member.pending for member in self._members)
 
+    def _fill(self, member: _Member, task: Callable[[], Task | None]) -> bool:
+        """Send a process as much as it does in a moment; whether there is anything."""
+        alone = bool(self._again)  # a task that has seen a process die, or was beside one: that must not be in doubt
+        for _ in range(1 if alone else member.share):
+            found = self._again.popleft() if self._again else task()
+            if found is None:
+                break
+            if isinstance(found, Reduce) and member.drafted:
+                self._again.append(found)
+                break
+            member.give(found)
+            if isinstance(found, Reduce):
+                break
+        return member.send()
+
     def _bury(self, at: int) -> list[Trial | Exhibit]:
-        """Put another in the place of a dead process. What it was at is tried once more; then the case is at fault."""
+        """Put another in the place of a dead process. What it was at is tried once more; then the case is at fault.
+
+        Of several that it was at none is: they are tried one by one.
+        """
         dead = self._members[at]
         for handle in dead.handles:
             self._selector.unregister(handle)
         dead.close()
         self._members[at] = self._member()
         if not dead.pending:
+            return []
+        if dead.doubtful:
+            self._again.extend(dead.pending)
             return []
         culprit = dead.pending.popleft()
         self._again.extend(dead.pending)
@@ -131,11 +153,23 @@ class Crew:
                 member.confine(self._campaign.limits.resident_bytes)
 
 
+@dataclass(slots=True)
+class _Message:
+    """Tasks that were sent together: the keys of those that are not done, how many there were, since when at work."""
+
+    keys: set[tuple[int, str]]
+    count: int
+    begun: float
+
+
 class _Member:
     """One process, and the driver's end of the pipe to it."""
 
     def __init__(self, campaign: Campaign, parts: Path) -> None:
         self.pending: deque[Task] = deque()
+        self.share = 1
+        self._drafted: list[Task] = []
+        self._sent: deque[_Message] = deque()
         self.exit_code: int | None = None
         self._pipe, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=serve, args=(theirs,))
@@ -148,10 +182,35 @@ class _Member:
         self._said.register(self._pipe, select.POLLIN)
         self.alive = True
 
+    @property
+    def messages(self) -> int:
+        """How many messages of tasks it has in hand."""
+        return len(self._sent)
+
+    @property
+    def drafted(self) -> bool:
+        """Whether it has been given what is not sent yet."""
+        return bool(self._drafted)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it has several tasks at work at a time, of which any may be what it is at."""
+        return bool(self._sent) and len(self._sent[0].keys) > 1
+
     def give(self, task: Task) -> None:
+        """Have it do a task, which `send` sends with the others."""
         self.pending.append(task)
+        self._drafted.append(task)
+
+    def send(self) -> bool:
+        """Send what it was given; whether that is anything."""
+        if not self._drafted:
+            return False
+        self._sent.append(_Message({task.key for task in self._drafted}, len(self._drafted), time.monotonic()))
         with contextlib.suppress(OSError):  # it is dead, which its sentinel tells
-            self._pipe.send(task)
+            self._pipe.send(self._drafted)
+        self._drafted = []
+        return True
 
     def confine(self, most: int) -> None:
         """Kill it where it holds more than so many bytes; its workers, which have limits of their own, not counted."""
@@ -163,14 +222,28 @@ class _Member:
         results = []
         try:
             while self._said.poll(0):
-                said = self._pipe.recv()
-                if isinstance(said, FuzzError):
-                    raise said
-                self.pending = deque(task for task in self.pending if task.key != said.key)
-                results.append(said)
+                for said in self._pipe.recv():
+                    if isinstance(said, FuzzError):
+                        raise said
+                    self._strike_off(said)
+                    results.append(said)
         except (EOFError, OSError):
             self.alive = False
         return results
+
+    def _strike_off(self, said: Trial | Exhibit) -> None:
+        self.pending = deque(task for task in self.pending if task.key != said.key)
+        message = self._sent[0]
+        message.keys.discard(said.key)
+        if message.keys:
+            return
+        self._sent.popleft()
+        now = time.monotonic()
+        took = now - message.begun
+        if self._sent:
+            self._sent[0].begun = now
+        # As many as have taken so long the last time, but no sudden rush; it decides nothing of what comes of them.
+        self.share = max(1, min(int(message.count * _SPAN / max(took, 1e-6)), 2 * message.count, _MOST))
 
     def bid_farewell(self) -> None:
         """End it, whatever it does: one that waits for a seed learns that there is none, another is interrupted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,7 @@ from fuzz.execute.execution import Execution
 from fuzz.execute.nursery import Nursery
 from fuzz.execute.run import beside_of
 from fuzz.execute.start import start_worker
+from fuzz.execute.worker import Interrupted
 from fuzz.generate.support import joint_support
 from fuzz.judge.judge import judge
 from fuzz.judge.verdict import FINDINGS, Verdict, Word
@@ -33,7 +35,7 @@ from fuzz.triage.candidate import names_in
 from fuzz.triage.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -51,6 +53,16 @@ _REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
 _CALM = frozenset({Word.OK, Word.UNSUPPORTED})
 _TOLD = 400  # characters of a message that a row keeps
 _REVEAL = tuple(encode(Frame("reveal")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A case that is ready, the CPU seconds that it took; the answers so far, with how many attempts there were."""
+
+    task: Examine
+    subject: Subject
+    seconds: float
+    answers: dict[Target, tuple[Attempt, int]] = field(default_factory=dict)
 
 
 class Examiner:
@@ -82,16 +94,41 @@ class Examiner:
         """All that comes of a task. Raises TargetError where no worker starts, StorageError."""
         return self.examine(task) if isinstance(task, Examine) else self.reduce(task)
 
+    def do_all(self, tasks: Sequence[Task]) -> Iterator[Trial | Exhibit]:
+        """All that comes of tasks, in their order; cases go to each target together. Raises as ``do``."""
+        examined = self._examine([task for task in tasks if isinstance(task, Examine)])
+        for task in tasks:
+            yield next(examined) if isinstance(task, Examine) else self.reduce(task)
+
     def examine(self, task: Examine) -> Trial:
         """Generate, execute, judge. Raises as ``do``."""
-        start = time.process_time()
+        (trial,) = self._examine((task,))
+        return trial
+
+    def _examine(self, tasks: Sequence[Examine]) -> Iterator[Trial]:
+        with ExitStack() as held:
+            drafts = [self._draft(task, held) for task in tasks]
+            self._ask_together([draft for draft in drafts if isinstance(draft, _Draft)])
+            for draft in drafts:
+                yield draft if isinstance(draft, Trial) else self._tried(draft)
+
+    def _tried(self, draft: _Draft) -> Trial:
         try:
-            rests = task.rests if task.origin is None else task.origin.rests
-            with ready(task.seed, self._settings(rests), self._supports, task.origin) as subject:
-                return self._tried(subject, task, time.process_time() - start)
+            return self._judge(draft)
         except FuzzError:
             raise
         except Exception as error:  # noqa: BLE001 - one seed must not end a night's run; its row says what happened
+            return Trial(draft.task.seed, problem=_line(error))
+
+    def _draft(self, task: Examine, held: ExitStack) -> _Draft | Trial:
+        start = time.process_time()
+        try:
+            rests = task.rests if task.origin is None else task.origin.rests
+            made = ready(task.seed, self._settings(rests), self._supports, task.origin)
+            return _Draft(task, held.enter_context(made), time.process_time() - start)
+        except FuzzError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
             return Trial(task.seed, problem=_line(error))
 
     def reduce(self, task: Reduce) -> Exhibit:
@@ -123,10 +160,13 @@ class Examiner:
     def _asked(self, task: Examine) -> tuple[Target, ...]:
         return tuple(t for t in self._campaign.targets if task.asked is None or t.canonical in task.asked)
 
-    def _tried(self, subject: Subject, task: Examine, generate_seconds: float) -> Trial:
-        targets = self._asked(task)
+    def _judge(self, draft: _Draft) -> Trial:
+        task, subject, targets = draft.task, draft.subject, self._asked(draft.task)
         features: dict[str, frozenset[str]] = {}
-        asked = [self._ask(target, subject, features if task.shows else None) for target in targets]
+        asked = [
+            draft.answers.get(target) or self._ask(target, subject, features if task.shows else None)
+            for target in targets
+        ]
         start = time.process_time()
         verdicts = self._judged(subject, targets, asked)
         taken: dict[Target, Failure] = {}
@@ -146,7 +186,7 @@ class Examiner:
         judge_seconds = time.process_time() - start
         ran = any(attempt.outcome is Outcome.OK for attempt, _ in asked)
         return Trial(
-            subject.seed, subject.made.nodes, generate_seconds, judge_seconds,
+            subject.seed, subject.made.nodes, draft.seconds, judge_seconds,
             tuple(map(_answer, targets, asked, verdicts)), failures, pairs=drawn(subject.made.graph),
             links=_links(subject.made.graph) if ran else frozenset(),
             shown=None if not features else Shown(
@@ -204,6 +244,22 @@ class Examiner:
 
     # --- execution ----------------------------------------------------------------------------------------------------
 
+    def _ask_together(self, drafts: Sequence[_Draft]) -> None:
+        """Put down what targets answer to cases that go to them together. What is missing then is asked one by one."""
+        for target in self._campaign.targets:
+            waiting = [draft for draft in drafts if not draft.task.shows and target in self._asked(draft.task)]
+            try:
+                while len(waiting) > 1:
+                    found = self._ready(target).execute_several([draft.subject.request for draft in waiting])
+                    self._began.add(target)
+                    for draft, attempt in zip(waiting, found, strict=False):
+                        draft.answers[target] = self._repeated(target, draft.subject, attempt)
+                    waiting = waiting[len(found) :]
+            except Interrupted:
+                raise
+            except Exception:  # noqa: BLE001, S112 - the case whose fault it is shows when they are asked one by one
+                continue
+
     def _ask(
         self, target: Target, subject: Subject, features: dict[str, frozenset[str]] | None = None
     ) -> tuple[Attempt, int]:
@@ -220,6 +276,10 @@ class Examiner:
             # It did start once: a night's run does not end because one target's environment has gone.
             return Attempt(Outcome.ERROR, None, str(error), "", 0.0, 0.0, ()), 1
         self._began.add(target)
+        return self._repeated(target, subject, first)
+
+    def _repeated(self, target: Target, subject: Subject, first: Attempt) -> tuple[Attempt, int]:
+        """An attempt; of one that ended its worker, what a fresh one does by itself."""
         if first.outcome not in _REPEATED:
             return first, 1
         self._drop(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from fuzz.errors import FuzzError
@@ -15,15 +16,18 @@ from fuzz.interruption import insist
 from fuzz.pool import prepare_process, seldom_collect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
     from fuzz.campaign.trial import Exhibit, Trial
 
 __all__ = ["serve"]
 
+_PATIENCE = 0.2  # seconds for which a result waits for others
+
 
 def serve(pipe: Connection) -> None:
-    """Take a campaign and the folder for its parts, then do tasks as they come, until the other end of the pipe closes.
+    """Take a campaign and the folder for its parts, then do tasks, several at a time, until the pipe closes.
 
     SIGTERM ends workers and folders on its way out.
     """
@@ -41,9 +45,21 @@ def _serve(pipe: Connection) -> None:
     seldom_collect()
     with Examiner(campaign, parts) as examiner:
         while True:
-            task = pipe.recv()
-            try:
-                found: Trial | Exhibit | FuzzError = examiner.do(task)
-            except FuzzError as error:
-                found = error
-            pipe.send(found)
+            _answer(pipe, examiner.do_all(pipe.recv()))
+
+
+def _answer(pipe: Connection, results: Iterator[Trial | Exhibit]) -> None:
+    """Send what comes, together, unless it takes long to come."""
+    held: list[Trial | Exhibit] = []
+    sent = time.monotonic()
+    try:
+        for result in results:
+            held.append(result)
+            if time.monotonic() - sent > _PATIENCE:
+                pipe.send(held)
+                held, sent = [], time.monotonic()
+    except FuzzError as error:
+        pipe.send([*held, error])
+    else:
+        if held:
+            pipe.send(held)

@@ -6,15 +6,18 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Protocol
 
+from backends import __main__ as _entry_point
 from fuzz.execute.group import end_group
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
-__all__ = ["Child", "Forked", "Started"]
+    from fuzz.execute.target import Target
+
+__all__ = ["Child", "Forked", "spawn"]
 
 
 class Child(Protocol):
@@ -35,7 +38,27 @@ class Child(Protocol):
         """Kill what is left of its group, and wait for it."""
 
 
-class Started:
+def spawn(target: Target, passed: tuple[int, int], printed: int, place: str) -> Child:
+    """Start a worker, given the descriptors of its channel, of its progress, of what it prints, and its folder.
+
+    Raises OSError.
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environment.update(target.variables(), TMPDIR=place)
+    process = subprocess.Popen(
+        [target.python, "-I", str(_entry_point.__file__), *map(str, passed)],
+        stdin=subprocess.DEVNULL,
+        stdout=printed,
+        stderr=printed,
+        pass_fds=passed,
+        cwd=place,
+        env=environment,
+        start_new_session=True,
+    )
+    return _Started(process)
+
+
+class _Started:
     """A process that this one has started."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:

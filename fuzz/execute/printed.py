@@ -33,11 +33,14 @@ class Printed:
             self.clear()
             os.write(self.descriptor, kept)
 
-    def tail(self) -> str:
-        """The last lines, without terminal colours; of a file that is closed, those that were the last."""
+    def tail(self, start: int = 0, end: int | None = None) -> str:
+        """The last lines, without terminal colours; of a file that is closed, those that were the last.
+
+        Of the bytes between two places, if there are as many.
+        """
         if self.descriptor < 0:
             return self._last
-        text = _COLOURS.sub("", self._end().decode("utf-8", "replace"))
+        text = _COLOURS.sub("", self._end(start, end).decode("utf-8", "replace"))
         return "".join(c for c in text if c.isprintable() or c in "\n\t").strip()[-_TAIL:]
 
     def close(self) -> None:
@@ -47,6 +50,8 @@ class Printed:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def _end(self) -> bytes:
+    def _end(self, start: int = 0, end: int | None = None) -> bytes:
         size = os.fstat(self.descriptor).st_size
-        return os.pread(self.descriptor, 4 * _TAIL, max(0, size - 4 * _TAIL))
+        last = size if end is None else min(end, size)
+        first = max(0, start if start <= last else 0, last - 4 * _TAIL)
+        return os.pread(self.descriptor, last - first, first)

@@ -12,22 +12,22 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import time
 from typing import TYPE_CHECKING, Self
 
-from backends import __main__ as _entry_point
 from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
 from backends.progress import Progress
 from backends.protocol import Outcome, Stage
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Attempt, Heard, Limits
-from fuzz.execute.child import Started
+from fuzz.execute.child import spawn
 from fuzz.execute.environment import hold
 from fuzz.execute.native import HEADING, Debugger, stack_of
 from fuzz.execute.printed import Printed
-from fuzz.execute.process import cpu_seconds, resident_bytes, tree
+from fuzz.execute.process import cpu_seconds, resident_bytes
 from fuzz.execute.scratch import Scratch
+from fuzz.execute.several import asking, told
+from fuzz.execute.watch import Ended, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,10 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "Interrupted", "Limits", "Worker", "WorkerError"]
 
 _TICK = 0.02  # seconds between two looks at a busy worker
-_TREE_TICK = 0.5  # seconds between two looks for its children
 _START_SECONDS = 180.0  # to import the backend, on a machine that is busy
 _FAREWELL = 1.0  # seconds that an idle worker has to end by itself
-_PATIENCE = 4.0  # a starved worker gets at most this many times its limit in wall time
 
 
 class WorkerError(Exception):
@@ -52,15 +50,6 @@ class WorkerError(Exception):
 
 class Interrupted(Exception):
     """The run is being stopped; what is in flight is dropped."""
-
-
-class _Ended(Exception):
-    """The worker has to be killed, or is dead; carries the outcome that this means."""
-
-    def __init__(self, outcome: Outcome, message: str) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-        self.message = message
 
 
 class Worker:
@@ -86,23 +75,26 @@ class Worker:
         self._held = _hold(target)
         self._scratch = Scratch.make()
         self._printed = Printed()
-        self._progress, self._stage_descriptor = _shared_byte()
+        self._progress, self._stage_descriptor = _shared_memory()
         self._socket, other = socket.socketpair()
         self._socket.settimeout(0.0)
         self._poll = select.poll()
         self._read = exact_reader(self._receive_some)
         self._debugger: Debugger | None = None
         self._idle = False
+        self._number: int | None = None  # which of several cases was in hand at the last look
         try:
             with other:
                 passed = other.fileno(), self._stage_descriptor
-                self._process = fork((*passed, self._printed.descriptor)) if fork else self._spawn(target, passed)
+                printed, place = self._printed.descriptor, self._scratch.path
+                self._process = fork((*passed, printed)) if fork else spawn(target, passed, printed, place)
         except OSError as problem:
             self._release()
             raise WorkerError(f"{target.python} cannot be started: {problem}") from problem
         except WorkerError:
             self._release()
             raise
+        self._use = Watch(self._process.pid, limits)
         try:
             self._begin(_START_SECONDS)
             self._ask_for(target)
@@ -120,21 +112,6 @@ class Worker:
     ) -> None:
         self.close()
 
-    def _spawn(self, target: Target, passed: tuple[int, int]) -> Child:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        environment.update(target.variables(), TMPDIR=self._scratch.path)
-        process = subprocess.Popen(
-            [target.python, "-I", str(_entry_point.__file__), *map(str, passed)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._printed.descriptor,
-            stderr=self._printed.descriptor,
-            pass_fds=passed,
-            cwd=self._scratch.path,
-            env=environment,
-            start_new_session=True,
-        )
-        return Started(process)
-
     def _ask_for(self, target: Target) -> None:
         self._target = target
         fields = {
@@ -145,16 +122,16 @@ class Worker:
             "folder": self._scratch.path,
             "breeds": self.may_breed,
         }
-        with contextlib.suppress(_Ended):  # await_ready hears of it as well
+        with contextlib.suppress(Ended):  # await_ready hears of it as well
             self._send(encode(Frame("start", fields)))
 
     def await_ready(self) -> None:
         """Wait until the worker has imported its backend. Raises WorkerError, Interrupted."""
         target = self._target
-        self._rewind(_START_SECONDS)
+        self._use.rewind(_START_SECONDS)
         try:
             answer = self._receive()
-        except _Ended as end:
+        except Ended as end:
             tail = self._printed.tail()
             raise WorkerError(f"the worker of {target.canonical} did not start: {end.message} {tail}") from None
         if answer.operation != "ready":
@@ -204,26 +181,73 @@ class Worker:
                     case "report":
                         heard.reports.append(frame)
                     case "lap":
-                        self._rewind(self._limits.seconds)
+                        self._use.rewind(self._limits.seconds)
                     case unknown:
-                        raise _Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")  # noqa: TRY301
+                        raise Ended(Outcome.CRASH, f"the worker sent an unknown message {unknown!r}")  # noqa: TRY301
         except (KeyError, TypeError, ValueError) as problem:
             # A frame without its fields is as good as a crash: the worker is not to be trusted from here on.
-            return self._finish_dead(_Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), heard)
-        except _Ended as end:
+            return self._finish_dead(Ended(Outcome.CRASH, f"the worker garbled a message: {problem}"), heard)
+        except Ended as end:
             return self._finish_dead(end, heard)
 
-    def _finish_dead(self, end: _Ended, heard: Heard) -> Attempt:
+    def execute_several(self, requests: Sequence[Sequence[bytes]]) -> list[Attempt]:
+        """Execute cases in one message, each within the limits: attempts at the first of them, one at the least.
+
+        The last one is at the case that ended the worker, if one did; the others are to be sent to the next worker, and
+        so are those that were too much for one message or one answer. Raises `Interrupted`.
+        """
+        message, count = asking(requests)
+        if count == 1:
+            return [self.execute(message)]
+        self._idle, self._expected, self._number = False, Outcome.OK, 0
+        self._progress.rewind()
+        self._progress.begin(0, 0)
+        self._begin(self._limits.seconds)
+        end = None
+        try:
+            self._send(message)
+            if (answer := self._receive()).operation != "served":
+                end = Ended(Outcome.CRASH, f"the worker sent an unknown message {answer.operation!r}")
+        except Ended as problem:
+            end = problem
+        number, self._number = self._number, None
+        return self._attempts(end, number)
+
+    def _attempts(self, end: Ended | None, looked_at: int) -> list[Attempt]:
+        """What came of several cases; ``looked_at`` was in hand when the worker was found to use too much."""
+        if end is not None:
+            self._kill()  # nothing is answered from here on
+        done, rest = told(self._progress.answers())
+        place = self._progress.place()
+        try:
+            attempts = [self._finished(frame, heard) for heard, frame in done]
+        except (KeyError, TypeError, ValueError) as problem:
+            attempts, end = [], Ended(Outcome.CRASH, f"the worker garbled a message: {problem}")
+        if end is None and not attempts:
+            end = Ended(Outcome.CRASH, "the worker garbled a message")
+        if end is None:
+            self._idle = True
+            return attempts
+        self._idle = False
+        if not attempts or len(attempts) == (looked_at if end.exceeded else place.number):
+            attempts.append(self._finish_dead(end, rest, place.printed))
+        else:  # it had done with the one and not begun another: nobody's fault
+            self.close()
+        return attempts
+
+    def _finish_dead(self, end: Ended, heard: Heard, printed: int = 0) -> Attempt:
         stage = self._progress.stage()
-        wall, cpu = time.monotonic() - self._started, self._cpu_used()
+        wall, cpu = self._use.elapsed, self._use.cpu_used()
         stack = self._stack(end.outcome)
         if stack and self._debugger is not None and self._debugger.overflowed():
-            end = _Ended(end.outcome, f"{end.message}: its stack overflowed")
+            end = Ended(end.outcome, f"{end.message}: its stack overflowed")
+        self._kill()
+        words = self._printed.tail(printed)
         self.close()
-        words = f"{self._printed.tail()}\n{HEADING}\n{stack}".strip() if stack else self._printed.tail()
+        words = f"{words}\n{HEADING}\n{stack}".strip() if stack else words
         if stage is Stage.PLAIN:
             message = f"the plain runtime fails where the tool has no part in it: {end.message}"
-            end = _Ended(Outcome.UNSUPPORTED, message)
+            end = Ended(Outcome.UNSUPPORTED, message)
         return Attempt(end.outcome, stage, end.message, words, wall, cpu, tuple(heard.outputs), tuple(heard.reports))
 
     def _stack(self, outcome: Outcome) -> str:
@@ -241,7 +265,7 @@ class Worker:
             outcome=outcome,
             stage=Stage(fields["stage"]),
             message=str(fields["message"]),
-            stderr="" if outcome is Outcome.OK else self._printed.tail(),
+            stderr="" if outcome is Outcome.OK else self._printed.tail(*fields["printed"]),
             wall_seconds=float(fields["wall_seconds"]),
             cpu_seconds=float(fields["cpu_seconds"]),
             outputs=tuple(heard.outputs),
@@ -251,19 +275,10 @@ class Worker:
     # --- the channel, watched ---------------------------------------------------------------------------------------
 
     def _begin(self, seconds: float) -> None:
-        self._rewind(seconds)
+        self._use.rewind(seconds)
+        self._watched = time.monotonic()
         self._progress.enter(Stage.IMPORT)
         self._printed.clear()
-
-    def _rewind(self, seconds: float) -> None:
-        """Let the time limit begin anew; what was printed is kept, it may be the last words already."""
-        self._seconds = seconds
-        self._started = self._watched = self._tree_seen = time.monotonic()
-        self._tree: tuple[int, ...] = (self._process.pid,)
-        self._cpu_before: float | None = None
-        self._cpu_last: float | None = None
-        self._cpu_seen = self._progress_seen = 0.0
-        self._resident = 0
 
     def _send(self, parts: Sequence[bytes]) -> None:
         for part in parts:
@@ -284,8 +299,8 @@ class Worker:
         except FrameError as problem:
             if self._exits_within(0.5):
                 end = self._death()
-                raise _Ended(end.outcome, f"{end.message} ({problem})") from None
-            raise _Ended(Outcome.CRASH, f"the worker garbled a message: {problem}") from None
+                raise Ended(end.outcome, f"{end.message} ({problem})") from None
+            raise Ended(Outcome.CRASH, f"the worker garbled a message: {problem}") from None
 
     def _receive_some(self, length: int) -> bytes:
         while True:
@@ -304,41 +319,20 @@ class Worker:
         now = time.monotonic()
         if now - self._watched >= _TICK or not ready:
             self._watched = now
-            self._watch(now)
+            self._look(now)
         if not ready and self._process.exited():
             raise self._death()
 
-    def _watch(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         if self._stop.is_set():
             raise Interrupted
-        if now - self._tree_seen >= _TREE_TICK:
-            self._tree_seen = now
-            self._tree = tree(self._process.pid)
+        if self._number is not None and (place := self._progress.place()).number != self._number:
+            self._number = place.number
+            self._use.rewind(self._limits.seconds, place.since)
         self._printed.trim()
-        self._resident = resident_bytes(self._tree)
-        if self._resident > self._limits.resident_bytes:
-            raise _Ended(Outcome.OOM, f"stopped at {self._resident >> 20} MiB of resident memory")
-        if self._cpu_before is None:
-            self._cpu_before = cpu_seconds(self._tree)
-        elapsed = now - self._started
-        if elapsed >= self._seconds and not (self._debugger is not None and self._debugger.walks()):
-            self._judge_delay(elapsed)
-
-    def _judge_delay(self, elapsed: float) -> None:
-        """Past the deadline: stop a worker that has had its time or stands still, not one that the machine starves."""
-        cpu = self._cpu_used()
-        if cpu >= self._seconds / 2 or elapsed >= self._seconds * _PATIENCE:
-            raise _Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s ({cpu:.1f} s of CPU time)")
-        if elapsed - self._progress_seen >= 1.0:
-            if self._cpu_last is not None and cpu <= self._cpu_last:
-                raise _Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s: it stands still")
-            self._cpu_last, self._progress_seen = cpu, elapsed
-
-    def _cpu_used(self) -> float:
-        if self._cpu_before is None:
-            return 0.0
-        self._cpu_seen = max(self._cpu_seen, cpu_seconds(self._tree) - self._cpu_before)
-        return self._cpu_seen
+        late = self._use.look(now)
+        if late >= 0 and not (self._debugger is not None and self._debugger.walks()):
+            self._use.judge_delay(now)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -350,18 +344,18 @@ class Worker:
             time.sleep(0.002)
         return True
 
-    def _death(self) -> _Ended:
+    def _death(self) -> Ended:
         """The outcome of a worker whose channel has closed or whose process is over."""
         if not self._exits_within(2.0):
-            return _Ended(Outcome.CRASH, "the worker closed its channel and lived on")
+            return Ended(Outcome.CRASH, "the worker closed its channel and lived on")
         self._kill()
         status = self._process.returncode or 0
         if status >= 0:
-            return _Ended(Outcome.CRASH, f"the worker exited with status {status} without an answer")
+            return Ended(Outcome.CRASH, f"the worker exited with status {status} without an answer")
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
-        if name == "SIGKILL" and self._resident > self._limits.resident_bytes // 2:
-            return _Ended(Outcome.OOM, f"killed at {self._resident >> 20} MiB: the machine is out of memory")
-        return _Ended(Outcome.CRASH, f"the worker died of {name}")
+        if name == "SIGKILL" and self._use.resident > self._limits.resident_bytes // 2:
+            return Ended(Outcome.OOM, f"killed at {self._use.resident >> 20} MiB: the machine is out of memory")
+        return Ended(Outcome.CRASH, f"the worker died of {name}")
 
     def _kill(self) -> None:
         if self._process.returncode is None:
@@ -397,7 +391,8 @@ def _hold(target: Target) -> int | None:
         raise WorkerError(str(problem)) from None
 
 
-def _shared_byte() -> tuple[Progress, int]:
-    descriptor = os.memfd_create("worker-stage")
-    os.ftruncate(descriptor, 1)
-    return Progress(descriptor), descriptor
+def _shared_memory() -> tuple[Progress, int]:
+    descriptor = os.memfd_create("worker-progress")
+    progress = Progress(descriptor)
+    progress.rewind()
+    return progress, descriptor
