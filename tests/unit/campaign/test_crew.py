@@ -66,6 +66,52 @@ def test_a_seed_that_was_beside_one_is_examined_by_the_next_process(campaign, tm
     assert [a.verdict for trial in found for a in trial.answers] == ["ok", "ok"]
 
 
+def test_of_many_seeds_that_a_dead_process_had_in_hand_none_is_lost_or_told_twice(campaign, tmp_path):
+    """It is not known which of them it was at: each is examined by itself, and counted from then on."""
+    found, given = [], []
+    with Crew(campaign, tmp_path, 1) as crew:
+        (member,) = crew._members
+        member.share = 4
+        for trials in crew.results(tasks(*range(1, 9)), 0.02):
+            found.extend(trials)
+            if crew._members[0] is member and not found:
+                given.append([len(message.keys) for message in member._sent])
+                member._process.kill()
+            elif crew._members[0] is not member:
+                given += [len(message.keys) for message in crew._members[0]._sent]
+    assert given[0] == [4, 4]
+    assert max(given[1:]) == 1
+    assert sorted(trial.seed for trial in found) == list(range(1, 9))
+    assert not any(trial.problem for trial in found)
+
+
+def test_one_of_many_seeds_that_ends_each_process_is_told_alone(campaign, tmp_path):
+    """The one that is at work by itself when a process dies is the one."""
+    found = []
+    with Crew(campaign, tmp_path, 1) as crew:
+        crew._members[0].share = 4
+        for trials in crew.results(tasks(1, 2, 3), 0.02):
+            found.extend(trials)
+            member = crew._members[0]
+            if any(task.seed == 2 for task in list(member.pending)[:1]) or member.doubtful:
+                member._process.kill()
+    problems = {trial.seed: trial.problem for trial in found}
+    assert problems == {1: "", 2: "the process that examined it ended with exit code -9", 3: ""}
+    assert len(found) == 3
+
+
+def test_as_many_go_together_as_take_a_moment(campaign, tmp_path):
+    with Crew(campaign, tmp_path, 1) as crew:
+        (member,) = crew._members
+        for trials in crew.results(tasks(*range(40)), 0.02):
+            for trial in trials:
+                assert trial.answers[0].verdict == "ok"
+            assert 1 <= member.share <= 8
+            assert member.messages <= 2
+    assert not member.pending
+    assert not member.messages
+
+
 def test_a_process_imports_nothing_that_takes_time_before_it_can_die_with_its_driver():
     script = "import sys, fuzz.campaign.service; print('numpy' in sys.modules, 'onnx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

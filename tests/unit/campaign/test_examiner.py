@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -203,3 +204,37 @@ def test_what_is_refused_beside_is_no_finding(tmp_path, monkeypatch):
         trial = first_failing(examiner)
         shown = examiner.do(Reduce(trial.seed, trial.failures[0]))
     assert (len(reduced), len(shown.sightings)) == (1, 1)
+
+
+SEEDS = (0, 4, 16, 10, 5, 15, 2, 18)
+ENDING = "crash-at-fusion+deadlock+endless-allocation"
+
+
+def test_cases_that_go_together_come_to_what_each_comes_to_alone(tmp_path):
+    """A crash, a time-out and an excess of memory among them, each of the case that it is."""
+    work = campaign(ENDING, ("Relu", "Transpose", "Split", "Expand", "Add"))
+    work = replace(work, limits=Limits(2.0, 500 << 20))
+    tasks = [Examine(seed) for seed in SEEDS]
+    with Examiner(work, tmp_path) as examiner:
+        alone = [examiner.do(task) for task in tasks]
+    with Examiner(work, tmp_path) as examiner:
+        asked = []
+        ready = examiner._ready
+
+        def noted(target):
+            worker = ready(target)
+            several = worker.execute_several
+            worker.execute_several = lambda requests: asked.append(len(requests)) or several(requests)
+            return worker
+
+        examiner._ready = noted
+        together = list(examiner.do_all(tasks))
+    assert list(map(seen, together)) == list(map(seen, alone))
+    assert [trial.answers[0].outcome for trial in together] == ["ok", "ok", "crash", "ok", "oom", "ok", "timeout", "ok"]
+    assert asked == [8, 5, 3]  # what comes behind one that ends its worker goes to the next worker
+
+
+def seen(trial):
+    answers = [(a.target, a.outcome, a.verdict, re.sub(r"\d+", "", a.message), a.attempts) for a in trial.answers]
+    failures = [(failure.target, failure.rough, failure.site) for failure in trial.failures]
+    return trial.seed, trial.nodes, trial.problem, trial.pairs, trial.links, answers, failures
