@@ -41,8 +41,8 @@ def nursery():
         yield nursery
 
 
-def begin(nursery, target):
-    return start_worker(target, LIMITS, threading.Event(), nursery)
+def begin(nursery, target, limits=LIMITS):
+    return start_worker(target, limits, threading.Event(), nursery)
 
 
 def mother_of(worker):
@@ -78,7 +78,8 @@ def test_a_forked_worker_answers_as_one_that_was_started(toy, requests, nursery)
 )
 def test_what_ends_a_forked_worker_is_told_and_the_next_one_is_well(toy, requests, nursery, action, outcome, words):
     bad, fine = requests(f"{action}@run", "fine")
-    with begin(nursery, toy()) as worker:
+    limits = Limits(60.0, 256 << 20) if outcome is Outcome.OOM else LIMITS
+    with begin(nursery, toy(), limits) as worker:
         found = worker.execute(bad)
         assert (found.outcome, words in found.message, worker.alive) == (outcome, True, False)
         if action == "segv":
