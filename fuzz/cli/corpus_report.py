@@ -46,7 +46,7 @@ def report(caches: tuple[Path, ...], more: tuple[Path, ...], folder: Path, day: 
             "report": str(table), "errors": str(errors), "rows": list(made.rows), "failures": list(made.errors),
         })  # fmt: skip
         return
-    click.echo(f"{table}: {len(made.rows):,} rows")
+    click.echo(f"{table}: {len(made.rows):,} {'row' if len(made.rows) == 1 else 'rows'}")
     click.echo(f"{errors}: {sum(int(row['count']) for row in made.errors):,} failures of {len(made.errors):,} kinds")
 
 
@@ -117,7 +117,8 @@ def clean(cache: Path | None, names: tuple[str, ...], everything: bool, whole: b
     if as_json:
         print_json({"cache": str(place), "builds": len(chosen), "bytes": freed})
     else:
-        click.echo(f"{len(chosen):,} builds cleaned, {freed / 2**20:,.1f} MiB free")
+        builds_ = "build" if len(chosen) == 1 else "builds"
+        click.echo(f"{len(chosen):,} {builds_} cleaned, {freed / 2**20:,.1f} MiB free")
 
 
 def _known(names: list[str] | tuple[str, ...], known: list[str], place: Path) -> None:

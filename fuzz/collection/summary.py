@@ -120,9 +120,10 @@ class Summary:
 
     def lines(self) -> list[str]:
         """For a person."""
-        told = [f"{self.models:,} models of {self.jobs:,} entries, {self.exported:,} exported ({self.seconds:.0f} s)"]
+        models, entries = _several(self.models, "model"), _several(self.jobs, "entry", "entries")
+        told = [f"{models} of {entries}, {self.exported:,} exported ({self.seconds:.0f} s)"]
         if self.kept:
-            told[0] += f"; {self.kept:,} entries were done before"
+            told[0] += f"; {self.kept:,} done before"
         if self.failed:
             told.append(f"not built: {_listed(self.failed)}")
         told.extend(f"{target}: {_listed(row)}" for target, row in self.targets.items())
@@ -139,6 +140,10 @@ class Summary:
 def _listed(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {word}" for word, count in ordered)
+
+
+def _several(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _one(counts: dict[str, int], word: str) -> None:

@@ -88,7 +88,7 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
     assert "onnxruntime ok (bound)" in told[0]
     assert told[1].startswith("[1/1] failed")
     assert "export: " in told[1]
-    assert "2 models of 1 entries, 1 exported" in first.stdout
+    assert "2 models of 1 entry, 1 exported" in first.stdout
 
     again = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--iterations", 5, "--json")
     found = json.loads(again.stdout)
