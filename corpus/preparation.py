@@ -14,7 +14,7 @@ import warnings
 from importlib import util
 from pathlib import Path
 from socket import create_connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
 if TYPE_CHECKING:
@@ -100,13 +100,15 @@ def nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch
     import torch
 
     order = scores.argsort(descending=True, stable=True)
-    areas = (dets[:, 2] - dets[:, 0]) * (dets[:, 3] - dets[:, 1])
-    kept: list[Any] = []
-    while order.numel():
-        best, order = order[0], order[1:]
-        kept.append(best)
-        low = torch.maximum(dets[best, :2], dets[order, :2])
-        high = torch.minimum(dets[best, 2:], dets[order, 2:])
-        shared = (high - low).clamp(min=0).prod(dim=1)
-        order = order[shared <= iou_threshold * (areas[best] + areas[order] - shared)]
-    return torch.stack(kept) if kept else order
+    boxes = dets[order]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(dim=2)
+    overlap = shared > iou_threshold * (areas[:, None] + areas[None] - shared)
+    rivals = overlap.triu(diagonal=1)
+    # A box goes where a better one that stays overlaps it. Each round settles at least one more from the best on.
+    kept = torch.ones_like(order, dtype=torch.bool)
+    while not torch.equal(kept, left := ~(rivals & kept[:, None]).any(dim=0)):
+        kept = left
+    return order[kept]
