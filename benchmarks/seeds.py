@@ -4,7 +4,8 @@
 
 A feature is what `fuzz run --novelty` steers by: an operator, pass, kernel or edge that shows in what a compiler made
 of a model. Both arms have the settings of `fuzz gen --for TARGET`, the same seeds and the same number of cases; a case
-that the target does not run shows nothing. Printed beside are nodes a case and the CPU milliseconds that a case takes
+that the target does not run shows nothing. Windows come on top of a model's nodes, so a third arm is unseeded with
+as many nodes a case. Printed beside are nodes a case and the CPU milliseconds that a case takes
 to generate. Only counts and CPU time are compared, so that load does not matter.
 """
 
@@ -31,6 +32,7 @@ from fuzz.novelty.features import features_of
 from fuzz.selftest.station import Station
 
 _LIMITS = Limits(20.0, 2 << 30)
+_NODES = 20  # at most, beside those of windows
 _APART = 1_000_003  # seeds between two series
 
 
@@ -54,10 +56,10 @@ class Arm:
                 f"{1000 * self.seconds / self.cases:.2f} ms")  # fmt: skip
 
 
-def drive(target: str, seeds: tuple[str, ...], count: int, first: int) -> Arm:
-    """So many cases on a target, each asked for its artefacts."""
+def drive(target: str, seeds: tuple[str, ...], count: int, first: int, most: int = _NODES) -> Arm:
+    """So many cases of up to ``most`` nodes on a target, each asked for its artefacts."""
     wishes: Wishes = {
-        "nodes": (1, 20), "opset": None, "ops": None, "domains": None, "dtypes": None, "rank": None, "empty": 0.025,
+        "nodes": (1, most), "opset": None, "ops": None, "domains": None, "dtypes": None, "rank": None, "empty": 0.025,
         "dynamic": "never", "targets": (target,), "bait": None, "structure": None, "nonfinite": False, "seeds": seeds,
     }  # fmt: skip
     settings = read_settings(wishes)
@@ -98,11 +100,15 @@ def main() -> None:
         for series in range(asked.series):
             chosen = tuple(asked.seeds or ["corpus"])
             arms = [drive(target, seeds, asked.count, series * _APART) for seeds in ((), chosen)]
-            for name, arm in zip(("unseeded", "seeded"), arms, strict=True):
+            most = round(_NODES * arms[1].nodes / arms[0].nodes)
+            arms.append(drive(target, (), asked.count, series * _APART, most))
+            for name, arm in zip(("unseeded", "seeded", f"unseeded, up to {most} nodes"), arms, strict=True):
                 print(f"{target} {series} {name}: {arm.row()}", flush=True)
             ratios.append(len(arms[1].features) / len(arms[0].features))
             alone = len(arms[1].features - arms[0].features)
-            print(f"{target} {series}: seeded / unseeded {ratios[-1]:.2f}, {alone} of them shown by no unseeded case")
+            print(f"{target} {series}: seeded / unseeded {ratios[-1]:.2f}, {alone} of them shown by no unseeded case; "
+                  f"of as many nodes {len(arms[1].features) / len(arms[2].features):.2f}, "
+                  f"{len(arms[1].features - arms[2].features)}", flush=True)  # fmt: skip
         print(f"{target}: mean {mean(ratios):.2f}", flush=True)
 
 

@@ -22,6 +22,7 @@ from fuzz.generate.sizes import Resized, other_sizes
 from fuzz.generate.storage import Apart, apart, restore
 from fuzz.generate.support import joint_support
 from fuzz.pool import process_pool, seldom_collect
+from fuzz.seeds.rewriting import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from fuzz.generate.settings import Settings
 
 __all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
+
+_REWRITTEN = 3  # models of windows for one of them that is rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,10 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         for inputs, outputs in sets
     )
     model = emitted.model
+    changed = None
+    if plan.seeds is not None and not emitted.open and not choices.integer(0, _REWRITTEN):
+        changed = rewrite(model, choices, supports)
+        model = model if changed is None else changed[0]
     if plan.structure & {"shared", "constants"}:
         model = restore(model, plan.structure, choices)
     if "functions" in plan.structure:
@@ -119,6 +126,8 @@ def generate_case(choices: Choices, settings: Settings, supports: Supports | Non
         record["bait"] = [planted.to_json() for planted in plan.bait.planted]
     if plan.seeds is not None:
         record["windows"] = [placed.to_json() for placed in plan.seeds.placed]
+    if changed is not None:
+        record["rewrite"] = changed[1]
     return Generated(model, data_sets, record, emitted.nodes, graph, tuple(emitted.open), beside)
 
 

@@ -140,14 +140,14 @@ class Instance:
         return all(_count(operand.shape, names) <= _LARGEST for operand in self.window.operands)
 
     def _floats(self) -> Mapping[str, str]:
-        """What the window's floating-point type becomes: another one where the model has none of it, or by change."""
+        """What the window's floating-point type becomes: one of the model's where it has none of it, any by change."""
         present = {o.dtype for o in self.window.operands if o.dtype in _FLOATS}
         allowed = {d.name for d in self.builder.plan.dtypes if d.name in _FLOATS}
         if len(present) != 1 or not allowed:
             return {}
         own = next(iter(present))
-        others = [name for name in _FLOATS if name in allowed and name != own]
-        wanted = self.change == "type" or not self.draw(0, 3)
+        others = [name for name in _FLOATS if name in (self.dtypes if own in allowed else allowed) and name != own]
+        wanted = self.change == "type" or self.draw(0, 1)
         if own in allowed and not (wanted and others and self.base is None):
             return {}
         other = others[self.draw(0, len(others) - 1)]

@@ -130,6 +130,23 @@ def test_the_same_choices_give_the_same_bytes(stock):
         assert (again.model, again.data_sets, again.record) == (made.model, made.data_sets, made.record)
 
 
+def test_some_models_are_rewritten_and_mean_the_same(stock):
+    settings = Settings(seeds=(stock,), nodes=(1, 4), dtypes=("float", "int64", "bool"))
+    rewritten = 0
+    for seed in range(60):
+        made = generate_case(Seeded(seed), settings)
+        if "rewrite" not in made.record:
+            continue
+        rewritten += 1
+        model = onnx.ModelProto.FromString(made.model)
+        onnx.checker.check_model(model, full_check=True)
+        values = interpret(parse(model), {v.name: v.array for v in made.graph.inputs})
+        for value in made.graph.outputs:
+            if isinstance(values[value.name].value, np.ndarray):
+                assert np.allclose(values[value.name].value, value.array, rtol=1e-6, atol=1e-6)
+    assert rewritten >= 5
+
+
 def test_without_seeds_nothing_is_drawn_for_them():
     plain = generate_case(Seeded(3), Settings())
     assert "windows" not in plain.record
