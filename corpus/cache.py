@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODEL", "SCRIPTS", "STATE", "builds", "clean", "default_cache", "forget", "part", "place", "read_script",
-    "read_state", "script_key", "statistics", "write_json", "write_script", "write_state",
+    "read_state", "script_key", "statistics", "sweep", "write_json", "write_script", "write_state",
 ]  # fmt: skip
 
 STATE, MODEL, SCRIPTS = "state.json", "model.onnx", ".scripts"
@@ -144,11 +144,14 @@ def clean(cache: Path, names: Sequence[str], *, whole: bool) -> int:
             elif entry.name not in {STATE, "labels.json"}:
                 Path(entry.path).unlink()
         freed -= sum(path.stat().st_size for path in _files(folder))
+    return freed
+
+
+def sweep(cache: Path) -> None:
+    """Remove what runs that were killed have left by halves; what a process that lives writes has its number in it."""
     for left in cache.glob(f"{_PART}*"):
-        # Of a run that was killed; one that still runs has its process's number in it.
         if not _alive(left.name):
             shutil.rmtree(left, ignore_errors=True)
-    return freed
 
 
 def forget(cache: Path, name: str) -> None:

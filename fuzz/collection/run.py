@@ -6,6 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
+from corpus.cache import sweep
 from fuzz.apart import Apart
 from fuzz.collection.lane import Lane, Result
 from fuzz.errors import StorageError
@@ -43,6 +44,7 @@ def run_models(
     except OSError as problem:
         raise StorageError(f"cannot make {plan.cache}: {problem.strerror}; give another folder with -d") from None
     clear_abandoned()
+    sweep(plan.cache)
     stop = threading.Event()
     finished: queue.Queue[Result | Exception | None] = queue.Queue()
     waiting = _Waiting(jobs)
