@@ -163,6 +163,9 @@ def _split(store: Constraints, ins: Sequence[Dim], outs: Sequence[int]) -> list[
     whole = product(list(ins))
     wide = [at for at, size in enumerate(outs) if size != 1]
     result: list[Dim] = list(outs)
+    if not outs:
+        store.unify(whole, 1)
+        return []
     if len(wide) <= 1:
         if wide or not isinstance(whole, int):
             result[wide[0] if wide else 0] = whole

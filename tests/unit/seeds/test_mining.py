@@ -128,6 +128,14 @@ def test_heads_of_attention_get_a_symbol_each(heads):
     assert max(other.values()) <= 8
 
 
+def test_a_batch_that_a_reshape_drops_is_a_1(tmp_path):
+    text = """<ir_version: 8, opset_import: ["" : 18]> g (float[1] x, float[3] z) => (float[3] y)
+    <int64[0] none = {}> { s = Reshape (x, none)  y = Add (s, z) }"""
+    typed, reason = retyped(read_net(save(tmp_path, "m", text), "m").places)
+    assert reason == ""
+    assert typed.store.resolve(typed.shapes["x"][0]) == 1
+
+
 def test_a_depthwise_convolution_stays_one_at_other_sizes(tmp_path):
     text = """<ir_version: 8, opset_import: ["" : 18]> g (float[1, 16, 8, 8] x) => (float[1, 16, 6, 6] y)
     { y = Conv <group = 16> (x, k) }"""
