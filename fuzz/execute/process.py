@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import psutil
 
-__all__ = ["cpu_seconds", "resident_bytes", "tree"]
+__all__ = ["asleep", "cpu_seconds", "resident_bytes", "tree"]
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,6 +34,20 @@ def cpu_seconds(pids: tuple[int, ...]) -> float:
         fields = _read(pid, "stat", after=b")")
         ticks += sum(int(field) for field in fields[11:15])
     return ticks / _TICKS
+
+
+def asleep(pids: tuple[int, ...]) -> bool:
+    """Whether each thread of these processes waits for something other than a processor or a disk."""
+    for pid in pids:
+        try:
+            threads = [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
+        except OSError:
+            continue
+        for thread in threads:
+            fields = _read(pid, f"task/{thread}/stat", after=b")")
+            if fields and fields[0] in {b"R", b"D"}:
+                return False
+    return True
 
 
 def _read(pid: int, name: str, after: bytes = b"") -> list[bytes]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from backends.protocol import Outcome
-from fuzz.execute.process import cpu_seconds, resident_bytes, tree
+from fuzz.execute.process import asleep, cpu_seconds, resident_bytes, tree
 
 if TYPE_CHECKING:
     from fuzz.execute.attempt import Limits
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Watch"]
 
 _TREE_TICK = 0.5  # seconds between two looks for its children
+_STILL = 1.0  # seconds without CPU time that show that a worker waits for something and is not starved, at most
 _PATIENCE = 4.0  # a starved worker gets at most this many times its limit in wall time
 
 
@@ -46,6 +47,7 @@ class Watch:
         self._cpu_before: float | None = None
         self._cpu_last: float | None = None
         self._cpu_seen = self._progress_seen = 0.0
+        self._still = False
         self.resident = 0
 
     @property
@@ -63,7 +65,22 @@ class Watch:
             raise Ended(Outcome.OOM, f"stopped at {self.resident >> 20} MiB of resident memory", exceeded=True)
         if self._cpu_before is None:
             self._cpu_before = cpu_seconds(self._tree)
-        return now - self._started - self._seconds
+        elapsed = now - self._started
+        window = min(_STILL, self._seconds / 2)
+        if elapsed >= self._seconds - window:
+            self._note_progress(elapsed, window)
+        return elapsed - self._seconds
+
+    def _note_progress(self, elapsed: float, window: float) -> None:
+        """Once a window of seconds: did it use CPU time in the last one?
+
+        In less than a second a worker may get none though it wants some: all of its threads must sleep then as well.
+        """
+        if self._cpu_last is not None and elapsed - self._progress_seen < window:
+            return
+        before, self._cpu_last, self._progress_seen = self._cpu_last, self.cpu_used(), elapsed
+        still = before is not None and self._cpu_last <= before
+        self._still = still and (window >= _STILL or asleep(self._tree))
 
     def judge_delay(self, now: float) -> None:
         """Past the deadline: stop a worker that has had its time or stands still, not one that the machine starves.
@@ -73,10 +90,8 @@ class Watch:
         elapsed, cpu = now - self._started, self.cpu_used()
         if cpu >= self._seconds / 2 or elapsed >= self._seconds * _PATIENCE:
             raise Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s ({cpu:.1f} s of CPU time)", exceeded=True)
-        if elapsed - self._progress_seen >= 1.0:
-            if self._cpu_last is not None and cpu <= self._cpu_last:
-                raise Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s: it stands still", exceeded=True)
-            self._cpu_last, self._progress_seen = cpu, elapsed
+        if self._still:
+            raise Ended(Outcome.TIMEOUT, f"stopped after {elapsed:.1f} s: it stands still", exceeded=True)
 
     def cpu_used(self) -> float:
         """CPU seconds since it was first looked at."""
