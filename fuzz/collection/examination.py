@@ -56,7 +56,7 @@ _SEEN = 8.0
 _FOLDED = 16.0
 """Units of an output's largest element that constants computed ahead may cost, where no rounding was drawn."""
 
-_LIMIT = 2**27  # elements of a tensor of the reference
+_LIMIT = 2**24  # elements of a tensor of the reference; a graph net with more took minutes
 _AGREEING = frozenset({Word.OK, Word.SUSPECT})
 
 

@@ -1,0 +1,39 @@
+"""Samples of several targets in turns, with a stopwatch that says what it is told to."""
+
+from __future__ import annotations
+
+from backends.protocol import Outcome
+from fuzz.collection.latency import latencies
+from fuzz.performance.timer import Refused
+
+
+class Stopwatch:
+    def __init__(self, log, name, seconds, refuses=False):
+        self.log, self.name, self.seconds, self.refuses = log, name, iter(seconds), refuses
+
+    def load(self, subject):
+        if self.refuses:
+            raise Refused(self.name, Outcome.UNSUPPORTED, "no")
+        return 0.5
+
+    def run(self, data_set, *, warm):
+        return next(self.seconds)
+
+    def sample(self, data_set, quick):
+        self.log.append(self.name)
+        return next(self.seconds)
+
+
+def test_targets_are_sampled_in_turns_and_told_by_median_and_quartiles():
+    log = []
+    timers = {"a": Stopwatch(log, "a", [1, 2, 3, 4, 5]), "b": Stopwatch(log, "b", [4, 4, 4, 4, 4])}
+    found = latencies({**timers, "c": Stopwatch(log, "c", [], refuses=True)}, None, 5)
+    assert log == ["b", "a", "a", "b", "b", "a", "a", "b"]
+    assert set(found) == {"a", "b"}
+    a = found["a"]
+    assert (a.median, a.lower, a.upper, a.mean, a.samples, a.compile) == (3, 2, 4, 3, 5, 0.5)
+    assert (found["b"].throughput, found["b"].upper - found["b"].lower) == (0.25, 0)
+
+
+def test_a_single_sample_is_enough():
+    assert latencies({"a": Stopwatch([], "a", [2])}, None, 1)["a"].median == 2
