@@ -11,15 +11,15 @@ class Stopwatch:
     def __init__(self, log, name, seconds, refuses=False):
         self.log, self.name, self.seconds, self.refuses = log, name, iter(seconds), refuses
 
-    def load(self, subject):
+    def load(self, _subject):
         if self.refuses:
             raise Refused(self.name, Outcome.UNSUPPORTED, "no")
         return 0.5
 
-    def run(self, data_set, *, warm):
+    def run(self, _data_set, **_options):
         return next(self.seconds)
 
-    def sample(self, data_set, quick):
+    def sample(self, _data_set, _quick):
         self.log.append(self.name)
         return next(self.seconds)
 
