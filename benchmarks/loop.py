@@ -35,7 +35,7 @@ def budget(scale: Scale) -> Iterator[Figure]:
 
     Of operators of which none fails; of all, alone; as ``fuzz run`` makes them by default. Starting processes and
     importing is left out: of two campaigns, one three times as long, the difference counts. What fails in a new way is
-    asked again in a fresh worker, half a second each, which is most of what is beside where anything fails.
+    asked again in a fresh worker, which is forked.
     """
     count = 60 if scale.quick else 600
     for name, more in (("nothing fails", _SOUND), ("operators alone", _PLAIN), ("default models", ())):

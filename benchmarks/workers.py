@@ -51,8 +51,8 @@ _IMPORT = "import sys, importlib; sys.path.insert(0, sys.argv[1]); importlib.imp
 def message(scale: Scale) -> Iterator[Figure]:
     """CPU time of driver and worker for a case of 3 kB and two inputs on a backend that does nothing.
 
-    Once on one core, as where all cores are busy; once on all, where the kernel wakes an idle core up twice a case: in
-    a virtual machine that alone is a call of the hypervisor each.
+    Once on one core, as where all cores are busy; once on all, where the kernel wakes an idle core up twice a message:
+    in a virtual machine that alone is a call of the hypervisor each. A case a message, and eight.
     """
     module = scale.folder().resolve() / "echo.py"
     module.parent.mkdir(parents=True, exist_ok=True)
@@ -60,19 +60,21 @@ def message(scale: Scale) -> Iterator[Figure]:
     target = parse_target("echo", {"echo": Entry("echo", str(module), ("onnx",), ())})
     count, cores = (300 if scale.quick else 3000), os.sched_getaffinity(0)
     for place, allowed in (("on one core", {min(cores)}), ("with idle cores", cores)):
-        os.sched_setaffinity(0, allowed)
-        try:
-            driver, served, kernel = _messages(target, count)
-        finally:
-            os.sched_setaffinity(0, cores)
-        shares = f"driver {driver:.3f}, worker {served:.3f}; {kernel:.3f} in the kernel"
-        yield Figure(
-            f"frame and worker, a case, {place}", round(driver + served, 3), "ms CPU",
-            0.3 if len(allowed) == 1 else None, detail=f"{shares}; medians of 5 x {count:,} cases",
-        )  # fmt: skip
+        for together in (1, 8):
+            os.sched_setaffinity(0, allowed)
+            try:
+                driver, served, kernel = _messages(target, count, together)
+            finally:
+                os.sched_setaffinity(0, cores)
+            shares = f"driver {driver:.3f}, worker {served:.3f}; {kernel:.3f} in the kernel"
+            beside = "" if together == 1 else f", {together} a message"
+            yield Figure(
+                f"frame and worker, a case, {place}{beside}", round(driver + served, 3), "ms CPU",
+                0.3 if len(allowed) == 1 else None, detail=f"{shares}; medians of 5 x {count:,} cases",
+            )  # fmt: skip
 
 
-def _messages(target: Target, count: int) -> tuple[float, float, float]:
+def _messages(target: Target, count: int, together: int) -> tuple[float, float, float]:
     """Milliseconds a case that driver and worker take, and of both what the kernel takes."""
     values = [[from_numpy(np.zeros((4, 5), np.float32)), from_numpy(np.zeros(7, np.int64))]]
     own, costs = psutil.Process(), []
@@ -80,8 +82,10 @@ def _messages(target: Target, count: int) -> tuple[float, float, float]:
         both = own, own.children()[-1]
         for _ in range(5):
             before = [process.cpu_times()[:2] for process in both]
-            for _ in range(count):
-                worker.execute(encode(Frame("execute", {"folder": None}, values, bytes(3000))))
+            for _ in range(count // together):
+                worker.execute_several(
+                    [encode(Frame("execute", {"folder": None}, values, bytes(3000))) for _ in range(together)]
+                )
             spent = [np.subtract(process.cpu_times()[:2], start) for process, start in zip(both, before, strict=True)]
             costs.append((spent[0].sum(), spent[1].sum(), spent[0][1] + spent[1][1]))
     driver, served, kernel = (float(1e3 * median(column) / count) for column in zip(*costs, strict=True))
