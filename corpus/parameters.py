@@ -72,7 +72,12 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType({
 
 
 def parse(
-    names: Sequence[str], *, small: Mapping[str, Any] | None = None, family: str | None = None, default: str = ""
+    names: Sequence[str],
+    *,
+    small: Mapping[str, Any] | None = None,
+    family: str | None = None,
+    default: str = "",
+    standard: Mapping[str, Any] | None = None,
 ) -> Any:
     """What the command line says of the named arguments: a list of values in this order, or one value of one name.
 
@@ -86,6 +91,7 @@ def parse(
         small: defaults of the small variant.
         family: ``__file__`` of a script that stands for a family.
         default: the model of the family that is taken where none is given.
+        standard: defaults of this model in place of the standard ones.
     """
     given = _given(names, family)
     rows = _rows(family)
@@ -95,7 +101,8 @@ def parse(
     variant: dict[str, Any] = {}
     if not given.get("full"):
         variant = {**(small or {}), **(rows[chosen].arguments if chosen in rows else {})}
-    values = {name: argument.default for name, argument in ARGUMENTS.items()} | variant | given | {"model": chosen}
+    values = {name: argument.default for name, argument in ARGUMENTS.items()} | dict(standard or {}) | variant | given
+    values["model"] = chosen
     found = [values[name] for name in names]
     return found[0] if len(found) == 1 else found
 

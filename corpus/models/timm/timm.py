@@ -4,7 +4,8 @@
     python timm.py --model resnet18
 
 The table beside this file names all that the library registers. Those of test_group::small are the smallest of each
-family; they take the smallest image that the network allows.
+family; they take the smallest image that the network allows. The others, and all with `--full`, take one of the
+size that they were trained for.
 """
 
 from corpus.preparation import prepare
@@ -16,10 +17,12 @@ import torch
 
 from corpus.parameters import member, parse
 
+NAMES = ("model", "batch_size", "num_channels", "height", "width", "pretrained", "full")
+family = {"family": __file__, "default": "resnet18"}
+name, *_ = parse(NAMES, **family)
+own = timm.get_pretrained_cfg(name).input_size
 name, batch_size, num_channels, height, width, pretrained, full = parse(
-    ["model", "batch_size", "num_channels", "height", "width", "pretrained", "full"],
-    family=__file__,
-    default="resnet18",
+    NAMES, standard={"height": own[1], "width": own[2]}, **family
 )
 row = member(__file__, name)
 torch.manual_seed(0)

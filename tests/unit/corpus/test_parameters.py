@@ -68,6 +68,15 @@ def test_a_row_of_the_family_counts_before_what_is_small(given, family):
     assert member(family, "c") is None
 
 
+def test_a_model_may_have_standards_of_its_own(given, family):
+    given("--model b --width 8")
+    assert parse(["height", "width"], family=family, standard={"height": 384, "width": 384}) == [384, 8]
+    given("--model a")
+    assert parse(["height", "width"], family=family, standard={"height": 384, "width": 384}) == [64, 384]
+    given("--model a --full")
+    assert parse(["height", "width"], family=family, standard={"height": 384, "width": 384}) == [384, 384]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
