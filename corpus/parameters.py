@@ -114,7 +114,8 @@ def member(family: str, name: str) -> Member | None:
 
 def _given(names: Sequence[str], family: str | None) -> dict[str, Any]:
     script = Path(sys.argv[0] or "script").name
-    parser = _Parser(prog=script, description=f"Build a model and run it once. {script} goes by the first of these.")
+    about = "Build a model and run it once. Standard arguments that this script has no use for are let pass."
+    parser = _Parser(prog=script, description=about)
     for argument in ARGUMENTS.values():
         used = argument.name in names or (argument.name == "full" and family is not None)
         text = argument.help + ("" if argument.default in {None, False} else f" [{argument.default}]")
