@@ -50,6 +50,9 @@ SAMPLED = "sampled"
 VACUOUS = 0.1
 """A tolerance that is more of the output's largest element says nothing."""
 
+SHARP = 1e-3
+"""A bound that is less of the output's largest element is preferred to what was sampled: it is a proof."""
+
 _SEEN = 8.0
 """Another legal computation may be so many times as far from the exact outputs as the exported program itself is."""
 
@@ -189,11 +192,11 @@ class _Bench:
         scale = _scale(value)
         proved = np.broadcast_to(np.asarray(known.bound, dtype=np.float64), value.shape)
         sampled = self._tolerance(position)
-        telling = proved <= VACUOUS * scale
-        if bool(telling.all()):
+        telling, sharp = proved <= VACUOUS * scale, proved <= SHARP * scale
+        if bool(sharp.all()):
             limits, decided = proved, "bound"
         elif sampled <= VACUOUS * scale:
-            limits, decided = np.where(telling, proved, sampled), SAMPLED
+            limits, decided = np.where(sharp, proved, np.minimum(proved, sampled)), SAMPLED
         else:
             limits, decided = np.where(telling, proved, np.inf), "bound" if bool(telling.any()) else ""
         return _Due(self._names[position], Bounded(value, limits, known.dtype), decided)
