@@ -95,15 +95,17 @@ def main() -> None:
     parser.add_argument("--seeds", action="append", metavar="corpus|FILE")
     asked = parser.parse_args()
     print(machine())
+    chosen = tuple(asked.seeds or ["corpus"])
     for target in asked.backend or ["onnxruntime", "tvm"]:
         ratios = []
         for series in range(asked.series):
-            chosen = tuple(asked.seeds or ["corpus"])
-            arms = [drive(target, seeds, asked.count, series * _APART) for seeds in ((), chosen)]
-            most = round(_NODES * arms[1].nodes / arms[0].nodes)
-            arms.append(drive(target, (), asked.count, series * _APART, most))
-            for name, arm in zip(("unseeded", "seeded", f"unseeded, up to {most} nodes"), arms, strict=True):
-                print(f"{target} {series} {name}: {arm.row()}", flush=True)
+            arms: list[Arm] = []
+            most = _NODES
+            for name, seeds in (("unseeded", ()), ("seeded", chosen), ("unseeded, as many nodes", ())):
+                if len(arms) == 2:
+                    most = round(_NODES * arms[1].nodes / arms[0].nodes)
+                arms.append(drive(target, seeds, asked.count, series * _APART, most))
+                print(f"{target} {series} {name}: {arms[-1].row()}", flush=True)
             ratios.append(len(arms[1].features) / len(arms[0].features))
             alone = len(arms[1].features - arms[0].features)
             print(f"{target} {series}: seeded / unseeded {ratios[-1]:.2f}, {alone} of them shown by no unseeded case; "
