@@ -147,13 +147,13 @@ _HEAD = """# Campaign: real models
 
 {made}, commit {commit:.10}; `make campaign-corpus` makes this page. onnx {onnx}, numpy {numpy}, Python {python}.
 Every small model of the [corpora](../corpus.md): its script run, the model caught, exported, run on {target} and judged
-([how](../notes/corpus.md)). {minutes}
+([how](../notes/corpus.md)).{minutes}
 
 | corpus | models | run in PyTorch | exported | run on {target} | agree | undecidable | were dead |
 |---|---:|---:|---:|---:|---:|---:|---:|
 {rows}
 
-What {target}'s answers were judged by: {decided}. Seconds of processor-bound stages in all: {seconds}.
+What {target}'s answers were judged by: {decided}. Seconds by stage, over all processes: {seconds}.
 
 ## The others, {count:,}
 
@@ -171,7 +171,7 @@ def _page(result: Mapping[str, Any]) -> str:
     minutes = result["minutes"]
     return _HEAD.format(
         **{**result["machine"], **{key: result[key] for key in ("made", "commit")}}, target=TARGET,
-        minutes=f"It took {minutes:g} minutes." if minutes else "",
+        minutes=f" It took {minutes:g} minutes." if minutes else "",
         rows="\n".join(f"| {name} | {' | '.join(_cells(rows[name]))} |" for name in order),
         decided=", ".join(f"{count:,} by {word}" for word, count in result["decided"].items()),
         seconds=", ".join(f"{stage} {seconds:,.0f}" for stage, seconds in result["seconds"].items()),
