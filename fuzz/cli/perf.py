@@ -116,7 +116,7 @@ def _targets(backend: str | None, candidate: str | None, baseline: str | None) -
         if candidate is not None or baseline is not None:
             raise UsageError("--backend is compared with itself: give it alone, or --candidate and --baseline")
         first = read_target(backend)
-        return first, read_target(unoptimised(first))
+        return first, read_target(unoptimised(first, "give --candidate TARGET --baseline TARGET"))
     if candidate is None or baseline is None:
         raise UsageError("say what to compare: --backend TARGET, or --candidate TARGET --baseline TARGET")
     both = read_targets((candidate, baseline))

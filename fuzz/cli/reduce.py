@@ -133,7 +133,7 @@ def _slow(backend: str, baseline: str | None, threshold: Threshold, limits: Limi
     from fuzz.triage.slowness import SlowPredicate
 
     target = read_target(backend)
-    other = read_target(baseline or unoptimised(target))
+    other = read_target(baseline or unoptimised(target, "give --baseline TARGET"))
     if other.canonical == target.canonical:
         raise UsageError(f"--backend and --baseline are the same: {target.canonical}")
     return SlowPredicate(Plan(target, other, ("run",), threshold, limits=limits))

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 __all__ = ["unoptimised"]
 
 
-def unoptimised(target: Target) -> str:
-    """The text of the same target with the first of its switches off. Raises UsageError where it has none."""
+def unoptimised(target: Target, mend: str) -> str:
+    """The text of the same target with the first of its switches off.
+
+    Raises UsageError where it has none, which says what to ``mend``.
+    """
     given = dict(target.options)
     knob = next((knob for knob in target.entry.knobs if knob.values and knob.option not in given), None)
     if knob is None:
-        raise UsageError(f"{target.canonical} has no switch that turns its optimisations off: name a baseline")
+        raise UsageError(f"{target.canonical} has no switch that turns its optimisations off: {mend}")
     name, at, device = target.canonical.partition("@")
     joint = "," if ":" in name else ":"
     return f"{name}{joint}{knob.option}={knob.values[0]}{at}{device}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from fuzz.cli.corpus import command as corpus
 
 pytest.importorskip("torch", reason="scripts are PyTorch's")
+FUZZ = Path(sys.executable).with_name("fuzz")
 PAGE = (Path(__file__).parents[2] / "docs" / "corpus.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
 
@@ -29,7 +31,9 @@ def test_the_examples_print_what_they_are_said_to(unmeasured, tmp_path):
     typed = [part.partition("\n") for block in BLOCKS for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(typed) == 5
     for command, _, printed in typed:
-        done = subprocess.run(shlex.split(command), capture_output=True, text=True, cwd=home, check=False)
+        program, *arguments = shlex.split(command)
+        assert program == "fuzz"
+        done = subprocess.run([FUZZ, *arguments], capture_output=True, text=True, cwd=home, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         assert shape(done.stdout + done.stderr) == shape(printed), command
 
