@@ -3,7 +3,8 @@
 
     python graph_convolutions.py --model gcn
 
-They run on a random graph of the size of Cora (2,708 nodes of 1,433 features, 10,556 edges, https://arxiv.org/abs/1603.08861).
+They run on a random graph like Cora (2,708 nodes of 1,433 features, 10,556 edges, https://arxiv.org/abs/1603.08861) with
+an eighth of its nodes and edges; `--full` gives all of them.
 """
 
 from corpus.preparation import prepare
@@ -15,12 +16,11 @@ from torch_geometric import nn
 
 from corpus.parameters import parse
 
-NODES, EDGES, CLASSES = 2708, 10556, 7
-
-name, k, alpha, out_channels, num_layers, in_channels = parse(
-    ["model", "k", "alpha", "out_channels", "num_layers", "in_channels"], family=__file__, default="gcn"
+name, k, alpha, out_channels, num_layers, in_channels, full = parse(
+    ["model", "k", "alpha", "out_channels", "num_layers", "in_channels", "full"], family=__file__, default="gcn"
 )
 torch.manual_seed(0)
+NODES, EDGES, CLASSES = (2708, 10556, 7) if full else (338, 1319, 7)
 
 
 class Stack(torch.nn.Module):
