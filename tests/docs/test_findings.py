@@ -61,3 +61,15 @@ def test_a_case_is_whole(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_model_is_valid(folder):
     onnx.checker.check_model(onnx.load(folder / "model.onnx"), full_check=True)
+
+
+def test_programs_that_the_exporter_fails_do_what_is_said_of_them(recwarn):
+    """Each block of code in the section on exporters raises what stands before it."""
+    pytest.importorskip("torch", reason="it is PyTorch's exporter")
+    section = (HERE / "docs" / "findings.md").read_text("utf-8").split("\n## Exporters\n")[1].split("\n## ")[0]
+    told = re.findall(r"`(\w+): \.\.\. ([^`]*)`\n\n```python\n(.*?)```", section, re.DOTALL)
+    assert len(told) == section.count("```python") == 3
+    for kind, message, program in told:
+        with pytest.raises(Exception, match=re.escape(message)) as raised:
+            exec(program, {"__name__": "example"})  # noqa: S102 - a program of our own page
+        assert type(raised.value).__name__ == kind

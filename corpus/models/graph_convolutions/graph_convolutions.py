@@ -3,8 +3,8 @@
 
     python graph_convolutions.py --model gcn
 
-They run on a random graph like Cora (2,708 nodes of 1,433 features, 10,556 edges, https://arxiv.org/abs/1603.08861) with
-an eighth of its nodes and edges; `--full` gives all of them.
+They run on a random graph like Cora (2,708 nodes of 1,433 features and 10,556 edges, https://arxiv.org/abs/1603.08861)
+with an eighth of its nodes and edges; `--full` gives all of them.
 """
 
 from corpus.preparation import prepare
