@@ -180,7 +180,7 @@ _FIELDS: tuple[_Field, ...] = (
     ("mean_latency", lambda s: s.latency("mean", 1e3)),
     ("median_latency", lambda s: s.latency("median", 1e3)),
     ("throughput", lambda s: s.latency("throughput")),
-    ("iterations", lambda s: s.latency("iterations")),
+    ("iterations", lambda s: s.row.get("latency", {}).get("iterations")),
     ("build_status", lambda s: _STATUS.get(s.state.get("status", ""), s.state.get("status"))),
     ("benchmark_status", _benchmark_status),
     ("system_info", lambda _: _system()),
