@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -67,3 +68,11 @@ def make_root(tmp_path):
         return root
 
     return make
+
+
+@pytest.fixture
+def children():
+    """What this process has started since the test began, and not reaped: others may have left something running."""
+    me = psutil.Process()
+    before = set(me.children())
+    return lambda: [child for child in me.children() if child not in before]

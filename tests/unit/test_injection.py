@@ -7,8 +7,6 @@ import sqlite3
 import tempfile
 from collections import Counter
 
-import psutil
-
 from backends.protocol import Outcome
 from fuzz.case import find_cases
 from fuzz.execute.run import execute
@@ -49,7 +47,7 @@ def drawn() -> list[tuple[str, Outcome]]:
     return actions
 
 
-def test_every_case_ends_with_the_outcome_of_its_fault(unmeasured, toy, tmp_path, make_case, monkeypatch):
+def test_every_case_ends_with_the_outcome_of_its_fault(unmeasured, toy, tmp_path, make_case, monkeypatch, children):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
@@ -67,7 +65,7 @@ def test_every_case_ends_with_the_outcome_of_its_fault(unmeasured, toy, tmp_path
     assert summary.outcomes["toy"] == Counter(expected.values())
     fine = [executions[0] for executions in found.values() if executions[0].outcome is Outcome.OK]
     assert all(len(execution.outputs) == 1 for execution in fine)
-    assert psutil.Process().children() == []
+    assert children() == []
     assert list(scratch.iterdir()) == []
     with sqlite3.connect(root / STORE_NAME) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
