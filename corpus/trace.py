@@ -24,7 +24,8 @@ class Vertex:
 
     ``kind`` is input, parameter, constant, call or output; ``operator`` what a call computes (``aten.conv2d.default``).
     ``types`` and ``shapes`` are those of the tensors that it gives, a size that is not fixed being its name.
-    ``modules`` is the way from the model to the module that the node stands in, each as [path, class].
+    ``modules`` is the way from the model to the module that the node stands in, each as [path, class]. ``arguments``
+    are those of a call that are no tensors, each as [name, Python's text of it].
     """
 
     name: str
@@ -33,6 +34,7 @@ class Vertex:
     types: tuple[str, ...]
     shapes: tuple[tuple[int | str, ...], ...]
     modules: tuple[tuple[str, str], ...]
+    arguments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,26 @@ def _vertex(node: Node, parameters: set[str], constants: set[str]) -> Vertex:
         node.name, kind, str(node.target) if kind == "call" else "",
         tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors),
         tuple(tuple(dim if isinstance(dim, int) else str(dim) for dim in tensor.shape) for tensor in tensors),
-        tuple((path, _class(kind_)) for path, kind_ in stack.values() if path),
+        tuple((path, _class(kind_)) for path, kind_ in stack.values() if path), _arguments(node),
     )  # fmt: skip
+
+
+_LONGEST = 200  # characters of an argument
+
+
+def _arguments(node: Node) -> tuple[tuple[str, str], ...]:
+    from torch.utils import _pytree as pytree
+
+    schema = getattr(node.target, "_schema", None) if node.op == "call_function" else None
+    if schema is None:
+        return ()
+    names = [argument.name for argument in schema.arguments]
+    given = [*zip(names, node.args, strict=False), *node.kwargs.items()]
+    return tuple(
+        (name, repr(value)[:_LONGEST])
+        for name, value in given
+        if value is not None and not any(isinstance(leaf, type(node)) for leaf in pytree.tree_leaves(value))
+    )
 
 
 def _class(kind: Any) -> str:

@@ -47,6 +47,7 @@ class Operation:
     weights: tuple[tuple[int, ...], ...] = ()
     parameters: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str], ...] = ()
     nothing: bool = False
 
 
@@ -56,29 +57,35 @@ def assemble(
     operations: Sequence[Operation],
     outputs: Sequence[str],
     values: Mapping[str, Value],
+    *,
+    channels_last: bool = False,
+    whole: bool = False,
 ) -> ComputationGraph:
     """The graph of these operations; ``title`` is its name and family, ``values`` what is known of each value.
 
-    An input and an output of the model is a node each. Raises GraphError where operations read each other in a circle,
-    or one that nothing gives.
+    An input and an output of the model is a node each. ``channels_last`` says that tensors are [N, H, W, C], ``whole``
+    that nothing is folded away. Raises GraphError where operations read each other in a circle, or what nothing gives.
     """
-    kept, alias = _without_nothing(operations)
-    kept = _with_biases(kept, {alias.get(name, name) for name in outputs})
-    kept = _needed(kept, [alias.get(name, name) for name in outputs])
+    kept, alias = list(operations), dict[str, str]()
+    if not whole:
+        kept, alias = _without_nothing(operations)
+        kept = _with_biases(kept, {alias.get(name, name) for name in outputs})
+        kept = _needed(kept, [alias.get(name, name) for name in outputs])
     kept = _ordered(kept, inputs)
-    nodes = [_input(name, values.get(name, Value())) for name in inputs]
+    nodes = [_end(name, "Input", values.get(name, Value()), channels_last=channels_last) for name in inputs]
     maker = {name: place for place, name in enumerate(inputs)}
     edges = []
     for operation in kept:
         for position, read in enumerate(operation.reads):
             edges.append(Edge(maker[read], len(nodes), position))
         maker.update(dict.fromkeys(operation.gives, len(nodes)))
-        nodes.append(_node(operation, values))
+        nodes.append(_node(operation, values, channels_last=channels_last))
     for name in outputs:
         source = alias.get(name, name)
         if source in maker:
             edges.append(Edge(maker[source], len(nodes), 0))
-            nodes.append(_output(name, values.get(name) or values.get(source, Value())))
+            value = values.get(name) or values.get(source, Value())
+            nodes.append(_end(name, "Output", value, channels_last=channels_last))
     return ComputationGraph(*title, tuple(nodes), tuple(edges))
 
 
@@ -164,31 +171,26 @@ def _ordered(operations: Sequence[Operation], inputs: Sequence[str]) -> list[Ope
     return [operations[place] for place in order]
 
 
-def _node(one: Operation, values: Mapping[str, Value]) -> Node:
+def _node(one: Operation, values: Mapping[str, Value], *, channels_last: bool) -> Node:
     shapes_in = tuple(values.get(read, Value()).shape for read in one.reads)
     out = values.get(one.gives[0], Value()) if one.gives else Value()
-    resolution_out, channels_out = layout(out.shape, one.operator)
+    resolution_out, channels_out = layout(out.shape, one.operator, channels_last=channels_last)
     # A node that reads nothing (a source of numbers) has before it what it has behind it: GENNAPE's rule too.
-    resolution_in, channels_in = layout(shapes_in[0] if shapes_in else out.shape, one.operator)
+    before = shapes_in[0] if shapes_in else out.shape
+    resolution_in, channels_in = layout(before, one.operator, channels_last=channels_last)
     return Node(
         name=one.name, operator=one.operator, source=one.source, resolution_in=resolution_in,
         resolution_out=resolution_out, channels_in=channels_in, channels_out=channels_out, kernel=one.kernel,
         bias=one.bias, weights=one.weights, parameters=one.parameters, shapes_in=shapes_in, shape=out.shape,
-        type=out.type, modules=one.modules,
+        type=out.type, modules=one.modules, arguments=one.arguments,
     )  # fmt: skip
 
 
-def _input(name: str, value: Value) -> Node:
-    return _end(name, "Input", value, ())
-
-
-def _output(name: str, value: Value) -> Node:
-    return _end(name, "Output", value, (value.shape,))
-
-
-def _end(name: str, operator: str, value: Value, shapes_in: tuple[Shape | None, ...]) -> Node:
-    resolution, channels = layout(value.shape)
+def _end(name: str, operator: str, value: Value, *, channels_last: bool) -> Node:
+    """The node of an input or output of the model."""
+    resolution, channels = layout(value.shape, channels_last=channels_last)
     return Node(
         name=name, operator=operator, source=operator.lower(), resolution_in=resolution, resolution_out=resolution,
-        channels_in=channels, channels_out=channels, shapes_in=shapes_in, shape=value.shape, type=value.type,
+        channels_in=channels, channels_out=channels, shapes_in=(value.shape,) if operator == "Output" else (),
+        shape=value.shape, type=value.type,
     )  # fmt: skip

@@ -40,7 +40,7 @@ class Node:
     ``weights`` the shapes of its parameters, the kernel first: of a convolution [out, in of a group, *window] (of a
     transposed one [in, out of a group, *window]), of a matrix [in, out]. ``parameters`` are their names, since two
     nodes may share one. ``modules`` is the way from the model to the module that the node stands in, each as (path,
-    class), where the source keeps that.
+    class), where the source keeps that, ``arguments`` what else the operator is told, each as (name, text).
     """
 
     name: str
@@ -58,6 +58,7 @@ class Node:
     shape: Shape | None = None
     type: str = ""
     modules: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str], ...] = ()
 
     @property
     def regular(self) -> Features | None:
@@ -156,23 +157,27 @@ class ComputationGraph:
         return graph_from_json(content)
 
 
-def layout(shape: Sequence[Dim] | None, operator: str = UNKNOWN) -> tuple[Resolution | None, int | None]:
+def layout(
+    shape: Sequence[Dim] | None, operator: str = UNKNOWN, *, channels_last: bool = False
+) -> tuple[Resolution | None, int | None]:
     """Height and width, and channels, that a tensor's shape has by this project's rule; None for what is not fixed.
 
     - 4 dimensions and more are [N, C, …, H, W], as in ONNX and PyTorch; so are 3, [N, C, H], of a convolution,
       a pooling or a batch normalisation, the width being 1.
-    - What a matrix product reads and gives has its channels last at any rank: [N, H, W, C].
+    - What a matrix product reads and gives has its channels last at any rank: [N, H, W, C]; so has everything where
+      ``channels_last`` says so, as in TensorFlow.
     - 3 dimensions of any other operator are [N, H, C], a sequence, the width being 1.
     - 2 dimensions are [N, C] and 1 is [C], height and width being 1 (GENNAPE's rule); a scalar is 1 by 1 by 1.
     """
     if shape is None:
         return None, None
     rank = len(shape)
+    last = channels_last or operator in CHANNELS_LAST
     if rank < 3:
         return (1, 1), _fixed(shape[-1]) if rank else 1
-    if rank == 3 and operator not in _SPATIAL:
+    if rank == 3 and (last or operator not in _SPATIAL):
         return _pair(shape[1], 1), _fixed(shape[2])
-    if operator in CHANNELS_LAST:
+    if last:
         return _pair(shape[-3], shape[-2]), _fixed(shape[-1])
     if rank == 3:
         return _pair(shape[2], 1), _fixed(shape[1])

@@ -146,10 +146,10 @@ def _resolution(value: Any, what: str) -> tuple[int, int] | None:
     return sizes[0], sizes[1]
 
 
-def _modules(value: Any, what: str) -> tuple[tuple[str, str], ...]:
+def _pairs(value: Any, what: str) -> tuple[tuple[str, str], ...]:
     pairs = [_each(_text)(pair, what) for pair in _list(value, what)]
     if any(len(pair) != 2 for pair in pairs):
-        raise GraphError(f"{what} is not a list of [path, class]")
+        raise GraphError(f"{what} is not a list of pairs of texts")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
@@ -166,5 +166,5 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "resolution_in": _resolution, "resolution_out": _resolution,
     "channels_in": _maybe(_number), "channels_out": _maybe(_number),
     "kernel": _sizes, "weights": _each(_sizes), "parameters": _each(_text),
-    "shapes_in": _each(_shape), "shape": _shape, "modules": _modules,
+    "shapes_in": _each(_shape), "shape": _shape, "modules": _pairs, "arguments": _pairs,
 }  # fmt: skip

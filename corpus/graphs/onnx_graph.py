@@ -40,16 +40,24 @@ _STATISTICS: Mapping[str, tuple[int, ...]] = {"BatchNormalization": (3, 4)}
 _OPERAND: Mapping[str, int] = {"QLinearConv": 3, "QLinearMatMul": 3}
 """Which input the kernel of a weighted operator is, where it is not input 1."""
 _BIAS: Mapping[str, int] = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "QLinearConv": 8, "DeformConv": 3}
+_LONGEST = 200  # characters of an attribute
+_LISTS = frozenset({onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS})
 _BODIES = frozenset({onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS})
 
 
 def from_onnx(
-    model: onnx.ModelProto | str | Path, *, name: str = "", family: str = "", shapes: Mapping[str, Shape] | None = None
+    model: onnx.ModelProto | str | Path,
+    *,
+    name: str = "",
+    family: str = "",
+    shapes: Mapping[str, Shape] | None = None,
+    whole: bool = False,
 ) -> ComputationGraph:
     """The graph of a model, or of the file of one, whose weights are not read.
 
-    ``shapes`` are those of inputs of which the model leaves dimensions open. The name is the file's, or the graph's,
-    where none is given. Raises GraphError where there is no reading the model, OSError as reading files does.
+    ``shapes`` are those of inputs of which the model leaves dimensions open, ``whole`` keeps what computes nothing or
+    leads nowhere. The name is the file's, or the graph's, where none is given. Raises GraphError where there is no
+    reading the model, OSError as reading files does.
     """
     if isinstance(model, onnx.ModelProto):
         loaded, title = model, name or model.graph.name
@@ -60,7 +68,7 @@ def from_onnx(
     inputs = [info.name for info in known.graph.input if info.name not in known.constants]
     outputs = [info.name for info in known.graph.output]
     kept = [one for one in operations if one is not None]
-    return assemble((title, family), inputs, kept, outputs, known.values)
+    return assemble((title, family), inputs, kept, outputs, known.values, whole=whole)
 
 
 def module_path(node: onnx.NodeProto) -> tuple[tuple[str, str], ...]:
@@ -168,6 +176,7 @@ class _Typed:
             weights=tuple(weights),
             parameters=tuple(name for _, name, _ in learnt),
             modules=module_path(node),
+            arguments=tuple((one.name, _text(one)) for one in node.attribute if one.type not in _BODIES),
             nothing=own and node.op_type in _NOTHING,
         )
 
@@ -213,6 +222,19 @@ class _Typed:
             return ()
         arrays = [onnx.numpy_helper.to_array(self._small[name]) for name in names]
         return tuple(float(array.ravel()[0]) for array in arrays if array.size == 1)
+
+
+def _text(attribute: onnx.AttributeProto) -> str:
+    """An attribute's value in words: a text as it is, a tensor by its sizes."""
+    if attribute.type == onnx.AttributeProto.TENSOR:
+        return f"tensor {list(attribute.t.dims)}"
+    if attribute.ref_attr_name:
+        return attribute.ref_attr_name
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")[:_LONGEST]
+    return str([one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in value] if
+               attribute.type in _LISTS else value)[:_LONGEST]  # fmt: skip
 
 
 def _infos(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
