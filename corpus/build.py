@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from corpus.catch import Caught
 
-__all__ = ["STAGES", "Failed", "build"]
+__all__ = ["STAGES", "Failed", "alive", "build"]
 
 STAGES = ("forward", "export", "translate", "write", "trace", "precise")
 """What a model goes through, in order."""
@@ -96,7 +96,7 @@ def build(
 def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], progress: _Progress) -> None:
     state, module = progress.state, caught.module
     with progress.stage("forward"):
-        outputs = _alive(caught, state)
+        outputs = alive(caught, state)
         state["loudness"] = loudness(outputs)
         state["outputs"] = [[str(t.dtype).removeprefix("torch."), list(t.shape)] for t in outputs_of(outputs)]
         state["random"] = _is_random(caught, outputs)
@@ -122,8 +122,8 @@ def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], p
         state["imprecise"] = str(failed)
 
 
-def _alive(caught: Caught, state: dict[str, Any]) -> Any:
-    """The outputs of the model once it is as it is to be exported."""
+def alive(caught: Caught, state: dict[str, Any]) -> Any:
+    """The outputs of the model once it is as it is to be exported; what was done to it goes into the state."""
     module = caught.module
     if caught.training:
         module.eval()

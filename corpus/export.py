@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import onnx
     from torch.export import ExportedProgram
 
-__all__ = ["OPSET", "adjust", "export", "inputs_of", "leaves", "outputs_of", "translate"]
+__all__ = ["OPSET", "adjust", "converted", "export", "inputs_of", "leaves", "outputs_of", "translate"]
 
 OPSET = 20
 """ONNX's opset where none is asked for."""
@@ -82,9 +82,7 @@ def translate(program: ExportedProgram, path: Path, opset: int = OPSET) -> onnx.
     import onnx
 
     with _quiet():
-        made = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False)
-        if made is None:
-            raise RuntimeError("the exporter made nothing")
+        made = _convert(program, opset)
         tensors = (*program.state_dict.values(), *program.constants.values())
         size = sum(tensor.nbytes for tensor in tensors if isinstance(tensor, torch.Tensor))
         if size > _SMALLEST_EXTERNAL:
@@ -95,6 +93,23 @@ def translate(program: ExportedProgram, path: Path, opset: int = OPSET) -> onnx.
     _strip(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return model
+
+
+def converted(program: ExportedProgram, opset: int = OPSET) -> tuple[ExportedProgram, onnx.ModelProto]:
+    """The program as the exporter decomposed it, whose nodes are named like the values of the model; and the model.
+
+    Raises whatever the exporter raises.
+    """
+    with _quiet():
+        made = _convert(program, opset)
+        return made.exported_program, made.model_proto
+
+
+def _convert(program: ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
+    made = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False)
+    if made is None:
+        raise RuntimeError("the exporter made nothing")
+    return made
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -1,8 +1,8 @@
 """Where eager PyTorch and the exported program part: the first module whose outputs differ.
 
-The exporter notes at each node of a program in which module it stands. What the last node of a module gives is what
-the module returned, so that eager PyTorch, watched by hooks, and the program can be held against each other module
-by module.
+The exporter notes at each node of a program in which module it stands. What a module returned is what one of its nodes
+gives, so that eager PyTorch, watched by hooks, and the program can be held against each other module by module. Which
+node it is nobody notes: a module that returns several tensors ends with any of them.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def first_parting(
     eager = _eager_outputs(module, call)
     exported = _exported_outputs(program, [value for _, value in inputs_of(program, args, kwargs)])
     for path, (kind, value) in eager.items():
-        other = exported.get(path)
-        if other is not None and differ(value, other):
+        others = exported.get(path)
+        if others and all(differ(value, other) for other in others):
             return f"{path or 'the model'} ({kind})"
     return ""
 
@@ -84,21 +84,20 @@ def _eager_outputs(module: torch.nn.Module, call: Callable[[], Any]) -> dict[str
     return found
 
 
-def _exported_outputs(program: ExportedProgram, user: list[Any]) -> dict[str, torch.Tensor]:
-    """What the last node of each module gives, of modules that are called once."""
+def _exported_outputs(program: ExportedProgram, user: list[Any]) -> dict[str, list[torch.Tensor]]:
+    """What the nodes of each module give, the last first, of modules that are called once."""
     given = [value.clone() if isinstance(value, torch.Tensor) else value for value in flat_inputs(program, user)]
     recorder = _Recorder(program.graph_module)
     with torch.no_grad():
         recorder.run(*given)
-    last: dict[str, str] = {}
+    found: dict[str, list[torch.Tensor]] = {}
     calls: dict[str, set[str]] = {}
-    for node in program.graph.nodes:
+    for node in reversed(program.graph.nodes):
         for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
-            last[path] = node.name
             calls.setdefault(path, set()).add(key)
-    return {
-        path: recorder.values[name] for path, name in last.items() if len(calls[path]) == 1 and name in recorder.values
-    }
+            if node.name in recorder.values:
+                found.setdefault(path, []).append(recorder.values[node.name])
+    return {path: values for path, values in found.items() if len(calls[path]) == 1}
 
 
 class _Recorder(Interpreter):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch.export import ExportedProgram
 
-__all__ = ["DRAWS", "FACTOR", "Precise", "flat_inputs", "precise_outputs"]
+__all__ = ["DRAWS", "FACTOR", "Float64", "Precise", "flat_inputs", "precise_outputs"]
 
 DRAWS = 3
 """How many times rounding is drawn."""
@@ -41,6 +42,8 @@ _CONTRACTIONS = frozenset({
     "matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "scaled_dot_product_attention", "_conv_depthwise2d",
     "lstm", "gru", "rnn_tanh", "rnn_relu", "bilinear", "mv", "dot",
 })  # fmt: skip
+_CHOOSING = MappingProxyType({"topk": 2, "sort": 1, "argsort": 1})
+"""Operators that may choose among equal elements, and which of their operands is the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def precise_outputs(program: ExportedProgram, user: Sequence[Any]) -> Precise:
     def run(generator: torch.Generator | None) -> list[torch.Tensor]:
         # Copies, for a program may write into what it is given.
         given = [v.clone() if isinstance(v, torch.Tensor) else v for v in map(_promoted, inputs)]
-        return _user_outputs(program, _Float64(program.graph_module, generator).run(*given))
+        return _user_outputs(program, Float64(program.graph_module, generator).run(*given))
 
     with torch.no_grad():
         exact = run(None)
@@ -120,7 +123,7 @@ def _tolerance(exact: torch.Tensor, drawn: Sequence[torch.Tensor], dtype: torch.
     return tolerance if math.isfinite(tolerance) else math.inf
 
 
-class _Float64(Interpreter):  # type: ignore[misc]
+class Float64(Interpreter):  # type: ignore[misc]
     """Runs a graph with every float in float64; with a generator each rounded result is moved."""
 
     def __init__(self, module: GraphModule, generator: torch.Generator | None = None) -> None:
@@ -129,13 +132,16 @@ class _Float64(Interpreter):  # type: ignore[misc]
         self._node: Node | None = None
 
     def run_node(self, n: Node) -> Any:
+        """Run a node, and know which."""
         self._node = n
         return super().run_node(n)
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """A constant, in float64."""
         return _promoted(super().get_attr(target, args, kwargs))
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator gives on float64, its rounding drawn where there is a generator; assertions are left out."""
         node = self._node
         name = getattr(target, "__name__", "").partition(".")[0]
         if name.startswith(_ASSERTIONS) or node is None:
@@ -147,7 +153,7 @@ class _Float64(Interpreter):  # type: ignore[misc]
         unit = _unit(node)
         if unit and self._generator is not None and name in _CONTRACTIONS:
             args = pytree.tree_map(lambda leaf: self._shaken(leaf, unit), args)
-        result = _promoted(super().call_function(target, args, kwargs))
+        result = _promoted(self._chosen(name, target, args, kwargs))
         if not unit or self._generator is None or _is_view(target):
             return result
         dtype = _dtype(node)
@@ -156,8 +162,23 @@ class _Float64(Interpreter):  # type: ignore[misc]
     def _nested(self, name: str, args: Sequence[Any], inner: int) -> Any:
         """What wraps a block of nodes (no gradients, autocast) runs it; a choice runs the branch that it takes."""
         if name == "cond":
-            return _Float64(args[1] if bool(args[0]) else args[2], self._generator).run(*args[3])
-        return _Float64(args[inner], self._generator).run(*args[inner + 1 :])
+            return Float64(args[1] if bool(args[0]) else args[2], self._generator).run(*args[3])
+        return Float64(args[inner], self._generator).run(*args[inner + 1 :])
+
+    def _chosen(self, name: str, target: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator gives; of those that choose among equals, drawn, any of what they may choose.
+
+        PyTorch leaves open which of equal elements `topk` takes, and `sort` puts first. So they see the elements in a
+        drawn order.
+        """
+        call = super().call_function
+        if self._generator is None or name not in _CHOOSING or kwargs.get("stable") or args[0].ndim == 0:
+            return call(target, args, kwargs)
+        position = _CHOOSING[name]
+        axis = kwargs.get("dim", args[position] if len(args) > position else -1)
+        order = torch.randperm(args[0].shape[axis], generator=self._generator)
+        result = call(target, (args[0].index_select(axis, order), *args[1:]), kwargs)
+        return order[result] if isinstance(result, torch.Tensor) else (result[0], order[result[1]])
 
     def _shaken(self, leaf: Any, unit: float) -> Any:
         if not isinstance(leaf, torch.Tensor) or leaf.dtype is not torch.float64:

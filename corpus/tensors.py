@@ -34,7 +34,8 @@ def to_proto(tensor: torch.Tensor, name: str) -> TensorProto:
     import onnx
     import torch
 
-    plain = tensor.detach().cpu().contiguous().resolve_conj()
+    # A copy: one element of a larger tensor counts as contiguous, and keeps a stride that no other type may view.
+    plain = tensor.detach().cpu().resolve_conj().clone(memory_format=torch.contiguous_format)
     # numpy has no bfloat16 and no floats of 8 bits: only the bytes pass through it.
     data = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
     return onnx.TensorProto(name=name, data_type=element_type(plain), dims=plain.shape, raw_data=data)

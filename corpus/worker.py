@@ -6,6 +6,7 @@ a line; DRIVER is the process that started it, with which it ends. A request is 
     {"event": "caught", "models": [{build, class, hash, parameters, depth, calls, inputs}]}
     {"event": "stage", "build": ..., "stage": ...}
     {"event": "built", "build": ..., "status": ...}
+    {"event": "located", "build": ..., "node": ..., "problem": ...}
     {"event": "done", "problem": ..., "builds": [...], "seconds": ...}
 
 What scripts print goes to a file, whose end comes with ``done`` where a script fails.
@@ -44,7 +45,8 @@ class Request:
 
     ``stem`` begins the names of the builds; ``pick`` is the hash of the only model that is wanted, if any; ``facts``
     are put into the state of each build and into the source of its case, ``labels`` beside it. Builds in ``skip``
-    are not made again.
+    are not made again. With ``locate`` nothing is built, and the node is told at which a model is
+    translated wrongly.
     """
 
     script: str
@@ -58,6 +60,7 @@ class Request:
     facts: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
     skip: list[str] = field(default_factory=list)
+    locate: bool = False
 
     def to_line(self) -> bytes:
         """As it is sent."""
@@ -79,6 +82,9 @@ def serve(request: Request, tell: Callable[[dict[str, Any]], None]) -> None:
     tell({"event": "caught", "models": [{"build": name, **_described(caught)} for name, caught in named]})
     for name, caught in named:
         if name in request.skip:
+            continue
+        if request.locate:
+            tell({"event": "located", "build": name, **_located(caught, request.opset)})
             continue
         state = {
             **request.facts, **_described(caught), "script_seconds": round(script_seconds, 4),
@@ -117,6 +123,17 @@ def _build(
     save_to_cache(folder.parent, folder.name, {key: tuple(values) for key, values in request.labels.items()})
     store.place(cache, name, folder)
     tell({"event": "built", "build": name, "status": state["status"]})
+
+
+def _located(caught: Caught, opset: int) -> dict[str, str]:
+    from corpus.build import alive
+    from corpus.mistranslation import mistranslated
+
+    try:
+        alive(caught, {})
+        return {"node": mistranslated(caught, opset), "problem": ""}
+    except Exception as problem:  # noqa: BLE001 - that a place is not found must not end the run; it is told
+        return {"node": "", "problem": f"{type(problem).__name__}: {problem}"[:200]}
 
 
 def _described(caught: Caught) -> dict[str, Any]:

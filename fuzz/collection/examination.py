@@ -8,6 +8,7 @@ be said.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from abstract.program import Program, parse
 from abstract.reference import Bounded
 from backends.protocol import Outcome
 from backends.tensor import Tensor, to_numpy
+from corpus.places import place_of
 from fuzz.case import read_inputs, read_outputs, read_values
 from fuzz.judge.compare import Comparison, compare, worst
 from fuzz.judge.judge import Sample, contract, judge, reference_values
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from fuzz.execute.execution import Execution
 
 __all__ = [
-    "EAGER", "FRONT_END", "PROGRAM", "SAMPLED", "TORCH_EXPORT", "TRANSLATION", "Answer", "Examination", "examine",
-    "unsettled", "verdict_of",
+    "EAGER", "EXPORTER", "FRONT_END", "PROGRAM", "SAMPLED", "TORCH_EXPORT", "TRANSLATION", "Answer", "Examination",
+    "examine", "unsettled", "verdict_of",
 ]  # fmt: skip
 
 EAGER, PROGRAM, TRANSLATION = "eager", "program", "onnx"
@@ -60,6 +62,7 @@ _FOLDED = 16.0
 """Units of an output's largest element that constants computed ahead may cost, where no rounding was drawn."""
 
 _LIMIT = 2**24  # elements of a tensor of the reference; a graph net with more took minutes
+_NAMED = re.compile(r"node name: ([^)]+)\)")
 _AGREEING = frozenset({Word.OK, Word.SUSPECT})
 
 
@@ -82,12 +85,14 @@ class Answer:
 class Examination:
     """What was found of one model: an answer of each side, and which side is at fault where they differ.
 
-    ``side`` is empty where all agree; else one of `FRONT_END`, ``reference`` or the backends, by name.
+    ``side`` is empty where all agree; else one of `FRONT_END`, ``reference`` or the backends, by name. ``node`` is the
+    place of what ONNX's checker refuses, where it names a node.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     side: str = ""
     message: str = ""
+    node: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -130,7 +135,8 @@ def examine(case: Case, executions: Sequence[Execution], tolerances: Sequence[fl
             answers[execution.target] = Answer(verdict.verdict, "outcome", message=verdict.message or execution.message)
     invalid = _invalid(program.model)
     if invalid:
-        return Examination(answers, EXPORTER, f"onnx.checker refuses the exported model: {invalid}")
+        told = f"onnx.checker refuses the exported model: {invalid}"
+        return Examination(answers, EXPORTER, told, _refused(program.model, invalid))
     return _settled(answers)
 
 
@@ -143,6 +149,13 @@ def _invalid(model: onnx.ModelProto) -> str:
         # The text of ONNX leaves the shape of an output open; only the checker asks for it.
         return "" if "Field 'shape' of 'type' is required" in told else told
     return ""
+
+
+def _refused(model: onnx.ModelProto, told: str) -> str:
+    """The place of the node that the checker names, if it names one."""
+    name = _NAMED.search(told)
+    nodes = [node for node in model.graph.node if name is not None and node.name == name[1]]
+    return place_of(nodes[0], nodes[0].output[0]) if nodes else ""
 
 
 def unsettled(found: Examination, message: str) -> Examination:
@@ -187,11 +200,15 @@ class _Bench:
 
     def _merged(self, position: int, known: Bounded) -> _Due:
         value = known.value
-        if not isinstance(value, np.ndarray) or not known.shaped:
+        if not isinstance(value, np.ndarray):
             return _Due(self._names[position], known, "bound")
-        scale = _scale(value)
+        scale, sampled = _scale(value), self._tolerance(position)
+        if not known.shaped:
+            # The bound admits other shapes; that all draws had this one says more.
+            if sampled <= VACUOUS * scale and _shape(self._exact[position]) == value.shape:
+                return _Due(self._names[position], Bounded(value, np.float64(sampled), known.dtype), SAMPLED)
+            return _Due(self._names[position], known, "bound")
         proved = np.broadcast_to(np.asarray(known.bound, dtype=np.float64), value.shape)
-        sampled = self._tolerance(position)
         telling, sharp = proved <= VACUOUS * scale, proved <= SHARP * scale
         if bool(sharp.all()):
             limits, decided = proved, "bound"
@@ -202,13 +219,20 @@ class _Bench:
         return _Due(self._names[position], Bounded(value, limits, known.dtype), decided)
 
     def _folded(self, position: int, due: _Due) -> _Due:
-        """What PyTorch is granted: the exporter computes constants ahead, and rounds them otherwise."""
+        """What PyTorch is granted: the exporter computes constants ahead, and rounds them otherwise.
+
+        Where the draws disagree the program itself leaves open what it gives, as `topk` does among equals, of which
+        ONNX takes the first: PyTorch may differ then.
+        """
         known = due.value
-        if not isinstance(known.value, np.ndarray) or known.dtype is None or not known.dtype.is_float:
+        if not isinstance(known.value, np.ndarray):
             return due
-        scale = _scale(known.value)
-        sampled = self._tolerance(position)
-        least = sampled if sampled <= VACUOUS * scale else _FOLDED * known.dtype.unit * scale
+        scale, sampled = _scale(known.value), self._tolerance(position)
+        if self._tolerances and not sampled <= VACUOUS * scale:
+            return replace(due, value=replace(known, bound=np.float64(np.inf)))
+        if known.dtype is None or not known.dtype.is_float:
+            return due
+        least = sampled if self._tolerances else _FOLDED * known.dtype.unit * scale
         return replace(due, value=replace(known, bound=np.maximum(known.bound, least)))
 
     def _precise(self, position: int) -> _Due:
@@ -257,6 +281,10 @@ def _seen(one: Value, exact: Value) -> float:
     return _SEEN * float(finite.max()) if finite.size else 0.0
 
 
+def _shape(value: Value) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
 def _scale(value: Any) -> float:
     """The largest finite magnitude in an output."""
     size = np.abs(value.astype(np.float64)) if value.dtype.kind in "fiub" else np.abs(value)
@@ -271,7 +299,7 @@ def _summed(pairs: Sequence[tuple[Comparison, _Due]], problem: str) -> Answer:
     decided = SAMPLED if SAMPLED in ways else "bound" if "bound" in ways else ""
     message = chosen.message
     if chosen.word is Word.UNDECIDABLE:
-        message = problem or "rounding may move the output by more than a tenth of its scale"
+        message = problem or "rounding, or a choice among equals, may move the output by more than a tenth of its scale"
         decided = ""
     return Answer(
         chosen.word.value, decided, due.name if due is not None and chosen.word is not Word.OK else None, chosen.ratio,

@@ -14,6 +14,7 @@ from fuzz.apart import Apart, Died
 from fuzz.case import Case, data_sets_of, digest, read_inputs
 from fuzz.collection.examination import (
     EAGER,
+    EXPORTER,
     PROGRAM,
     TORCH_EXPORT,
     TRANSLATION,
@@ -103,7 +104,7 @@ class Lane:
         for name in names:
             state = store.read_state(self._plan.cache, name)
             if state.get("status") == "successful" and not (self._plan.build_only or self._plan.analyze_only):
-                self._run(name, state, gathered)
+                self._run(job, name, state, gathered)
             states[name] = state
             self._tell(job, name, state)
         seconds = time.monotonic() - start
@@ -217,7 +218,7 @@ class Lane:
 
     # --- running --------------------------------------------------------------------------------------------------
 
-    def _run(self, name: str, state: dict[str, Any], gathered: _Gathered) -> None:
+    def _run(self, job: Job, name: str, state: dict[str, Any], gathered: _Gathered) -> None:
         """Execute, judge and time a build on the targets that it was not run on yet."""
         plan, folder = self._plan, self._plan.cache / name
         known = state["targets"]
@@ -233,6 +234,8 @@ class Lane:
         case = Case(name, folder, folder / store.MODEL, data_sets_of(folder))
         if missing or not examined:
             self._judge(case, state, missing, gathered)
+            if state["side"] == EXPORTER and not state["node"]:
+                state["node"] = self._located(job, name, state)
         if untimed:
             self._time(case, state, untimed)
         store.write_state(plan.cache, name, state)
@@ -253,10 +256,10 @@ class Lane:
         state["seconds"]["judge"] = round(time.perf_counter() - start, 4)
         told = examination.to_json()
         state["answers"] = {**state.get("answers", {}), **told["answers"]}
-        state |= {"side": told["side"], "message": told["message"], "node": ""}
+        state |= {"side": told["side"], "message": told["message"], "node": told["node"]}
         if state["side"] == TORCH_EXPORT:
             state["node"] = state.get("parting", "")
-        elif any(answer.word == Word.WRONG for answer in examination.answers.values()):
+        elif state["side"] != EXPORTER and any(answer.word == Word.WRONG for answer in examination.answers.values()):
             state["node"] = self._node(case, examination, targets)
         for execution, target in zip(executions, targets, strict=True):
             lost = {"word": "error", "decided": "", "message": examination.message}
@@ -272,6 +275,14 @@ class Lane:
             for name, answer in examination.answers.items()
             if name not in {EAGER, PROGRAM, TRANSLATION}
         )
+
+    def _located(self, job: Job, name: str, state: dict[str, Any]) -> str:
+        """The node at which the ONNX model parts from the exported program; its script is run again for it."""
+        request = replace(self._request(job, state["key"]), pick=str(state["hash"]), locate=True)
+        for event in self._studio.run(request):
+            if event["event"] == "located" and event["build"] == name:
+                return str(event["node"])
+        return ""
 
     def _node(self, case: Case, examination: Examination, targets: list[Target]) -> str:
         """Where the answer of the first backend that is wrong begins, as far as the error bounds can tell."""

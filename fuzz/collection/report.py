@@ -199,6 +199,7 @@ _FIELDS: tuple[_Field, ...] = (
     ("program_verdict", lambda s: _answer(s, "program")),
     ("onnx_verdict", lambda s: _answer(s, "onnx")),
     ("at_fault", lambda s: s.state.get("side")),
+    ("at_fault_node", lambda s: s.state.get("node")),
     ("revived", lambda s: "; ".join(s.state.get("revived", ()))),
     ("adjusted", lambda s: "; ".join(s.state.get("adjusted", ()))),
     ("random", lambda s: s.state.get("random")),

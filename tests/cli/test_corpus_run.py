@@ -57,8 +57,18 @@ class Draws(torch.nn.Module):
 class Squeezes(torch.nn.Module):
     def forward(self, x):
         return x.squeeze(1) + 1
+class Divides(torch.nn.Module):
+    def forward(self, x):
+        return x / (x + 1e-15)
+
+class Last(torch.nn.Module):
+    def forward(self, x):
+        return torch.topk(x, 1).indices * x
+
 for model in (Counts(), Passes(), Draws(), Squeezes()):
     model(torch.rand(2, 3))
+torch.nn.Sequential(torch.nn.ReLU(), Divides())(torch.tensor([[-1.0, 2.0]]))
+Last()(torch.tensor([[3.0, 1.0, 3.0, 3.0]]))
 """
 HANGS = "import time\nprint('waiting for good')\ntime.sleep(1000)\n"
 
@@ -139,11 +149,20 @@ def test_models_that_keep_count_hand_through_draw_and_are_exported_wrongly(fuzz,
     result = fuzz("corpus", "run", "mine/odd.py", "-d", "c", "--iterations", 0, "--json", COVERAGE_PROCESS_CONFIG="")
     found = states(result)
     verdicts = {name: state["targets"]["onnxruntime"]["verdict"] for name, state in found.items()}
-    assert verdicts == {"Counts": "ok", "Passes": "ok", "Draws": "undecidable", "Squeezes": "unsupported"}
+    sequential = found.pop("Sequential")
+    assert verdicts == {
+        "Counts": "ok", "Passes": "ok", "Draws": "undecidable", "Squeezes": "unsupported", "Sequential": "ok",
+        "Last": "ok",
+    }  # fmt: skip
     assert "draws random numbers" in found["Draws"]["targets"]["onnxruntime"]["message"]
     # squeeze of a dim that is not 1 does nothing in PyTorch; in ONNX it is no model.
     assert found["Squeezes"]["side"] == "exporter"
     assert "onnx.checker refuses" in found["Squeezes"]["message"]
+    assert found["Squeezes"]["node"] == "squeeze (Squeeze, aten.squeeze.dim) in the model (Squeezes)"
+    # The exporter takes 1e-15 for 0, and what divides by it is named. ONNX Runtime follows the model.
+    assert (sequential["side"], sequential["node"]) == ("exporter", "div (Div, aten.div.Tensor) in 1 (Divides)")
+    # PyTorch may take any of equal elements for the largest, ONNX takes the first: nobody is wrong.
+    assert (found["Last"]["side"], found["Last"]["answers"]["eager"]["word"]) == ("", "undecidable")
     assert result.returncode == 1
 
 

@@ -15,6 +15,24 @@ class Turncoat(torch.nn.Module):
         return x * 2 if torch.compiler.is_exporting() else x * 3
 
 
+class Pair(torch.nn.Module):
+    """Returns what it computes first before what it computes last."""
+
+    def forward(self, x):
+        first = x.cos()
+        return first, x.sin()
+
+
+class Both(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair, self.last = Pair(), Turncoat()
+
+    def forward(self, x):
+        first, second = self.pair(x)
+        return self.last(first + second)
+
+
 def parting(net, *args):
     return first_parting(net, export(net, args, {}), args, {}, lambda: net(*args))
 
@@ -22,6 +40,10 @@ def parting(net, *args):
 def test_the_first_module_that_differs_is_named():
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Sequential(Turncoat(), torch.nn.Tanh()))
     assert parting(net, torch.ones(2, 4)) == "1.0 (Turncoat)"
+
+
+def test_a_module_that_returns_several_tensors_is_not_taken_for_its_last_one():
+    assert parting(Both(), torch.ones(2, 4)) == "last (Turncoat)"
 
 
 def test_where_nothing_differs_nothing_is_named():

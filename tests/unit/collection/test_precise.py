@@ -102,3 +102,12 @@ def test_a_normalisation_without_enough_values_stays_as_it_was():
     revive(norm, lambda: norm(x))
     assert norm.momentum == 0.1
     assert not norm.training
+
+
+def test_what_chooses_among_equals_may_choose_any_of_them():
+    tied, clear = torch.tensor([[3.0, 1.0, 3.0, 3.0]]), torch.tensor([[3.0, 1.0, 2.0, 4.0]])
+    for choose in (lambda x: torch.topk(x, 2).indices, lambda x: torch.sort(x, dim=1)[1], lambda x: x.argsort(1)):
+        assert precise(Compute(choose), tied).tolerances == (math.inf,)
+        assert precise(Compute(choose), clear).tolerances == (0.0,)
+    assert precise(Compute(lambda x: torch.sort(x, stable=True)[1]), tied).tolerances == (0.0,)
+    assert precise(Compute(lambda x: torch.topk(x, 2, dim=0).values), tied.T).tolerances[0] < 1e-5

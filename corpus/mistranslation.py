@@ -1,0 +1,97 @@
+"""Where an exported program and its ONNX model part: the first node whose values differ in float64.
+
+The exporter names a value of ONNX after the node of the decomposed program that it stands for, and notes at each ONNX
+node in which module it stands. So the program, run in float64, and the interpretation of the ONNX model
+(`abstract.reference`) can be held against each other value by value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+from abstract.program import parse
+from abstract.reference import interpret
+from corpus.export import converted, export, inputs_of
+from corpus.parting import differ
+from corpus.places import place_of
+from corpus.precise import Float64, flat_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+
+    from corpus.catch import Caught
+
+__all__ = ["first_mistranslation", "mistranslated"]
+
+_LIMIT = 2**24  # elements of a tensor of the reference
+
+
+def mistranslated(caught: Caught, opset: int) -> str:
+    """The place of the first node that is translated wrongly, see `corpus.places`; empty where none is found.
+
+    The model is exported anew. Raises what exporting it, running it in float64 or interpreting it raises.
+    """
+    program, model = converted(export(caught.module, caught.args, caught.kwargs), opset)
+    given = [value for _, value in inputs_of(program, caught.args, caught.kwargs)]
+    return first_mistranslation(program, model, given)
+
+
+def first_mistranslation(program: ExportedProgram, model: onnx.ModelProto, given: list[Any]) -> str:
+    """The same of a decomposed program, the model that it became, and the leaves of its arguments."""
+    recorder = _Recorder(program.graph_module)
+    with torch.no_grad():
+        recorder.run(*[_wide(value) for value in flat_inputs(program, given)])
+    values = interpret(parse(model), _inputs(model, given), limit=_LIMIT, extended=True)
+    for node in model.graph.node:
+        for name in node.output:
+            known, due = values.get(name), recorder.values.get(name)
+            if due is None or known is None or not isinstance(known.value, np.ndarray) or not known.shaped:
+                continue
+            if differ(_tensor(known.value), due):
+                return place_of(node, name)
+    return ""
+
+
+def _inputs(model: onnx.ModelProto, given: list[Any]) -> Mapping[str, Any]:
+    constants = {constant.name for constant in model.graph.initializer}
+    ports = [port.name for port in model.graph.input if port.name not in constants]
+    tensors = [value for value in given if isinstance(value, torch.Tensor)]
+    if len(tensors) != len(ports):
+        raise ValueError(f"the model was called with {len(tensors)} tensors and the exported one takes {len(ports)}")
+    return {name: _wide(value).numpy() for name, value in zip(ports, tensors, strict=True)}
+
+
+def _wide(value: Any) -> Any:
+    """A copy, floats in float64."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.detach().double() if value.is_floating_point() else value.detach().clone()
+
+
+def _tensor(value: np.ndarray[Any, Any]) -> torch.Tensor:
+    if value.dtype.kind == "f":
+        value = value.astype(np.float64)
+    return torch.from_numpy(np.ascontiguousarray(value).reshape(value.shape))
+
+
+class _Recorder(Float64):
+    """Runs a program in float64 and keeps the tensor that each node gives."""
+
+    def __init__(self, module: torch.fx.GraphModule) -> None:
+        super().__init__(module)
+        self.values: dict[str, torch.Tensor] = {}
+
+    def run_node(self, n: Node) -> Any:
+        result = super().run_node(n)
+        tensor = next((leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)), None)
+        if tensor is not None and n.op == "call_function":
+            self.values[n.name] = tensor.detach().clone()
+        return result
