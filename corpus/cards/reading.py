@@ -1,0 +1,186 @@
+"""Files of strangers, read with limits: encodings, gzip, links that lead elsewhere, files that are far too large."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CARD_BYTES", "CardsError", "Problem", "Text", "files", "json_lines", "read_json", "read_text"]
+
+CARD_BYTES = 2 * 2**20
+"""So much of a card is read; the longest that people write have some 200 KB."""
+
+DUMP_BYTES = 4 * 2**30
+"""The most that a dump may unpack to."""
+
+LINE_BYTES = 8 * 2**20
+"""The longest line of a file of JSON lines: a card, quoted, and what stands beside it."""
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+class CardsError(ValueError):
+    """Input that cannot be used; one line that says which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file, or a part of one, that was left out or read in part only, and why."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a file says, and what had to be done to read it."""
+
+    text: str
+    remarks: tuple[str, ...] = ()
+
+
+def read_text(path: Path, limit: int = CARD_BYTES) -> Text:
+    """The text of a file, gzip unpacked; of a longer one than ``limit`` bytes the first of them.
+
+    UTF-8 is tried first, UTF-16 where a byte order mark says so, else each byte is a character of Windows' western
+    code page, which is said in a remark.
+
+    Raises:
+        CardsError: the file cannot be read, or holds no text.
+    """
+    try:
+        with _opened(path) as file:
+            data = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise CardsError(f"{path} cannot be read: {_why(problem)}") from None
+    remarks = []
+    if len(data) > limit:
+        data = data[:limit]
+        remarks.append(f"only its first {limit:,} bytes were read")
+    text, remark = _decoded(data)
+    if "\0" in text:
+        raise CardsError(f"{path} holds no text")
+    return Text(text.replace("\r\n", "\n").replace("\r", "\n"), (*remarks, *remark))
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, gzip unpacked.
+
+    Raises:
+        CardsError: it cannot be read, is no JSON, or unpacks to more than 4 GiB.
+    """
+    try:
+        with _opened(path) as file:
+            data = file.read(DUMP_BYTES + 1)
+        if len(data) > DUMP_BYTES:
+            raise CardsError(f"{path} holds more than {DUMP_BYTES:,} bytes: split it")
+        return json.loads(data)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise CardsError(f"{path} cannot be read: {_why(problem)}") from None
+    except (ValueError, RecursionError) as problem:
+        if isinstance(problem, CardsError):
+            raise
+        raise CardsError(f"{path} is no JSON ({_why(problem)})") from None
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    """The objects of a file of JSON lines with their line numbers; a problem for a line that holds none.
+
+    Raises:
+        CardsError: the file cannot be read.
+    """
+    number = 0
+    try:
+        with _opened(path) as file:
+            while line := file.readline(LINE_BYTES + 1):
+                number += 1
+                if len(line) > LINE_BYTES and not line.endswith(b"\n"):
+                    yield number, Problem(f"{path}:{number}", f"the line has more than {LINE_BYTES:,} bytes")
+                    while (rest := file.readline(LINE_BYTES)) and not rest.endswith(b"\n"):
+                        pass
+                elif line.strip():
+                    yield number, _object(path, number, line)
+    except (OSError, EOFError, zlib.error) as problem:
+        if not number:
+            raise CardsError(f"{path} cannot be read: {_why(problem)}") from None
+        yield number + 1, Problem(f"{path}:{number + 1}", f"it cannot be read from here on: {_why(problem)}")
+
+
+def files(root: Path) -> Iterator[Path | Problem]:
+    """All files below a folder, sorted; a link is followed to a file inside of the folder, and told otherwise.
+
+    Raises:
+        CardsError: the folder cannot be read.
+    """
+    if not root.is_dir():
+        raise CardsError(f"{root} is no folder")
+    home = Path(os.path.realpath(root))
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as problem:
+            yield Problem(str(folder), f"it cannot be read: {problem.strerror}")
+            continue
+        folders = []
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            elif entry.is_symlink():
+                yield from _followed(Path(entry.path), home)
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
+            else:
+                yield Problem(entry.path, "it is neither a file nor a folder")
+        pending.extend(reversed(folders))
+
+
+def _followed(path: Path, home: Path) -> Iterator[Path | Problem]:
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(home):
+        yield Problem(str(path), "the link leads out of the folder and is not followed")
+    elif target.is_file():
+        yield path
+    else:
+        yield Problem(str(path), "the link leads to no file")
+
+
+def _opened(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace"), ()
+    try:
+        # The last character may be cut.
+        return data.decode("utf-8"), ()
+    except UnicodeDecodeError as problem:
+        if problem.start >= len(data) - 3 and problem.reason == "unexpected end of data":
+            return data[: problem.start].decode("utf-8"), ()
+    return data.decode("cp1252", errors="replace"), ("it is not UTF-8 and was read as Windows-1252",)
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any] | Problem:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        return Problem(f"{path}:{number}", f"the line is no JSON ({_why(problem)})")
+    if not isinstance(found, dict):
+        return Problem(f"{path}:{number}", "the line holds no JSON object")
+    return found
+
+
+def _why(problem: BaseException) -> str:
+    text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return " ".join(str(text).split())[:200] or type(problem).__name__
