@@ -78,7 +78,8 @@ def main() -> int:
         print(f"{half:17} cards  datasets  precision  recall")
         for kind, counts in total.items():
             precision, recall = rates(counts)
-            print(f"  {kind:15} {counts['cards']:5} {counts['hit'] + counts['missed']:9}  {precision:9.3f}  {recall:6.3f}")
+            wanted = counts["hit"] + counts["missed"]
+            print(f"  {kind:15} {counts['cards']:5} {wanted:9}  {precision:9.3f}  {recall:6.3f}")
     return 0
 
 

@@ -91,7 +91,7 @@ def _metadata(block: str) -> tuple[Mapping[str, Any], list[str]]:
         told.append(f"only the first {_BLOCK:,} characters of the metadata block were read")
     try:
         # The base loader makes texts, lists and mappings and nothing else: no date that is none, no object.
-        found = yaml.load(block, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        found = yaml.load(block, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - the same
     except (yaml.YAMLError, RecursionError, ValueError) as problem:
         mark = getattr(problem, "problem_mark", None)
         place = f" (line {mark.line + 2})" if mark else ""
@@ -140,16 +140,12 @@ def _results(metadata: Mapping[str, Any]) -> list[Result]:
     for number, model in enumerate(_mappings(metadata.get("model-index"))):
         for index, result in enumerate(_mappings(model.get("results"))):
             task, data = _mapping(result.get("task")), _mapping(result.get("dataset"))
-            configuration = _word(data.get("config")) or _word(data.get("args"))
-            found.append(
-                Result(
-                    f"model-index[{number}].results[{index}]",
-                    _word(task.get("type")) or _word(task.get("name")),
-                    _word(data.get("name")), _word(data.get("type")), configuration,
-                    tuple((_word(one.get("type")) or _word(one.get("name")), _word(one.get("value")))
-                          for one in _mappings(result.get("metrics"))),
-                )  # fmt: skip
-            )
+            given = _mappings(result.get("metrics"))
+            metrics = [(_first(one, "type", "name"), _word(one.get("value"))) for one in given]
+            where = f"model-index[{number}].results[{index}]"
+            name, identifier = _word(data.get("name")), _word(data.get("type"))
+            configuration = _first(data, "config", "args")
+            found.append(Result(where, _first(task, "type", "name"), name, identifier, configuration, tuple(metrics)))
     return found
 
 
@@ -164,6 +160,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _texts(value: Any) -> list[str]:
     entries = value if isinstance(value, list) else [value]
     return [word for entry in entries[:_ENTRIES] if (word := _word(entry))]
+
+
+def _first(holder: Mapping[str, Any], *keys: str) -> str:
+    return next((word for key in keys if (word := _word(holder.get(key)))), "")
 
 
 def _word(value: Any) -> str:

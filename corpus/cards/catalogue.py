@@ -12,7 +12,7 @@ from corpus.cards.names import Spelling, Spellings, key_of
 from corpus.cards.reading import CardsError, Problem, files, json_lines, read_json, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Catalogue", "Dataset", "Task", "load", "own", "slug_of"]
 
@@ -57,6 +57,8 @@ class Catalogue:
     problems: list[Problem] = field(default_factory=list)
     spellings: Spellings = field(default_factory=Spellings)
     hub: dict[tuple[str, str], str] = field(default_factory=dict)
+    measured: list[tuple[str, str, str]] = field(default_factory=list)
+    """Of evaluation tables, which know no slugs of datasets: name, description, the task's slug."""
 
     def add_dataset(self, dataset: Dataset) -> None:
         """Take a dataset, or what more is known of one that is there."""
@@ -76,7 +78,7 @@ class Catalogue:
             )
 
     def ready(self) -> None:
-        """Build what names are found by: own names first, then full names, spellings, and last what the hub calls it."""
+        """Build what names are found by: names first, then full names, spellings, and last what the hub calls it."""
         for names in (
             lambda one: (one.name, one.slug), lambda one: (one.full_name,), lambda one: one.spellings,
             lambda one: tuple(_bare(name) for name in one.hub if "/viewer/" not in name),
@@ -134,15 +136,30 @@ def load(sources: Sequence[Path]) -> Catalogue:
         if len(catalogue.datasets) + len(catalogue.tasks) == before:
             why = f": {catalogue.problems[-1].text}" if catalogue.problems else ""
             raise CardsError(f"{source} holds no datasets or tasks in a format that is known{why}")
+    _place(catalogue)
     if list(sources) != [_OWN]:
         _lend(catalogue, own())
     catalogue.ready()
     return catalogue
 
 
+def _place(catalogue: Catalogue) -> None:
+    """Give what evaluation tables measure on to the datasets of these names, else to new ones."""
+    slugs = _slugs(catalogue)
+    for name, description, task in catalogue.measured:
+        key = key_of(name)
+        slug = slugs.setdefault(key, slug_of(name)) if key else ""
+        if slug:
+            catalogue.add_dataset(Dataset(slug, name, description=description, tasks=(task,)))
+
+
+def _slugs(catalogue: Catalogue) -> dict[str, str]:
+    return {key_of(one.name): slug for slug, one in reversed(catalogue.datasets.items())}
+
+
 def _lend(catalogue: Catalogue, shipped: Catalogue) -> None:
     """Add spellings, places on the hub and descriptions of tasks from the shipped catalogue to what is there."""
-    slugs = {key_of(one.name): slug for slug, one in reversed(catalogue.datasets.items())}
+    slugs = _slugs(catalogue)
     for dataset in shipped.datasets.values():
         slug = dataset.slug if dataset.slug in catalogue.datasets else slugs.get(key_of(dataset.name))
         if slug:
@@ -229,14 +246,9 @@ def _take_dataset(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
             tasks.append(task)
             catalogue.add_task(Task(task, label or task))
     hub = (_after(_string(one.get("url")), "huggingface.co/datasets/") for one in _mappings(row.get("data_loaders")))
-    variants = row.get("variants")
-    catalogue.add_dataset(
-        Dataset(
-            slug, name, _string(row.get("full_name")), _string(row.get("description")),
-            tuple(filter(None, map(_string, variants))) if isinstance(variants, list) else (),
-            tuple(filter(None, hub)), _string(row.get("part_of")), _merged(tasks, ()),
-        )  # fmt: skip
-    )
+    full_name, description = _string(row.get("full_name")), _string(row.get("description"))
+    found = Dataset(slug, name, full_name, description, _strings(row.get("variants")), tuple(filter(None, hub)))
+    catalogue.add_dataset(replace(found, part_of=_string(row.get("part_of")), tasks=_merged(tasks, ())))
 
 
 def _take_table(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
@@ -247,13 +259,9 @@ def _take_table(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
         name = _string(one.get("task"))
         slug = slug_of(name)
         if slug:
-            synonyms = one.get("synonyms")
-            spoken = tuple(filter(None, map(_string, synonyms))) if isinstance(synonyms, list) else ()
-            catalogue.add_task(Task(slug, name, _string(one.get("description")), spoken))
+            catalogue.add_task(Task(slug, name, _string(one.get("description")), _strings(one.get("synonyms"))))
             for data in _mappings(one.get("datasets")):
-                label = _string(data.get("dataset"))
-                if key := slug_of(label):
-                    catalogue.add_dataset(Dataset(key, label, description=_string(data.get("description")), tasks=(slug,)))
+                catalogue.measured.append((_string(data.get("dataset")), _string(data.get("description")), slug))
         pending.extend(reversed(_mappings(one.get("subtasks"))))
 
 
@@ -295,6 +303,10 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(filter(None, map(_string, value))) if isinstance(value, list) else ()
+
+
 def _string(value: Any) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
@@ -309,7 +321,3 @@ def _after(text: str, mark: str) -> str:
 
 def _bare(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _names(catalogue: Catalogue) -> Iterator[str]:
-    return iter(catalogue.datasets)

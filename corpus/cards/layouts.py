@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from corpus.cards.card import Card, Result, parse
@@ -11,6 +11,7 @@ from corpus.cards.reading import CardsError, Problem, files, json_lines, read_te
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["cards"]
 
@@ -73,7 +74,7 @@ def _of_file(path: Path, parts: tuple[str, ...], *, alone: bool, inside: str = "
             text = read_text(path)
             yield parse(name, text.text, path=str(path), remarks=text.remarks)
         elif alone:
-            raise CardsError(f"{path} is no card: Markdown, JSON lines and metafile.yml are read")
+            raise CardsError(f"{path} is no card: Markdown, JSON lines and metafile.yml are read")  # noqa: TRY301
     except CardsError as problem:
         if alone:
             raise
@@ -114,7 +115,8 @@ def _dump(path: Path) -> Iterator[Card | Problem]:
         name = next((row[key] for key in _NAME_KEYS if isinstance(row.get(key), str) and row[key].strip()), None)
         text = next((row[key] for key in _CARD_KEYS if isinstance(row.get(key), str)), None)
         if name is None or text is None:
-            yield Problem(f"{path}:{number}", f"it lacks {'a name (modelId or id)' if name is None else 'a text (card)'}")
+            lacks = "a name (modelId or id)" if name is None else "a text (card)"
+            yield Problem(f"{path}:{number}", f"it lacks {lacks}")
             continue
         card = parse(name.strip(), text, path=f"{path}:{number}")
         yield _joined(card, row)
@@ -122,8 +124,6 @@ def _dump(path: Path) -> Iterator[Card | Problem]:
 
 def _joined(card: Card, row: Mapping[str, Any]) -> Card:
     """A card and what the hub says of the model beside it: tags such as dataset:imdb, the task."""
-    from dataclasses import replace
-
     tags = row.get("tags")
     more = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
     task = row.get("pipeline_tag")
@@ -143,7 +143,7 @@ def _metafile(path: Path) -> Iterator[Card | Problem]:
 
     text = read_text(path)
     try:
-        content = yaml.load(text.text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        content = yaml.load(text.text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - texts, lists, mappings
     except (yaml.YAMLError, RecursionError, ValueError) as problem:
         mark = getattr(problem, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""

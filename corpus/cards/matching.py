@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from corpus.cards.mentions import Mention, mentions
 from corpus.cards.names import key_of, tokens
 from corpus.cards.passages import passages
+from corpus.cards.roles import USED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,6 @@ VERSION = 1
 ENOUGH = 0.5
 """The least confidence of a match."""
 
-_USED = ("trained", "evaluated")
 _SNIPPET = 200
 
 
@@ -98,9 +98,9 @@ def match(card: Card, catalogue: Catalogue, least: float = ENOUGH) -> Matched:
 
     for slug, evidence in _listed(card, catalogue, unknown):
         gathered.setdefault(slug, []).append(evidence)
-    for slug, task, evidence in _measured(card, catalogue, unknown):
-        if evidence is not None:
-            gathered.setdefault(slug, []).append(evidence)
+    for slug, task, result in _measured(card, catalogue, unknown):
+        if result is not None:
+            gathered.setdefault(slug, []).append(result)
         if task:
             stated.append((task, slug))
     for slug, evidence in _tagged(card, catalogue):
@@ -170,8 +170,9 @@ def _tagged(card: Card, catalogue: Catalogue) -> Iterable[tuple[str, Evidence]]:
 def _said(one: Mention) -> Evidence:
     passage = one.passage
     source = {"code": "code", "cell": "table"}.get(passage.kind, "text")
-    confidence = one.confidence if one.role in _USED else 0.0 if one.role != "bare" else min(one.confidence, 0.4)
-    return Evidence(source, f"line {passage.line}", _snippet(passage.text, one.text), one.role, one.rule, one.score, confidence)
+    confidence = one.confidence if one.role in USED else 0.0 if one.role != "bare" else min(one.confidence, 0.4)
+    text = _snippet(passage.text, one.text)
+    return Evidence(source, f"line {passage.line}", text, one.role, one.rule, one.score, confidence)
 
 
 def _named(card: Card, catalogue: Catalogue) -> Iterable[tuple[str, Evidence]]:
@@ -184,7 +185,7 @@ def _named(card: Card, catalogue: Catalogue) -> Iterable[tuple[str, Evidence]]:
         after = behind[one.end :]
         if not one.spelling.distinctive and not tuned:
             continue
-        if re.match(r"[-_.]?(?:backbone|pretrain\w*|weights|init)", after, re.IGNORECASE) or re.match(r"[A-Za-z]", after):
+        if re.match(r"[-_.]?(?:backbone|pretrain\w*|weights|init)|[A-Za-z]", after, re.IGNORECASE):
             continue
         confidence = 0.7 if tuned else 0.55 if len(key_of(text)) >= 5 else 0.4
         rule = "the model's name, behind what says fine-tuned" if tuned else "the model's name"

@@ -30,7 +30,8 @@ class Passage:
     """A piece of a card that is read on its own.
 
     ``kind``: ``sentence``, ``item`` (of a list), ``cell`` (of a table) or ``code``. ``heading``: the headings above,
-    outermost first. ``head``: of a cell, its column's head; ``row``: its row's cells. ``links``: where in the text the
+    outermost first. ``head``: of a cell, its column's head; ``row``: its row's cells, of
+    a head its column's. ``above``: the end of the last paragraph before a list. ``links``: where in the text the
     words of a link to a dataset on the hub stand, and to which.
     """
 
@@ -42,6 +43,7 @@ class Passage:
     row: tuple[str, ...] = ()
     links: tuple[tuple[int, int, str], ...] = ()
     above: str = ""
+    is_head: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +51,26 @@ class _Reader:
     first_line: int
     headings: list[tuple[int, str]] = field(default_factory=list)
     above: str = ""
+    line: int = 1
+    depth: int = 0
+    level: int = 0
+    rows: list[list[str]] = field(default_factory=list)
+
+    def structure(self, token: Markup) -> None:
+        """Follow where lists, headings and tables begin and end."""
+        match token.type:
+            case "bullet_list_open" | "ordered_list_open":
+                self.depth += 1
+            case "bullet_list_close" | "ordered_list_close":
+                self.depth -= 1
+            case "heading_open":
+                self.level = int(token.tag[1:])
+            case "table_open":
+                self.rows = []
+            case "tr_open":
+                self.rows.append([])
+            case _:
+                pass
 
     def heading(self) -> tuple[str, ...]:
         return tuple(text for _, text in self.headings)
@@ -78,8 +100,7 @@ class _Reader:
                 name = head[index] if number and index < len(head) else ""
                 under = tuple(r[index] for r in rows[1:] if index < len(r)) if not number else tuple(row)
                 if cell.strip():
-                    yield Passage("cell", cell, line + number, self.heading(), head=name if number else "\0",
-                                  row=under, above=self.above)  # fmt: skip
+                    yield Passage("cell", cell, line + number, self.heading(), head=name, row=under, is_head=not number)
 
 
 def passages(body: str, first_line: int = 1) -> list[Passage]:
@@ -96,38 +117,32 @@ def passages(body: str, first_line: int = 1) -> list[Passage]:
 
 
 def _walk(found: Sequence[Markup], reader: _Reader) -> Iterator[Passage]:
-    depth, line, rows, level = 0, reader.first_line, [], 0
     for token in found:
         if token.map:
-            line = reader.first_line + token.map[0]
-        match token.type:
-            case "bullet_list_open" | "ordered_list_open":
-                depth += 1
-            case "bullet_list_close" | "ordered_list_close":
-                depth -= 1
-            case "heading_open":
-                level = int(token.tag[1:])
-            case "table_open":
-                rows = []
-            case "tr_open":
-                rows.append([])
-            case "table_close":
-                yield from reader.table(rows, line - len(rows) + 1)
-                rows = []
-            case "inline":
-                text, links = _inline(token)
-                if level:
-                    reader.enter(level, text)
-                    level = 0
-                elif rows:
-                    rows[-1].append(text)
-                else:
-                    yield from reader.said("item" if depth else "sentence", text, line, links)
-            case "fence" | "code_block":
-                if not _is_citation(token.content) and token.content.strip():
-                    yield Passage("code", token.content, line, reader.heading())
-            case "html_block":
-                yield from _html(token.content, line, reader)
+            reader.line = reader.first_line + token.map[0]
+        reader.structure(token)
+        if token.type == "table_close":
+            yield from reader.table(reader.rows, reader.line - len(reader.rows) + 1)
+            reader.rows = []
+        elif token.type == "inline":
+            yield from _line(token, reader)
+        elif token.type in {"fence", "code_block"}:
+            if token.content.strip() and not _is_citation(token.content):
+                yield Passage("code", token.content, reader.line, reader.heading())
+        elif token.type == "html_block":
+            yield from _html(token.content, reader.line, reader)
+
+
+def _line(token: Markup, reader: _Reader) -> Iterator[Passage]:
+    """A heading, a cell, or a paragraph."""
+    text, links = _inline(token)
+    if reader.level:
+        reader.enter(reader.level, text)
+        reader.level = 0
+    elif reader.rows:
+        reader.rows[-1].append(text)
+    else:
+        yield from reader.said("item" if reader.depth else "sentence", text, reader.line, links)
 
 
 def _inline(token: Markup) -> tuple[str, list[tuple[int, int, str]]]:

@@ -65,7 +65,7 @@ def read_text(path: Path, limit: int = CARD_BYTES) -> Text:
     if len(data) > limit:
         data = data[:limit]
         remarks.append(f"only its first {limit:,} bytes were read")
-    text, remark = _decoded(data)
+    text, remark = _decoded(data, cut=bool(remarks))
     if "\0" in text:
         raise CardsError(f"{path} holds no text")
     return Text(text.replace("\r\n", "\n").replace("\r", "\n"), (*remarks, *remark))
@@ -158,15 +158,15 @@ def _opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
+def _decoded(data: bytes, *, cut: bool) -> tuple[str, tuple[str, ...]]:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, errors="replace"), ()
     try:
-        # The last character may be cut.
         return data.decode("utf-8"), ()
     except UnicodeDecodeError as problem:
-        if problem.start >= len(data) - 3 and problem.reason == "unexpected end of data":
+        # The cut may go through a character.
+        if cut and problem.start >= len(data) - 3 and problem.reason == "unexpected end of data":
             return data[: problem.start].decode("utf-8"), ()
     return data.decode("cp1252", errors="replace"), ("it is not UTF-8 and was read as Windows-1252",)
 

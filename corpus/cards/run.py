@@ -1,8 +1,8 @@
 """Matching many cards: what was matched by the same rules is not matched again, and what was done is never lost.
 
-    <folder>/matches.jsonl     a line a card: matches with their evidence, what was weighed and left, remarks
-    <folder>/problems.jsonl    what could not be read, or in part only, and why
-    <folder>/tasks.json        the dataset → task map
+<folder>/matches.jsonl     a line a card: matches with their evidence, what was weighed and left, remarks
+<folder>/problems.jsonl    what could not be read, or in part only, and why
+<folder>/tasks.json        the dataset → task map
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def _is_row(row: dict[str, Any]) -> bool:
 def _rules(catalogue: Catalogue, least: float) -> str:
     total = hashlib.sha256(json.dumps([VERSION, least]).encode())
     for dataset in catalogue.datasets.values():
-        total.update(repr((dataset.slug, dataset.name, dataset.full_name, dataset.spellings, dataset.hub, dataset.part_of)).encode())
+        names = (dataset.slug, dataset.name, dataset.full_name, dataset.spellings, dataset.hub, dataset.part_of)
+        total.update(repr(names).encode("utf-8", "surrogatepass"))
     return total.hexdigest()
 
 

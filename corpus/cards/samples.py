@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from corpus.cards.reading import CardsError, files, read_json, read_text
+from corpus.cards.reading import CardsError, Problem, files, json_lines, read_json, read_text
 from corpus.cards.tuples import file_name
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from corpus.cards.catalogue import Catalogue
 
-__all__ = ["Graphs", "Sample", "prompt", "sample"]
+__all__ = ["Graphs", "Sample", "graph", "prompt", "rows", "sample"]
 
 _LARGEST = 32 * 2**20  # bytes of a graph
 
@@ -103,7 +102,7 @@ def sample(row: Mapping[str, Any], catalogue: Catalogue, graphs: Graphs) -> Samp
 
 def graph(path: Path) -> str:
     """The text of an XML file whose root is a graph. Raises CardsError."""
-    from xml.etree import ElementTree as Tree
+    from xml.etree import ElementTree as ET
 
     text = read_text(path, _LARGEST)
     if text.remarks:
@@ -111,8 +110,8 @@ def graph(path: Path) -> str:
     if "<!DOCTYPE" in text.text or "<!ENTITY" in text.text:
         raise CardsError(f"{path} is no graph: it declares a document type")
     try:
-        root = Tree.fromstring(text.text)  # noqa: S314 - no document type, so no entities
-    except (Tree.ParseError, RecursionError, ValueError) as problem:
+        root = ET.fromstring(text.text)  # noqa: S314 - no document type, so no entities
+    except (ET.ParseError, RecursionError, ValueError) as problem:
         raise CardsError(f"{path} is no XML ({problem})") from None
     if root.tag.rpartition("}")[2] != "graph":
         raise CardsError(f"{path} is no graph: its root is <{root.tag}>, not <graph>")
@@ -121,9 +120,7 @@ def graph(path: Path) -> str:
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The tuples of a file that `corpus.cards.tuples.write_lines` wrote. Raises CardsError."""
-    from corpus.cards.reading import Problem, json_lines
-
-    for _, row in json_lines(path):
+    for number, row in json_lines(path):
         if isinstance(row, Problem) or not all(isinstance(row.get(key), str) for key in ("model", "dataset", "task")):
-            raise CardsError(f"{path} is no file of tuples: run `fuzz corpus tuples` again ({json.dumps(str(row))[:80]})")
+            raise CardsError(f"{path} is broken in line {number}: run `fuzz corpus tuples` again")
         yield row

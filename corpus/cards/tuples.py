@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from corpus.cards.catalogue import slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from corpus.cards.catalogue import Catalogue
 
@@ -42,13 +42,19 @@ HUB_TASKS: Mapping[str, tuple[str, ...]] = {
     ),
     "sentence-similarity": ("semantic-textual-similarity", "passage-retrieval", "natural-language-inference",
                             "paraphrase-identification"),
-    "automatic-speech-recognition": ("speech-recognition", "automatic-speech-recognition", "automatic-speech-recognition-asr"),
-    "audio-classification": ("audio-classification", "keyword-spotting", "speech-emotion-recognition", "genre-classification",
-                             "intent-detection", "speaker-verification"),
+    "automatic-speech-recognition": (
+        "speech-recognition", "automatic-speech-recognition", "automatic-speech-recognition-asr",
+    ),
+    "audio-classification": (
+        "audio-classification", "keyword-spotting", "speech-emotion-recognition", "genre-classification",
+        "intent-detection", "speaker-verification",
+    ),
     "text-to-speech": ("text-to-speech-synthesis", "speech-synthesis"),
     "image-classification": ("image-classification", "fine-grained-image-classification", "scene-recognition",
                              "document-image-classification", "domain-generalization"),
-    "zero-shot-image-classification": ("image-classification", "fine-grained-image-classification", "scene-recognition"),
+    "zero-shot-image-classification": (
+        "image-classification", "fine-grained-image-classification", "scene-recognition",
+    ),
     "object-detection": ("object-detection", "face-detection"),
     "image-segmentation": ("semantic-segmentation", "instance-segmentation", "panoptic-segmentation"),
     "keypoint-detection": ("keypoint-detection", "pose-estimation"),
@@ -91,9 +97,11 @@ def tuples(matched: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Tuple]:
         if dataset is None:
             continue
         stated = [task for task, of in matched["tasks"] if of in {"", slug}]
-        # What was measured on this very dataset says more than the model's general kind.
+        # What was measured on this very dataset says more than the model's general kind, and that more than what was
+        # measured elsewhere.
         own = [task for task, of in matched["tasks"] if of == slug]
-        chosen = _both(own, dataset.tasks, catalogue) or _both(stated, dataset.tasks, catalogue)
+        anywhere = [task for task, _ in matched["tasks"]]
+        chosen = next(filter(None, (_both(one, dataset.tasks, catalogue) for one in (own, stated, anywhere))), [])
         rule = "stated"
         if not chosen:
             chosen, rule = list(dataset.tasks), "dataset"
@@ -164,7 +172,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def write_folders(folder: Path, found: Iterable[Tuple]) -> int:
-    """Write {task}/{dataset}/{model}, each a JSON list of the three; a former folder goes as a whole. Raises OSError."""
+    """Write {task}/{dataset}/{model}, each a JSON list of the three, in place of a former folder. Raises OSError."""
     part = folder.with_name(f".part-{os.getpid()}-{folder.name}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fuzz.cli.corpus_cards import match, samples, tuples
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
 from fuzz.cli.corpus_report import clean, report, stats
@@ -25,7 +26,7 @@ def command() -> None:
 
 
 command.add_command(mine, "mine")
-for part in (install, list_models, run, report, stats, clean):
+for part in (install, list_models, run, report, stats, clean, match, tuples, samples):
     command.add_command(part)
 
 

@@ -62,7 +62,8 @@ def match(sources: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, leas
         with progress_bar("cards", None) as progress:
             summary = match_all(cards(sources), catalogue, out, least=least, progress=progress)
     if not summary.cards and not summary.before:
-        raise UsageError(f"no card in {', '.join(map(str, sources))}: see {out / 'problems.jsonl'}, and --help for layouts")
+        named = ", ".join(map(str, sources))
+        raise UsageError(f"no card in {named}: see {out / 'problems.jsonl'}, and --help for layouts")
     if as_json:
         print_json({"out": str(out), **summary.to_json()})
     else:
@@ -81,8 +82,8 @@ def tuples(folder: Path, datasets: tuple[Path, ...], as_json: bool) -> None:
 
     Writes tuples.jsonl, and tuples/TASK/DATASET/MODEL, a JSON list of the three; names are percent-encoded.
 
-    --json prints {folder, tuples, models, datasets, tasks, rules: {RULE: n}, without: [MODEL/DATASET]}: how many, by what
-    the task was chosen, and matches of which no task is known.
+    --json prints {folder, tuples, models, datasets, tasks, rules: {RULE: n}, without: [MATCH]}: how many, by what the
+    task was chosen, and matches of which no task is known.
     """
     from corpus.cards.run import matched_rows
     from corpus.cards.tuples import tuples as made
@@ -126,14 +127,14 @@ _RULES = {
 @_DATASETS
 @json_option
 def samples(folder: Path, graphs: tuple[Path, ...], datasets: tuple[Path, ...], as_json: bool) -> None:
-    """Make samples of the tuples in a FOLDER: a dataset's and a task's description, and the XML graph of a model for it.
+    """Make samples of tuples: the descriptions of a dataset and a task, and the XML graph of a model for them.
 
     `fuzz corpus sequence` makes the graphs. Give the same --datasets as before.
 
     Writes samples.jsonl, a line a sample: {name, prompt, completion, model, dataset, task}.
 
-    --json prints {folder, samples, graphs, without: {REASON: n}, missing: [MODEL]}: samples, graphs that were found, why
-    other tuples give none, and models without a graph.
+    --json prints {folder, samples, graphs, without: {REASON: n}, missing: [MODEL]}: samples, graphs found, why other
+    tuples give none, and models without a graph.
     """
     from corpus.cards.reading import CardsError
     from corpus.cards.samples import Graphs, Sample, rows, sample
@@ -197,12 +198,16 @@ def _lines(summary: Summary, out: Path) -> list[str]:
     lines = [f"{cards}, {summary.matched:,} with a dataset; {summary.matches:,} matches in {out / 'matches.jsonl'}"]
     if summary.before:
         lines.append(f"  {summary.before:,} were matched before")
-    top = ", ".join(f"{name} {count}" for name, count in sorted(summary.datasets.items(), key=lambda kv: (-kv[1], kv[0]))[:5])
+    top = ", ".join(f"{name} {count}" for name, count in _most(summary.datasets)[:5])
     if top:
         lines.append(f"  most often: {top}")
     if summary.unknown:
-        first = sorted(summary.unknown.items(), key=lambda kv: (-kv[1], kv[0]))[0][0]
+        first = _most(summary.unknown)[0][0]
         lines.append(f"  {len(summary.unknown):,} names in metadata that no dataset has, such as {first}")
     if summary.problems:
         lines.append(f"  {summary.problems:,} problems told in {out / 'problems.jsonl'}")
     return lines
+
+
+def _most(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
