@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import time
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backends.external import check_external_data
-from backends.frame import Frame, FrameError, encode, read_frame
+from backends.frame import Frame, FrameError, encode, frames_in, written
 from backends.protocol import (
     COMPARED,
     ELSEWHERE,
@@ -74,9 +75,10 @@ class Outlet:
         if self._held:
             self._send(Frame("outputs", values=self._taken()))
 
-    def end(self, fields: Mapping[str, Any]) -> None:
-        """Send what became of the request, with what is held."""
-        self._send(Frame("done", fields, self._taken()))
+    def end(self, fields: str) -> None:
+        """Send what became of the request, in JSON, with what is held."""
+        for part in written("done", fields, self._taken()):
+            self._write(part)
 
     def _taken(self) -> list[Value]:
         taken, self._held = self._held, []
@@ -258,16 +260,13 @@ class Service:
         """
         channel, self.outlet = self.outlet, Outlet(self.progress.answer)
         self.progress.rewind()
-        read, number = _reader(together.blob), 0
-        while self.progress.answered < _ANSWERED:
-            try:
-                request = read_frame(read)
-            except EOFError:
+        # All are read before the first is looked at: one by one, each would find the processor's caches cold.
+        for number, request in enumerate(list(frames_in(together.blob))):
+            if self.progress.answered >= _ANSWERED:
                 break
             self._before = _printed()
             self.progress.begin(number, self._before)
             self._serve_one(request)
-            number += 1
         self.outlet, self._before = channel, 0
         channel.send("served", {})
 
@@ -280,34 +279,23 @@ class Service:
             outcome, message = job.attempt(lambda: _OPERATIONS[request.operation](job))
         except FrameError as problem:
             outcome, message = Outcome.ERROR, f"outputs: {problem}"
-        fields = {
-            "outcome": outcome,
-            "stage": job.stage,
-            "message": message,
-            "wall_seconds": time.perf_counter() - wall,
-            "cpu_seconds": _cpu_seconds() - cpu,
-        }
-        if outcome is not Outcome.OK:
-            fields["printed"] = [self._before, _printed()]
+        seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
         try:
-            self.outlet.end(fields)
+            self.outlet.end(self._told(outcome, job.stage, message, seconds))
         except (TypeError, ValueError, RecursionError) as problem:
             # What a backend has returned is no tensor, or too large.
-            self.outlet.end({**fields, "outcome": Outcome.ERROR, "message": f"outputs: {problem}"[:_MESSAGE_LIMIT]})
+            message = f"outputs: {problem}"[:_MESSAGE_LIMIT]
+            self.outlet.end(self._told(Outcome.ERROR, job.stage, message, seconds))
 
-
-def _reader(content: bytes) -> Callable[[int], bytes]:
-    """What reads frames that lie one behind the other; raises EOFError at their end."""
-    at = 0
-
-    def read(length: int) -> bytes:
-        nonlocal at
-        if at == len(content):
-            raise EOFError("no more frames")
-        start, at = at, at + length
-        return content[start:at]
-
-    return read
+    def _told(self, outcome: Outcome, stage: Stage, message: str, seconds: tuple[float, float]) -> str:
+        """What became of a request, in JSON; ``seconds`` are of wall and of CPU time."""
+        wall, cpu = seconds
+        said = json.dumps(message) if message else '""'
+        printed = "" if outcome is Outcome.OK else f',"printed":[{self._before},{_printed()}]'
+        return (
+            f'{{"outcome":"{outcome.value}","stage":"{stage.value}","message":{said},'
+            f'"wall_seconds":{int(wall * 1e7)}e-7,"cpu_seconds":{int(cpu * 1e7)}e-7{printed}}}'
+        )
 
 
 def _printed() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 import onnx
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from abstract.graph import Graph, Node
+    from abstract.schema import Formal, Signature
 
 __all__ = ["Pair", "drawn", "element", "pairs", "reached"]
 
@@ -61,14 +63,24 @@ def _drawn(graph: Graph) -> Iterator[Pair]:
 
 def _first_type(node: Node, opset: int) -> str:
     """The type of the first operand as the model writes it, parameters among them; without one of the first output."""
-    sign = signature(node.operator, opset)
-    if not sign.inputs or (first := sign.inputs[0]).name not in TABLE[node.operator].parameters:
+    sign, first = _first(node.operator, opset)
+    if first is None:
+        if node.inputs and (value := node.inputs[0]) is not None:
+            return value.type.dtype.name
         return next(v.type.dtype.name for v in (*node.inputs, *node.outputs) if v is not None)
     for value, formal in zip(node.outputs, sign.outputs, strict=False):
         if formal.variable == first.variable:
             return value.type.dtype.name
     stored = node.stored.get(first.variable)
     return (stored or stored_type(sign.types[first.variable], node.params.get(first.name))).name
+
+
+@cache
+def _first(operator: str, opset: int) -> tuple[Signature, Formal | None]:
+    """An operator's signature, and its first input where that is one of its parameters."""
+    sign = signature(operator, opset)
+    first = sign.inputs[0] if sign.inputs else None
+    return sign, first if first is not None and first.name in TABLE[operator].parameters else None
 
 
 def pairs(model: onnx.ModelProto) -> Iterator[Pair]:

@@ -155,7 +155,8 @@ class Examiner:
         return cpu_now() + self._room.nursery.spent
 
     def _settings(self, rests: tuple[str, ...]) -> Settings:
-        return replace(self._campaign.settings, rests=rests)
+        settings = self._campaign.settings
+        return settings if settings.rests == rests else replace(settings, rests=rests)
 
     def _asked(self, task: Examine) -> tuple[Target, ...]:
         return tuple(t for t in self._campaign.targets if task.asked is None or t.canonical in task.asked)

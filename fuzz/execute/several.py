@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backends.frame import Frame, FrameError, encode, exact_reader, read_frame
+from backends.frame import Frame, FrameError, encode, frames_in
 from fuzz.execute.attempt import Heard
 
 if TYPE_CHECKING:
@@ -33,17 +33,9 @@ def told(content: bytes) -> tuple[list[tuple[Heard, Frame]], Heard]:
 
     What is garbled, or was not written to its end, is left out with all that follows.
     """
-    rest = memoryview(content)
-
-    def receive(length: int) -> bytes:
-        nonlocal rest
-        piece, rest = rest[:length], rest[length:]
-        return bytes(piece)
-
-    read, done, heard = exact_reader(receive), [], Heard()
+    done, heard = [], Heard()
     try:
-        while True:
-            frame = read_frame(read)
+        for frame in frames_in(content):
             if frame.operation == "report":
                 heard.reports.append(frame)
             elif frame.operation in {"outputs", "done"}:
@@ -53,6 +45,6 @@ def told(content: bytes) -> tuple[list[tuple[Heard, Frame]], Heard]:
             if frame.operation == "done":
                 done.append((heard, frame))
                 heard = Heard()
-    except (EOFError, FrameError, TypeError):
+    except (FrameError, TypeError):
         pass
     return done, heard

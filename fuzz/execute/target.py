@@ -76,6 +76,10 @@ class Target:
     environment: tuple[tuple[str, str], ...] = ()
     home: Path | None = None
 
+    def __hash__(self) -> int:
+        """Of the text that tells targets apart: that of all fields would take as long as some steps of a judgement."""
+        return hash(self.canonical)
+
     def variables(self) -> dict[str, str]:
         """The variables that the worker's environment gets on top of the driver's."""
         threads = dict(self.options).get("threads", "1")

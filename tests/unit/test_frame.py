@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.frame import BODY_LIMIT, Frame, FrameError, encode, exact_reader, read_frame
+from backends.frame import BODY_LIMIT, Frame, FrameError, encode, exact_reader, frames_in, read_frame, written
 from backends.tensor import Tensor
 
 FRAME = Frame(
@@ -49,6 +49,33 @@ def test_several_messages_follow_each_other():
     assert read_frame(read).operation == "done"
     with pytest.raises(EOFError):
         read_frame(read)
+
+
+def test_frames_of_one_text_are_those_that_are_read_one_by_one():
+    done = Frame("done", {}, [])
+    data = b"".join(encode(FRAME) + encode(done) + encode(FRAME))
+    assert list(frames_in(data)) == [FRAME, done, FRAME]
+    cut = frames_in(data[:-1])
+    assert [next(cut), next(cut)] == [FRAME, done]
+    with pytest.raises(FrameError, match="cut short"):
+        next(cut)
+
+
+def test_fields_that_are_json_already_are_sent_as_they_are():
+    assert decode(b"".join(written("done", '{"a":15e-1}', [[None]]))) == Frame("done", {"a": 1.5}, [[None]])
+
+
+@pytest.mark.parametrize(
+    "value", [Tensor("float", (2.0,), b""), Tensor(None, ("2",), b""), Tensor("float", (2,), None)]
+)
+def test_what_is_no_tensor_is_not_sent(value):
+    with pytest.raises(TypeError):
+        encode(Frame("done", values=[value]))
+
+
+def test_a_type_of_an_odd_name_arrives():
+    frame = Frame("done", values=[Tensor('o"dd', (True, 2), b"12")])
+    assert decode(b"".join(encode(frame))).values == [Tensor('o"dd', (1, 2), b"12")]
 
 
 def test_every_cut_is_noticed():
