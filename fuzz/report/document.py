@@ -21,9 +21,11 @@ ARROW = (
 """What the pictures of graphs end their edges with; once a page."""
 
 
-def document(title: str, body: Iterable[str], styles: Iterable[str], script: str) -> str:
-    """The HTML of a page; ``styles`` and ``script`` are files of this package. The same arguments, the same bytes."""
-    folder = files("fuzz.report")
+def document(
+    title: str, body: Iterable[str], styles: Iterable[str], script: str, package: str = "fuzz.report"
+) -> str:
+    """The HTML of a page; ``styles`` and ``script`` are files of a package. The same arguments, the same bytes."""
+    folder = files(package)
     style = "".join(folder.joinpath(name).read_text("utf-8") for name in styles)
     code = folder.joinpath(script).read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
