@@ -272,7 +272,7 @@ def _draw_bait(
 
 # How many windows of real models a model gets, and how often something in one is changed.
 _SEEDED = (1, 2, 3, 4, 6)
-_CHANGED = (0.0, 0.5, 0.8)
+_CHANGED = (0.3, 0.8, 1.0)
 
 
 def _draw_seeds(choices: Choices, settings: Settings, names: Sequence[str]) -> Seeds | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fuzz.seeds.net import Edge, Place
 
-__all__ = ["digest", "key", "label"]
+__all__ = ["attributes", "digest", "key", "label"]
 
 _DIGITS = 16
 
@@ -36,9 +36,14 @@ def digest(parts: Iterable[Any]) -> str:
 
 def label(place: Place) -> str:
     """What one node looks like: operator, class of its attributes, types, ranks and kinds of operands."""
-    params = [(name, _class(name, value)) for name, value in sorted(place.params.items())]
+    params = attributes(place)
     operands = [None if edge is None else _look(edge) for edge in place.inputs]
     return digest((place.operator, params, operands, [_look(edge) for edge in place.outputs], place.absent))
+
+
+def attributes(place: Place) -> list[tuple[str, Any]]:
+    """A node's parameters by name, of each the class that tells it from another one."""
+    return [(name, _class(name, value)) for name, value in sorted(place.params.items())]
 
 
 def _look(edge: Edge) -> tuple[Any, ...]:

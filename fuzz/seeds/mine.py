@@ -20,6 +20,7 @@ from fuzz.generate.builder import Builder
 from fuzz.generate.choices import Seeded
 from fuzz.generate.plan import Plan
 from fuzz.seeds.canonical import key
+from fuzz.seeds.choose import broadest, traits
 from fuzz.seeds.cut import Wiring, cuts
 from fuzz.seeds.net import read_net
 from fuzz.seeds.place import Instance
@@ -42,6 +43,7 @@ _OPERATORS = tuple(TABLE)
 _DTYPES = frozenset(DTYPES)
 _NAMES = frozenset(d.name for d in DTYPES)
 _VAST = 1e4  # what masks add is brought down to this: it hides as well, and sums with it can be judged
+_TURNS = 4  # turns of windows for breadth, but one for those of most models
 _OTHERS = 3  # other sizes of one window
 _SEEDS = 2  # draws of its numbers
 _SIZES = re.compile(r"-?\d[\d., ()]*")
@@ -185,30 +187,24 @@ def _read_outside(wiring: Wiring, members: frozenset[int]) -> frozenset[str]:
     )  # fmt: skip
 
 
-def _chosen(found: Mapping[str, _Found], limit: int | None) -> list[str]:
-    """In which order windows are kept: of each number of nodes alike many, by turns of most models and of rare links.
+def _chosen(found: Mapping[str, _Found], limit: int | None) -> Iterator[str]:
+    """In which order windows are kept: of each number of nodes alike many.
 
-    A link is an operator behind another; the rarest of a window counts.
+    Of four one is of most models, three are for breadth; without a limit those of most models come first.
     """
     popular = sorted(found, key=lambda k: (-len(found[k].models), k))
     if limit is None:
-        return popular
-    links = {name: _links(each.places) for name, each in found.items()}
-    counts = Counter(link for each in links.values() for link in each)
-    rare = sorted(found, key=lambda k: (min((counts[link] for link in links[k]), default=0), k))
-    turns = []
+        yield from popular
+        return
+    orders = []
     for size in sorted({len(each.places) for each in found.values()}):
-        turns += [[name for name in reversed(order) if len(found[name].places) == size] for order in (popular, rare)]
-    kept: list[str] = []
-    while any(turns):
-        kept += [names.pop() for names in turns if names]
-    return list(dict.fromkeys(kept))
-
-
-def _links(places: Sequence[Place]) -> frozenset[tuple[str, str]]:
-    maker = {edge.name: place.operator for place in places for edge in place.outputs if edge.name}
-    read = ((edge, place) for place in places for edge in place.inputs if edge is not None and edge.name in maker)
-    return frozenset((maker[edge.name], place.operator) for edge, place in read)
+        of_size = [name for name in popular if len(found[name].places) == size]
+        orders.append((iter(of_size), broadest({name: traits(found[name].places) for name in of_size})))
+    taken: set[str] = set()
+    for turn in range(len(found)):
+        fresh = [next((name for name in order[turn % _TURNS > 0] if name not in taken), "") for order in orders]
+        taken.update(fresh)
+        yield from filter(None, fresh)
 
 
 # --- one window -------------------------------------------------------------------------------------------------
@@ -334,7 +330,7 @@ def _problem(window: Window, base: int) -> str:
     for seed in range(_SEEDS):
         plan = Plan(1, _OPERATORS, _DTYPES, (0, 8), 0.0, 0.0, adapters=False, dynamic=False,
                     opset=newest_opset(), supports=None)  # fmt: skip
-        instance = Instance(Builder(Seeded(seed), plan), window, _NAMES, "", join=False, base=base)
+        instance = Instance(Builder(Seeded(seed), plan), window, _NAMES, frozenset(), join=False, base=base)
         try:
             with np.errstate(all="ignore"):
                 instance.place()

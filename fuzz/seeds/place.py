@@ -1,7 +1,7 @@
 """Placing one window in a graph: all of its calls enter, or none.
 
-Its sizes are those of the values that it is joined to, or of its own that were found to do; its types may all become
-others, one attribute another legal one, one size another.
+Its sizes are those of the values that it is joined to, or of its own that were found to do; what may be changed in it
+is in ``fuzz/seeds/change.py``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from abstract.constraints import Infeasible
 from abstract.dtypes import BY_CODE, BY_NAME, DType
 from abstract.graph import Origin, Value
-from abstract.operator import EVERYWHERE, Call, Domain, NotCovered
+from abstract.operator import EVERYWHERE, Call, Domain
 from abstract.operators import TABLE
 from abstract.schema import signature
 from abstract.types import TensorType
 from fuzz.generate.adapter import fit, guard
-from fuzz.generate.application import concrete
 from fuzz.generate.tensors import choose_recipe, fill
-from fuzz.mutate.borrowed import Borrowed
+from fuzz.seeds.change import draw_changes, in_place, in_type, other_operators, other_types, varied
 from fuzz.seeds.stock import Placed
+from fuzz.seeds.tap import tap
 from fuzz.seeds.window import decoded, number, symbol_name, symbols_of
 
 if TYPE_CHECKING:
@@ -37,14 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["Instance", "place_window"]
 
 _PICKS = 6  # windows looked at for one that the opset and the targets have
-_TRIES = 3  # draws of one instance: the later ones change nothing, the last is joined to nothing
+_TRIES = 5  # draws of one instance: the last is joined to nothing
+_CHANGING = 3  # of them those that change something
 _LOOKS = 4  # values looked at for an operand
 _LARGEST = 4096  # elements of a drawn tensor
 _JOINED = 85  # of a hundred operands that nodes computed, those that are joined to a value that there is
-_CHANGES = ("attribute", "attribute", "type", "type", "size", "size", "exposed")
-_FLOATS = ("float", "double", "float16", "bfloat16")
-_KEPT = frozenset({"to", "equation", "value", "direction", "activations"})  # what a proposal may not change
 _OTHER_SIZES = (1, 1, 2, 3, 4, 5, 7, 8, 9)
+_SCALES = (0.015625, 0.0625, 0.05, 0.25)  # of what is quantised: powers of two, and one that is none
+_QUANTISED = ("uint8", "int8")
+_FIRST_SCALED = 4  # operands of a call that are quantised at most
 
 
 def place_window(builder: Builder, seeds: Seeds) -> bool:
@@ -53,13 +54,29 @@ def place_window(builder: Builder, seeds: Seeds) -> bool:
     window = _picked(builder, seeds)
     if window is None:
         return False
-    change = _CHANGES[draw(0, len(_CHANGES) - 1)] if draw(0, 999) < seeds.change * 1000 else ""
+    changes = draw_changes(draw, seeds.change)
     for attempt in range(_TRIES):
-        instance = Instance(builder, window, seeds.dtypes, change if attempt == 0 else "", join=attempt < _TRIES - 1)
+        if not changes and 0 < attempt < _CHANGING:
+            continue
+        kept = changes if attempt < _CHANGING else frozenset()
+        instance = Instance(builder, window, seeds.dtypes, kept, join=attempt < _TRIES - 1)
         if builder.transact(instance.place):
-            seeds.placed.append(Placed(window.key, instance.changed, instance.values[-1].name, instance.exposed))
+            if "user" in kept:
+                instance.changed += _tapped(builder, instance.values)
+            said = "; ".join(instance.changed)
+            seeds.placed.append(Placed(window.key, said, instance.values[-1].name, instance.exposed))
             return True
     return False
+
+
+def _tapped(builder: Builder, values: Sequence[Value]) -> list[str]:
+    """Another reader of one of the values that a window's calls hand on; what is said of it."""
+    inner = [value for value in values if value.uses]
+    if not inner:
+        return []
+    value = inner[builder.choices.integer(0, len(inner) - 1)]
+    name = tap(builder, value)
+    return [f"user {name} of {value.name}"] if name else []
 
 
 def _picked(builder: Builder, seeds: Seeds) -> Window | None:
@@ -85,11 +102,12 @@ class Instance:
     """One window on its way into a graph. ``values`` are its operands, then what its calls made."""
 
     def __init__(
-        self, builder: Builder, window: Window, dtypes: frozenset[str], change: str, *, join: bool,
+        self, builder: Builder, window: Window, dtypes: frozenset[str], changes: frozenset[str], *, join: bool,
         base: int | None = None,
     ) -> None:  # fmt: skip
         self.builder, self.window, self.dtypes, self.join = builder, window, dtypes, join
-        self.change, self.changed = change, ""
+        self.changes = changes
+        self.changed: list[str] = []
         self.draw = builder.choices.integer
         self.values: list[Value] = []
         self.operands: list[Value | None] = [None] * len(window.operands)
@@ -99,22 +117,35 @@ class Instance:
 
     def place(self) -> Sequence[Value]:
         """Every call of the window, pending in the builder. Raises Infeasible where one does not fit."""
-        self.floats = self._floats()
+        self.types = self._types()
         self.sizes = self._sizes()
-        having = [place for place, call in enumerate(self.window.calls) if call.params] or [0]
-        at = having[self.draw(0, len(having) - 1)] if self.change == "attribute" else -1
+        last = len(self.window.calls) - 1
+        # From which call on the first that can be is changed.
+        starts = {name: self.draw(0, last) for name in ("attribute", "operator", "quantised") if name in self.changes}
         made: list[Value] = []
         for place, call in enumerate(self.window.calls):
             inputs = tuple(None if i is None else self._value(i, made) for i in call.inputs)
             params = {name: decoded(value, _Lazy(self)) for name, value in call.params.items()}
-            if "to" in params and BY_CODE[params["to"]].name in self.floats:
-                params["to"] = BY_NAME[self.floats[BY_CODE[params["to"]].name]].code
-            self._admit(call.operator, inputs)
-            if place == at:
-                params = self._varied(call.operator, inputs, params)
+            if "to" in params and BY_CODE[params["to"]].name in self.types:
+                params["to"] = BY_NAME[self.types[BY_CODE[params["to"]].name]].code
+            due = [name for name, start in starts.items() if start <= place]
+            operator = self._operator(call.operator, inputs, call.outputs) if "operator" in due else call.operator
+            self._admit(operator, inputs)
+            given = (self.builder.choices, self.builder.plan.opset, operator, inputs, params, call.outputs)
+            if operator != call.operator:
+                params = in_place(*given)
+            elif "attribute" in due:
+                params, name = varied(*given)
+                if name:
+                    del starts["attribute"]
+                    self.changed.append(f"attribute {operator}.{name}")
             absent = frozenset(call.absent) if call.absent else None
-            made += self._applied(call.operator, Call(inputs, params, call.outputs, absent))
-        if self.change == "exposed":
+            if "quantised" in due and self._quantisable(inputs):
+                del starts["quantised"]
+                made += self._between(operator, inputs, params, call.outputs, absent)
+            else:
+                made += self._applied(operator, Call(inputs, params, call.outputs, absent))
+        if "exposed" in self.changes:
             self._expose(made)
         self.values = made
         return made
@@ -129,30 +160,35 @@ class Instance:
             chosen = list(sizes[self.draw(1, len(sizes) - 1)] if usual else sizes[0])
         else:
             chosen = list(sizes[self.base])
-        if self.change == "size" and chosen:
+        if "size" in self.changes and chosen:
             at = self.draw(0, len(chosen) - 1)
             chosen[at] = _OTHER_SIZES[self.draw(0, len(_OTHER_SIZES) - 1)]
-            self.changed = f"size {symbol_name(at)}={chosen[at]}"
+            self.changed.append(f"size {symbol_name(at)}={chosen[at]}")
         return chosen
 
     def _small(self, sizes: Sequence[int]) -> bool:
         names: dict[str, Dim] = {symbol_name(i): size for i, size in enumerate(sizes)}
         return all(_count(operand.shape, names) <= _LARGEST for operand in self.window.operands)
 
-    def _floats(self) -> Mapping[str, str]:
-        """What the window's floating-point type becomes: one of the model's where it has none of it, any by change."""
-        present = {o.dtype for o in self.window.operands if o.dtype in _FLOATS}
-        allowed = {d.name for d in self.builder.plan.dtypes if d.name in _FLOATS}
-        if len(present) != 1 or not allowed:
+    def _types(self) -> Mapping[str, str]:
+        """What the window's element types become."""
+        present = tuple(dict.fromkeys(operand.dtype for operand in self.window.operands))
+        if not present or self.base is not None:
             return {}
-        own = next(iter(present))
-        others = [name for name in _FLOATS if name in (self.dtypes if own in allowed else allowed) and name != own]
-        wanted = self.change == "type" or self.draw(0, 1)
-        if own in allowed and not (wanted and others and self.base is None):
-            return {}
+        model = frozenset(d.name for d in self.builder.plan.dtypes)
+        types = other_types(self.draw, present, model, self.dtypes, wanted="type" in self.changes)
+        self.changed += [f"type {own}={other}" for own, other in types.items()]
+        return types
+
+    def _operator(self, operator: str, inputs: Sequence[Value | None], outputs: int) -> str:
+        """Another operator of the same form for these operands, where there is one; of several calls one in two."""
+        again = any(said.startswith("operator") for said in self.changed)
+        others = other_operators(self.builder.plan, operator, inputs, outputs)
+        if not others or (again and self.draw(0, 1)):
+            return operator
         other = others[self.draw(0, len(others) - 1)]
-        self.changed = f"type {own}={other}"
-        return {own: other}
+        self.changed.append(f"operator {operator}={other}")
+        return other
 
     def _admit(self, operator: str, inputs: Sequence[Value | None]) -> None:
         """Infeasible where an operator does not take these types or ranks, or the targets or settings do not."""
@@ -183,7 +219,7 @@ class Instance:
         return known
 
     def _operand(self, operand: Operand) -> Value:
-        dtype = BY_NAME[self.floats.get(operand.dtype, operand.dtype)]
+        dtype = BY_NAME[self.types.get(operand.dtype, operand.dtype)]
         bounded = operand.low > -inf or operand.high < inf
         domain = Domain(operand.low, operand.high) if bounded else EVERYWHERE
         if operand.kind == "constant":
@@ -195,9 +231,8 @@ class Instance:
         return self._fresh(operand, dtype, domain)
 
     def _constant(self, operand: Operand, dtype: DType) -> Value:
-        array = np.asarray(operand.numbers, dtype=dtype.carrier).reshape([int(size) for size in operand.shape])
-        if dtype.is_float:
-            array = np.asarray(array.astype(dtype.numpy)).astype(dtype.carrier)
+        own = np.asarray(operand.numbers, dtype=BY_NAME[operand.dtype].carrier)
+        array = in_type(own.reshape([int(size) for size in operand.shape]), dtype)
         return self.builder.placeholder(TensorType(dtype, tuple(array.shape)), array, Origin.INITIALIZER, None)
 
     def _fresh(self, operand: Operand, dtype: DType, domain: Domain) -> Value:
@@ -280,35 +315,55 @@ class Instance:
     def _applied(self, operator: str, call: Call) -> tuple[Value, ...]:
         try:
             outputs = self.builder.apply(operator, call)
-        except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:  # rows trust what they get
+        except (ValueError, IndexError, KeyError, TypeError, ArithmeticError, AssertionError) as error:
+            # Rows trust what they get; a change, or a size that is moved, gives what they do not look for.
             raise Infeasible(f"{operator}: {error}") from None
         self.builder.graph.store.freeze()  # what the next call asks for must not move what this one computed
+        if len(outputs) != call.outputs:
+            raise Infeasible(f"{operator} makes another number of values")
         if any(len(value.type.shape) > self.builder.plan.rank[1] for value in outputs):
             raise Infeasible(f"{operator} makes a rank that is not wanted")
         return outputs
 
-    def _varied(self, operator: str, inputs: Sequence[Value | None], params: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters with one as the operator's row proposes it for these operands, where one differs."""
-        sign = signature(operator, self.builder.plan.opset)
-        scope = Borrowed(
-            self.builder.choices, sign, [None if v is None else (v.array, v.type.dtype) for v in inputs]
+    def _quantisable(self, inputs: Sequence[Value | None]) -> bool:
+        """Whether operands are of float, and targets and settings have what stands around a quantised call."""
+        plan = self.builder.plan
+        kinds = {"float", *_QUANTISED}
+        runs = plan.supports is None or (
+            plan.supports("QuantizeLinear", "float") and all(plan.supports("DequantizeLinear", q) for q in _QUANTISED)
         )
-        try:
-            call = TABLE[operator].propose(scope)
-        except (Infeasible, NotCovered, AttributeError, IndexError, KeyError, ValueError):
-            return dict(params)  # a proposal may ask for more than these operands have
-        proposed = concrete(call.params, scope.store.value)
-        other = sorted(n for n, v in proposed.items() if n not in _KEPT and params.get(n) != v)
-        if not other:
-            return dict(params)
-        name = other[self.draw(0, len(other) - 1)]
-        self.changed = f"attribute {operator}.{name}"
-        return {**params, name: proposed[name]}
+        return runs and kinds <= self.dtypes and any(v is not None and v.type.dtype.name == "float" for v in inputs)
+
+    def _between(
+        self, operator: str, inputs: Sequence[Value | None], params: Mapping[str, Any], outputs: int,
+        absent: frozenset[int] | None,
+    ) -> tuple[Value, ...]:  # fmt: skip
+        """A call as quantised models have it: its float operands and its first result rounded to eight bits."""
+        self.changed.append(f"quantised {operator}")
+        kind = BY_NAME[_QUANTISED[self.draw(0, len(_QUANTISED) - 1)]]
+        given = [self._rounded(v, kind) if i < _FIRST_SCALED else v for i, v in enumerate(inputs)]
+        first, *rest = self._applied(operator, Call(tuple(given), params, outputs, absent))
+        return (self._rounded(first, kind) or first, *rest)
+
+    def _rounded(self, value: Value | None, kind: DType) -> Value | None:
+        """A value of float through QuantizeLinear and DequantizeLinear; any other as it is."""
+        if value is None or value.type.dtype.name != "float" or value.array.size == 0:
+            return value
+        scale = self._number(_SCALES[self.draw(0, len(_SCALES) - 1)], value.type.dtype)
+        zero = self._number(128 if kind.name == "uint8" else 0, kind)
+        (whole,) = self._applied("QuantizeLinear", Call((value, scale, zero)))
+        (again,) = self._applied("DequantizeLinear", Call((whole, scale, zero)))
+        return again
+
+    def _number(self, number: float, dtype: DType) -> Value:
+        array = in_type(np.asarray(number, np.float64), dtype)
+        return self.builder.placeholder(TensorType(dtype, ()), array, Origin.INITIALIZER, None)
 
     def _expose(self, made: Sequence[Value]) -> None:
         """A value inside of the window becomes an output of the model as well."""
         value = made[self.draw(0, len(made) - 1)]
-        self.exposed, self.changed = (value,), f"exposed {value.name}"
+        self.exposed = (value,)
+        self.changed.append(f"exposed {value.name}")
 
 
 class _Lazy(dict[str, "Dim"]):

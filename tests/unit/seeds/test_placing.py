@@ -8,14 +8,18 @@ import numpy as np
 import onnx
 import pytest
 
+from abstract.dtypes import BY_NAME
+from abstract.graph import Origin, Value
 from abstract.program import parse
 from abstract.reference import interpret
+from abstract.types import TensorType
 from fuzz.case import find_cases
 from fuzz.generate.builder import Builder
 from fuzz.generate.choices import Replayed, Seeded
 from fuzz.generate.plan import draw_plan, menu
 from fuzz.generate.run import generate_case, generate_cases
 from fuzz.generate.settings import Settings
+from fuzz.seeds.change import CHANGES, in_type, kin, varied
 from fuzz.seeds.place import place_window
 from fuzz.seeds.stock import Seeds, stamped, usable
 from fuzz.seeds.window import Call, Operand, Window
@@ -98,11 +102,53 @@ def test_a_second_window_is_joined_to_the_first():
 
 def test_each_kind_of_change_is_made_and_said():
     told = set()
+    settings = Settings(dtypes=("float", "double", "int32", "uint8", "int8"))
     for seed in range(60):
         window = WINDOWS[seed % 3]
-        _, seeds = built(window, seed, change=1.0, settings=Settings(dtypes=("float", "double")))
-        told.update(placed.change.partition(" ")[0] for placed in seeds.placed)
-    assert {"attribute", "type", "size", "exposed"} <= told
+        _, seeds = built(window, seed, change=1.0, settings=settings)
+        told.update(said.partition(" ")[0] for placed in seeds.placed for said in placed.change.split("; "))
+    assert told - {""} == set(CHANGES)
+
+
+def test_an_operator_becomes_one_of_its_form():
+    assert {"Sigmoid", "Softmax", "Clip", "Elu"} <= set(kin("Relu", 21, 1, 1))
+    assert {"Sub", "Max", "Mean"} <= set(kin("Add", 21, 2, 1))
+    assert "Equal" not in kin("Add", 21, 2, 1)  # it makes another type
+    assert {"MaxPool", "LpPool"} == set(kin("AveragePool", 21, 1, 1))
+    assert "LpPool" not in kin("MaxPool", 21, 1, 2)  # it has no second output
+    assert kin("LayerNormalization", 21, 3, 1) == ()
+
+
+def test_attributes_that_go_together_change_together():
+    x = Value("x", TensorType(BY_NAME["float"], (4, 5, 6)), np.zeros((4, 5, 6)), Origin.INPUT, exact=True)
+    whole = {"pads": (0, 1, 0, 0, 1, 0), "mode": b"constant"}
+    seen = set()
+    for seed in range(60):
+        params, name = varied(Seeded(seed), 21, "Pad", (x,), whole, 1)
+        seen.add(name)
+        axes = params.get("axes")
+        assert len(params["pads"]) == 2 * (3 if axes is None else len(axes))
+    assert {"axes", "pads", "mode"} <= seen
+
+
+def test_constants_take_the_type():
+    numbers = np.array([-1.5, 0.1, 300.0])
+    assert in_type(numbers, BY_NAME["uint8"]).tolist() == [0, 0, 255]
+    assert in_type(numbers, BY_NAME["int32"]).tolist() == [-1, 0, 300]
+    assert in_type(numbers, BY_NAME["bfloat16"])[1] == 0.10009765625
+
+
+def test_a_quantised_call_stands_between_its_quantisers():
+    found = 0
+    for seed in range(200):
+        builder, seeds = built(GATED, seed, change=1.0, settings=Settings(dtypes=("float", "uint8", "int8")))
+        if "quantised MatMul" in seeds.placed[0].change:
+            nodes = [node.operator for node in builder.graph.nodes]
+            at = nodes.index("MatMul")
+            assert nodes[at - 4 : at] == ["QuantizeLinear", "DequantizeLinear"] * 2
+            assert nodes[at + 1 : at + 3] == ["QuantizeLinear", "DequantizeLinear"]
+            found += 1
+    assert found
 
 
 def test_models_are_valid_and_come_out_as_the_graph_says(stock):
