@@ -21,8 +21,8 @@ __all__ = ["command"]
 @click.option("-k", "nodes", type=IntRange(2, 12), default="2-8", show_default=True,
               help="Nodes of a window: a number or a range.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1), metavar="N",
-              help="Keep so many windows, of each number of nodes alike many: those of most models, and those with "
-              "links between operators that are rare.  "
+              help="Keep so many windows, of each number of nodes alike many: one of four of most models, three for "
+              "what they have that the others lack.  "
               "[default: all]")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("windows.jsonl"),
               show_default=True, metavar="FILE", help="Where the windows go: one a line, as JSON.")  # fmt: skip
