@@ -15,7 +15,7 @@ _BLOCK = 256 * 1024
 """The most of a metadata block that is read, in characters."""
 _ENTRIES = 1000
 """The most entries of one list that are read."""
-_KEYS = ("datasets", "tags", "pipeline_tag", "language")
+_KEYS = ("datasets", "tags", "pipeline_tag", "pretty_name", "task_categories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Card:
     """What is known of a model from its card.
 
     ``datasets``: as the metadata lists them, with the place of each. ``body_line``: the line of the file with which
-    the text begins, from 1.
+    the text begins, from 1. ``title``: the name that the card of a dataset gives it.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Card:
     results: tuple[Result, ...] = ()
     tags: tuple[str, ...] = ()
     pipeline_tag: str = ""
+    title: str = ""
     layout: str = "huggingface"
     path: str = ""
     remarks: tuple[str, ...] = field(default=())
@@ -57,9 +58,13 @@ def parse(name: str, text: str, *, path: str = "", remarks: Iterable[str] = ()) 
     """
     block, body, line, told = _split(text)
     metadata, more = _metadata(block)
+    tags = _texts(metadata.get("tags"))
+    # The cards of datasets have these apart, the hub shows them as tags.
+    tags += [f"task_categories:{task}" for task in _texts(metadata.get("task_categories"))]
     return Card(
-        name, body, line, tuple(_datasets(metadata)), tuple(_results(metadata)), tuple(_texts(metadata.get("tags"))),
-        _word(metadata.get("pipeline_tag")), path=path, remarks=(*remarks, *told, *more),
+        name, body, line, tuple(_datasets(metadata)), tuple(_results(metadata)), tuple(dict.fromkeys(tags)),
+        _word(metadata.get("pipeline_tag")), _word(metadata.get("pretty_name")), path=path,
+        remarks=(*remarks, *told, *more),
     )  # fmt: skip
 
 

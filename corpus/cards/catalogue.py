@@ -161,7 +161,9 @@ def _lend(catalogue: Catalogue, shipped: Catalogue) -> None:
     """Add spellings, places on the hub and descriptions of tasks from the shipped catalogue to what is there."""
     slugs = _slugs(catalogue)
     for dataset in shipped.datasets.values():
-        slug = dataset.slug if dataset.slug in catalogue.datasets else slugs.get(key_of(dataset.name))
+        names = (dataset.name, dataset.full_name, *(one for one in dataset.spellings if len(one) >= 4))
+        slug = next((slugs[key] for key in map(key_of, names) if key in slugs), None)
+        slug = dataset.slug if dataset.slug in catalogue.datasets else slug
         if slug:
             part = dataset.part_of if dataset.part_of in catalogue.datasets else ""
             catalogue.add_dataset(replace(dataset, slug=slug, part_of=part, tasks=(), description=""))
@@ -192,8 +194,12 @@ def _read(catalogue: Catalogue, source: Path) -> None:
             if isinstance(found, Problem):
                 catalogue.problems.append(found)
                 continue
+            parts = found.relative_to(source).parts
+            # What begins with a point is of tools: git's, what downloads keep beside themselves.
+            if any(part.startswith(".") for part in parts):
+                continue
             try:
-                _read_file(catalogue, found, found.relative_to(source).parts, source)
+                _read_file(catalogue, found, parts, source)
             except CardsError as problem:
                 catalogue.problems.append(Problem(str(found), str(problem)))
     elif source.is_file():
@@ -230,7 +236,8 @@ def _take(catalogue: Catalogue, row: Any) -> None:
     elif isinstance(row.get("name"), str) and row["name"].strip() and "id" not in row:
         _take_dataset(catalogue, row)
     elif isinstance(row.get("id"), str) and isinstance(row.get("card"), str):
-        _take_card(catalogue, parse(row["id"], row["card"]))
+        card = parse(row["id"], row["card"])
+        _take_card(catalogue, replace(card, tags=_merged(card.tags, _strings(row.get("tags")))))
 
 
 def _take_dataset(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
@@ -274,7 +281,7 @@ def _take_card(catalogue: Catalogue, card: Card) -> None:
     for task in tasks:
         catalogue.add_task(Task(slug_of(task), task))
     catalogue.add_dataset(
-        Dataset(slug_of(label), label, description=" ".join(text.split()), hub=(card.name,),
+        Dataset(slug_of(label), card.title or label, description=" ".join(text.split()), hub=(card.name,),
                 tasks=tuple(map(slug_of, tasks)))
     )  # fmt: skip
 

@@ -160,10 +160,10 @@ def _tagged(card: Card, catalogue: Catalogue) -> Iterable[tuple[str, Evidence]]:
         slug = catalogue.on_hub(name) if name != tag or "/" in tag else None
         confidence = 0.95 if name != tag else 0.8
         if slug is None:
-            spelling = catalogue.dataset_named(tag)
-            if spelling is None or not spelling.distinctive:
+            spelling = catalogue.dataset_named(name)
+            if spelling is None or (name == tag and not spelling.distinctive):
                 continue
-            slug, confidence = spelling.dataset, 0.45
+            slug, confidence = spelling.dataset, 0.45 if name == tag else 0.9
         yield slug, Evidence("tag", "tags", tag, "listed", "a tag", 100.0, confidence)
 
 

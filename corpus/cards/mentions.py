@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from corpus.cards import cues
@@ -30,6 +31,7 @@ _BENIGN_BEHIND = re.compile(
     r"^[-_](?:pre-?train|fine-?tun|train|val|test|dev|raw|style|like|based|format|only|clean|other|en\b|de\b|fr\b|v?\d)"
     r"|^\d{0,2}(?:k|K)\b",
 )
+_NEAR = 120  # characters in which a preposition may stand before a name
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]*\w")
 _NEAR_CANDIDATE = re.compile(r"[A-Z][\w&.'’-]*(?:[ /-][A-Z0-9][\w&.'’-]*){0,3}|\w*[A-Z]\w*\d[\w-]*")
 _LOADED = re.compile(
@@ -64,13 +66,13 @@ def mentions(passages: Sequence[Passage], catalogue: Catalogue) -> list[Mention]
         for p in passages
     )
     found: list[Mention] = []
-    for passage in passages:
+    for passage, after in zip_longest(passages, passages[1:]):
         if passage.kind == "code":
             found += _in_code(passage, catalogue)
         elif passage.kind == "cell":
             found += _in_cell(passage, catalogue)
         else:
-            found += _in_sentence(passage, catalogue, passages, fine_tuned=fine_tuned)
+            found += _in_sentence(passage, catalogue, after, fine_tuned=fine_tuned)
     return found
 
 
@@ -78,7 +80,7 @@ def mentions(passages: Sequence[Passage], catalogue: Catalogue) -> list[Mention]
 
 
 def _in_sentence(
-    passage: Passage, catalogue: Catalogue, passages: Sequence[Passage], *, fine_tuned: bool
+    passage: Passage, catalogue: Catalogue, after: Passage | None, *, fine_tuned: bool
 ) -> list[Mention]:
     text = passage.text
     names = _names(passage, catalogue)
@@ -86,7 +88,7 @@ def _in_sentence(
     previous, before = 0, None
     for group in _groups(text, names):
         role = role_of(passage, group[0].start, group[-1].end, previous, before, fine_tuned=fine_tuned)
-        if role.role == "bare" and is_scored(passage, passages):
+        if role.role == "bare" and is_scored(passage, after):
             role = Role("evaluated", "beside a score", 0.52)
         for one in group:
             sure = _granted(one, text, role, listed=len(group) > 1)
@@ -161,7 +163,7 @@ def _names(passage: Passage, catalogue: Catalogue) -> list[Found]:
     for match in _NEAR_CANDIDATE.finditer(text):
         if any(a < match.end() and match.start() < b for a, b in taken):
             continue
-        if not cues.PREPOSITION.search(text[: match.start()]):
+        if not cues.PREPOSITION.search(text[max(0, match.start() - _NEAR) : match.start()]):
             continue
         near = catalogue.spellings.near(match[0])
         if near:
@@ -204,7 +206,7 @@ def _granted(one: Found, text: str, role: Role, *, listed: bool) -> float:
     if called or listed:
         return confidence
     before = text[: one.start]
-    direct = cues.PREPOSITION.search(before) or re.search(r"[:(]\s*$", before) or not before.strip()
+    direct = cues.PREPOSITION.search(before[-_NEAR:]) or re.search(r"[:(]\s*$", before) or not before.strip()
     return min(confidence, 0.75) if direct and role.role != "bare" else 0.2
 
 

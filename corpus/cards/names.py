@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"[A-Za-z\u00c0-\u024f]+|\d+|[\u0370-\u03ff]+|[\u0400-\u1fff]+|[\u3040-\u30ff]+|[\u3400-\u9fff]+|[\uac00-\ud7af]+"
 )
 _LONGEST = 10
+_BEGINNING = 4  # characters by which most words are told to begin no name
 _NEAR, _SHORTEST = 90.0, 6
 """Near misses: the least likeness (rapidfuzz's ratio, 0 to 100), the fewest characters of a name that has any."""
 
@@ -78,6 +79,7 @@ class Spellings:
     def __init__(self) -> None:
         self._by_key: dict[str, list[Spelling]] = {}
         self._longest = 1
+        self._beginnings: set[str] = set()
         self._near: dict[str, list[str]] = {}
 
     def add(self, written: str, dataset: str) -> None:
@@ -95,6 +97,7 @@ class Spellings:
         if spelling not in known:
             known.append(spelling)
         self._longest = max(self._longest, len(found))
+        self._beginnings.update(key[:length] for length in range(1, _BEGINNING + 1))
         if len(key) >= _SHORTEST and spelling.distinctive | (len(key) >= 8):
             bucket = self._near.setdefault(_digits(key), [])
             if key not in bucket:
@@ -131,6 +134,8 @@ class Spellings:
         return Found(self._by_key[best[0]][0], 0, len(text), round(best[1], 1))
 
     def _longest_at(self, text: str, words: list[Token], at: int) -> tuple[Found | None, int]:
+        if words[at].text[:_BEGINNING] not in self._beginnings:
+            return None, 1
         for length in range(min(self._longest, len(words) - at), 0, -1):
             last = words[at + length - 1]
             known = self._by_key.get("".join(word.text for word in words[at : at + length]))

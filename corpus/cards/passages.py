@@ -21,6 +21,7 @@ _SENTENCE = re.compile(
     r"(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bcf)(?<!\bapprox)(?<!\bFig)(?<!\bca)[.!?]+[)\"'”]*\s+(?=[^a-z\s])"
     r"|[。！？]|\n\s*\n"
 )
+_LONGEST = 4000  # characters of a sentence; what has more is a log, and is read in pieces
 _BLOCKS = {"p", "div", "li", "td", "th", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "br", "ul", "ol", "center"}
 _SILENT = {"script", "style", "svg"}
 
@@ -85,10 +86,11 @@ class _Reader:
         start = 0
         cuts = [(match.start(), match.end()) for match in _SENTENCE.finditer(text)]
         for stop, after in [*cuts, (len(text), len(text))]:
-            piece = text[start:stop]
-            if piece.strip():
-                inside = tuple((a - start, b - start, name) for a, b, name in links if start <= a < stop)
-                yield Passage(kind, piece, line, self.heading(), links=inside, above=self.above)
+            for at in range(start, stop, _LONGEST):
+                piece = text[at : min(at + _LONGEST, stop)]
+                if piece.strip():
+                    inside = tuple((a - at, b - at, name) for a, b, name in links if at <= a < at + len(piece))
+                    yield Passage(kind, piece, line, self.heading(), links=inside, above=self.above)
             start = after
         if kind == "sentence" and text.strip():
             self.above = text.strip()[-200:]

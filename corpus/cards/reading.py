@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CARD_BYTES", "CardsError", "Problem", "Text", "files", "json_lines", "read_json", "read_text"]
 
-CARD_BYTES = 2 * 2**20
-"""So much of a card is read; the longest that people write have some 200 KB."""
+CARD_BYTES = 256 * 2**10
+"""So much of a card is read. Cards have some KB; longer ones are tables and logs."""
 
 DUMP_BYTES = 4 * 2**30
 """The most that a dump may unpack to."""
 
-LINE_BYTES = 8 * 2**20
+LINE_BYTES = 16 * 2**20
 """The longest line of a file of JSON lines: a card, quoted, and what stands beside it."""
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from corpus.cards import cues
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from corpus.cards.passages import Passage
 
 __all__ = ["USED", "Role", "heading_of", "is_scored", "plain", "role_of"]
@@ -53,13 +51,11 @@ def role_of(passage: Passage, start: int, end: int, previous: int, before: Role 
     return _near(text, start, left, right) or _below(passage, start, left, right)
 
 
-def is_scored(passage: Passage, passages: Sequence[Passage]) -> bool:
+def is_scored(passage: Passage, after: Passage | None) -> bool:
     """Whether the next sentence gives a score: "Fashion-MNIST in place of MNIST. Test accuracy 92.8 %."."""
-    at = next((n for n, one in enumerate(passages) if one is passage), -1)
-    after = passages[at + 1 : at + 2] if at >= 0 else ()
-    return any(
-        one.line == passage.line and cues.METRIC.search(one.text) and re.search(r"\d", one.text) for one in after
-    )
+    if after is None or after.line != passage.line:
+        return False
+    return bool(cues.METRIC.search(after.text) and re.search(r"\d", after.text))
 
 
 def heading_of(passage: Passage) -> tuple[str, str]:
@@ -120,7 +116,7 @@ def _below(passage: Passage, start: int, left: str, right: str) -> Role:
     used = heading in USED
     number = cues.EVALUATED.search(passage.text[:start]) or re.match(r"^[\s*`\"')\]]*[:=]?\s*\d", right)
     listed = item and passage.above.rstrip().endswith(":") and cues.TRAINED.search(passage.above[-80:])
-    placed = cues.PREPOSITION.search(left) and heading not in {"others", "intended"}
+    placed = cues.PREPOSITION.search(left[-120:]) and heading not in {"others", "intended"}
     rules = (
         (used and item, heading, f"in a list below: {word}", 0.8),
         (number, "evaluated", "beside a number or a word of evaluation", 0.6),

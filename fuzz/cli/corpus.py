@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fuzz.cli.corpus_cards import match, samples, tuples
+from fuzz.cli.corpus_collect import collect
 from fuzz.cli.corpus_graphs import graph, sequence, show
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
@@ -30,7 +31,7 @@ command.add_command(mine, "mine")
 _PARTS = (
     install, list_models, run, report, stats, clean,
     graph, show, sequence,
-    match, tuples, samples,
+    collect, match, tuples, samples,
 )  # fmt: skip
 for part in _PARTS:
     command.add_command(part)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from corpus.cards.catalogue import Catalogue
     from corpus.cards.run import Summary
 
-__all__ = ["match", "samples", "tuples"]
+__all__ = ["match", "samples", "told", "tuples"]
 
 _DATASETS = click.option(
     "--datasets", "datasets", multiple=True, type=FilePath(path_type=Path), metavar="FILE_OR_FOLDER",
@@ -57,7 +57,7 @@ def match(sources: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, leas
     from fuzz.cli.progress import progress_bar
     from fuzz.errors import UsageError
 
-    with _told():
+    with told():
         catalogue = _catalogue(datasets)
         with progress_bar("cards", None) as progress:
             summary = match_all(cards(sources), catalogue, out, least=least, progress=progress)
@@ -89,7 +89,7 @@ def tuples(folder: Path, datasets: tuple[Path, ...], as_json: bool) -> None:
     from corpus.cards.tuples import tuples as made
     from corpus.cards.tuples import write_folders, write_lines
 
-    with _told():
+    with told():
         catalogue = _catalogue(datasets)
         rows = list(matched_rows(folder))
         found = [one for row in rows for one in made(row, catalogue)]
@@ -144,7 +144,7 @@ def samples(folder: Path, graphs: tuple[Path, ...], datasets: tuple[Path, ...], 
     without: Counter[str] = Counter()
     missing: dict[str, None] = {}
     found: list[Sample] = []
-    with _told():
+    with told():
         catalogue, drawn = _catalogue(datasets), Graphs(graphs)
         path = folder / "tuples.jsonl"
         if not path.is_file():
@@ -178,7 +178,7 @@ def _catalogue(sources: tuple[Path, ...]) -> Catalogue:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What cannot be used becomes one line; a package that is not there, the command that brings it."""
     from corpus.cards.reading import CardsError
     from fuzz.errors import StorageError, UsageError

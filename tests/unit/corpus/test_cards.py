@@ -130,7 +130,7 @@ class TestBadInput:
         with gzip.open(tmp_path / "x.md.gz", "wb") as file:
             for _ in range(40):
                 file.write(b"a " * 50_000)
-        assert len(read_text(tmp_path / "x.md.gz").text) <= 2 * 2**20
+        assert len(read_text(tmp_path / "x.md.gz").text) <= 2**18
 
     def test_a_link_out_of_the_folder_is_not_followed(self, tmp_path):
         (tmp_path / "secret").write_text("Trained on IMDb.")
