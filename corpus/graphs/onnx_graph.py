@@ -68,18 +68,29 @@ def from_onnx(
     inputs = [info.name for info in known.graph.input if info.name not in known.constants]
     outputs = [info.name for info in known.graph.output]
     kept = [one for one in operations if one is not None]
-    return assemble((title, family), inputs, kept, outputs, known.values, whole=whole)
+    graph = assemble((title, family), inputs, kept, outputs, known.values, whole=whole)
+    kind = _root_class(loaded)
+    return graph.labelled({"class": kind}) if kind else graph
 
 
 def module_path(node: onnx.NodeProto) -> tuple[tuple[str, str], ...]:
     """The modules that PyTorch's exporter noted for a node, each as (path, class), outermost first; else none."""
+    # The last of them is the operator itself, the first the model, without a path.
+    return tuple((path, kind) for path, kind in _noted(node)[:-1] if path)
+
+
+def _root_class(model: onnx.ModelProto) -> str:
+    """The class of the whole model, as far as a node says it; empty where none does."""
+    noted = (_noted(node) for node in model.graph.node)
+    return next((pairs[0][1] for pairs in noted if len(pairs) > 1 and not pairs[0][0]), "")
+
+
+def _noted(node: onnx.NodeProto) -> list[tuple[str, str]]:
     noted = {entry.key: entry.value for entry in node.metadata_props}
     names, classes = (
         _listed(noted.get(f"pkg.torch.onnx.{key}", "")) for key in ("name_scopes", "class_hierarchy")
     )
-    pairs = zip(names, classes, strict=False)
-    # The last of either is the operator itself, the first the model, without a path.
-    return tuple((path, kind.rpartition(".")[2]) for path, kind in list(pairs)[:-1] if path)
+    return [(path, kind.rpartition(".")[2]) for path, kind in zip(names, classes, strict=False)]
 
 
 def _listed(text: str) -> list[str]:
@@ -176,7 +187,8 @@ class _Typed:
             weights=tuple(weights),
             parameters=tuple(name for _, name, _ in learnt),
             modules=module_path(node),
-            arguments=tuple((one.name, _text(one)) for one in node.attribute if one.type not in _BODIES),
+            # Sorted: exporters write attributes in any order.
+            arguments=tuple(sorted((one.name, _text(one)) for one in node.attribute if one.type not in _BODIES)),
             nothing=own and node.op_type in _NOTHING,
         )
 

@@ -79,7 +79,7 @@ _COUNTED = (("nodes", "node", 0), ("edges", "edge", 0), ("graphs", "graph", 1))
 
 
 def _type(graph: ComputationGraph) -> str:
-    return str(graph.labels.get("model_type") or graph.family or "Model")
+    return str(graph.labels.get("class") or graph.labels.get("model_type") or graph.family or "Model")
 
 
 class _Tree:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from corpus.graphs.computation import ComputationGraph, GraphError
+from corpus.graphs.computation import GraphError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from corpus.graphs.computation import ComputationGraph
+
 __all__ = ["read_graph", "title_of"]
 
-_MODEL, _TRACE, _LABELS, _SAVED = "model.onnx", "graph.json", "labels.json", "saved_model.pb"
+_MODEL, _TRACE, _SAVED = "model.onnx", "graph.json", "saved_model.pb"
+_LABELS, _STATE = "labels.json", "state.json"
 _KEPT = ("name", "author", "task", "model_type", "architecture")
 
 
@@ -64,17 +66,21 @@ def _from_build(path: Path, title: str, family: str, *, whole: bool, traced: boo
     if found is None:
         raise GraphError(f"{path} holds neither {_MODEL} nor {_TRACE}, nor is it a SavedModel")
     graph = read_graph(found, name=title, family=family, whole=whole)
-    return replace(graph, labels=_labels(path / _LABELS))
+    return graph.labelled(_labels(path))
 
 
-def _labels(path: Path) -> dict[str, float | str]:
-    """The labels of a build that say what it is; none where the file is missing or broken."""
+def _content(path: Path) -> dict[str, Any]:
+    """The object in a file; an empty one where the file is missing or broken."""
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(content, dict):
-        return {}
-    told = {key: content.get(key) for key in _KEPT}
+    return content if isinstance(content, dict) else {}
+
+
+def _labels(build: Path) -> dict[str, float | str]:
+    """The labels of a build that say what it is, and its class."""
+    told = {key: _content(build / _LABELS).get(key) for key in _KEPT}
+    told["class"] = _content(build / _STATE).get("class")
     texts = {key: value[0] if isinstance(value, list) and value else value for key, value in told.items()}
     return {key: value for key, value in texts.items() if isinstance(value, str)}

@@ -66,8 +66,9 @@ def graph(models: tuple[Path, ...], corpus: Path | None, out: Path, family: str,
 
 
 def _told(result: Gathered, out: Path, seconds: float) -> list[str]:
-    before = f", {result.present:,} were there" if result.present else ""
-    made = f"{result.added:,} graphs of {result.nodes:,} nodes"
+    were = "was" if result.present == 1 else "were"
+    before = f", {result.present:,} {were} there" if result.present else ""
+    made = f"{_many(result.added, 'graph')} of {_many(result.nodes, 'node')}"
     head = f"{made} added to {result.family} in {out}{before} ({seconds:.1f} s)"
     return [head, *(f"  not read: {file}: {why.removeprefix(f'{file} ')}" for file, why in result.unread)]
 
@@ -113,7 +114,7 @@ def show(
             rows.append({"name": one.name, "family": one.family, "nodes": len(one.nodes), "edges": len(one.edges),
                          "parameters": one.parameters(), "flops": one.flops(), "file": str(file)})  # fmt: skip
             if not as_json:
-                click.echo(f"{file}  {len(one.nodes):,} nodes")
+                click.echo(f"{file}  {_many(len(one.nodes), 'node')}")
             progress(1)
     if as_json:
         print_json({"pictures": rows, "seconds": round(time.perf_counter() - start, 3)})
@@ -167,4 +168,8 @@ def sequence(model: Path, corpus: Path | None, version: int, out: Path | None, a
 
 
 def _numbers(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    return ", ".join(_many(number, name.removesuffix("s")) for name, number in counts.items())
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

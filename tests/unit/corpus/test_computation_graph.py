@@ -179,12 +179,13 @@ def test_exporter_notes_become_modules():
     node = helper.make_node("Relu", ["x"], ["y"])
     notes = {
         "name_scopes": "['', 'body', 'body.act', 'relu']",
-        "class_hierarchy": "['net.Net', 'torch.nn.Sequential', 'torch.nn.ReLU', 'aten.relu']",
+        "class_hierarchy": "['my.net.Net', 'torch.nn.Sequential', 'torch.nn.ReLU', 'aten.relu']",
     }
     for key, value in notes.items():
         node.metadata_props.append(onnx.StringStringEntryProto(key=f"pkg.torch.onnx.{key}", value=value))
     graph = from_onnx(model([node], {"x": [2]}, {"y": [2]}))
     assert graph.nodes[1].modules == (("body", "Sequential"), ("body.act", "ReLU"))
+    assert graph.labels == {"class": "Net"}
 
 
 def test_a_node_needs_no_more_than_its_names():
