@@ -39,7 +39,7 @@ FAMILIES = {
 LIMIT = 45  # seconds that a model has, all ways together
 MEMORY = 12 << 30
 LARGEST = 150_000_000  # parameters of what is tried
-SMALL_SECONDS, SMALL_PARAMETERS = 6.0, 60_000_000  # what counts as small; detection does not
+SMALL_SECONDS, SMALL_PARAMETERS = 5.0, 60_000_000  # what counts as small; detection does not
 TASKS = (
     ({"pixel_values", "input_ids"}, "Multimodal"), ({"input_features", "input_ids"}, "Multimodal"),
     ({"input_values", "input_ids"}, "Multimodal"), ({"pixel_values"}, "Computer_Vision"),

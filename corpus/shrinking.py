@@ -20,11 +20,13 @@ __all__ = ["WAYS", "shrink"]
 
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("kept", r"^(id2label|label2id|transformers_version|type_vocab_size|num_labels|dtype|architectures)$"),
+    ("layers", r"^num_layers_per_stack$"),
     ("vocabulary", r"vocab(ulary)?_size$|codebook_size$|^num_embeddings$|^n_vocab$|num_vq_classes|^n_codes"),
     ("token", r"token_(id|index)s?$|_token$|^(pad|bos|eos|unk|sep|cls|mask)_idx$|^image_soft_token|_id$"),
     ("kept", r"feat_extract|kernel|stride|padding|dilation|groups?_size|ratio|factor|merge_size"),
     ("channels", r"(in|num|image|input|n|color)_?channels$"),
     ("groups", r"^(n_group|topk_group)$|num_(conv_)?groups|ngroups|n_groups"),
+    ("pattern", r"^layers_block_type$"),
     ("positions", r"position|max_seq|max_len|context_length|seq_length|seq_len|max_source|max_target|n_ctx"),
     ("image", r"image_size$|img_size$|^input_size$|crop_size"),
     ("kept", r"patch|mel_bins|num_mel|feature_size|window|temporal|num_frames|sampling|hop|fft|conv|k$|_per_"),
@@ -39,6 +41,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, re.compile(patter
     ("queries", r"num_queries|num_query|latents|num_proposals|num_slots"),
 ))  # fmt: skip
 """What a number is, by what its name holds."""
+
+# "pattern": a list of kinds whose length is the number of layers, which is told nowhere else; one of each kind is left.
 
 _DERIVED = {"out_features", "out_indices", "_out_features", "_out_indices", "stage_names", "per_layer_config"}
 """What follows from the number of stages or layers."""
@@ -140,8 +144,8 @@ def _listed(
     told = kind == "intermediate" or any(isinstance(value, (str, bool)) for value in values)
     if len(values) in layers and len(values) > 2 and told and "layers" in way:
         return _kinds_of_layers(values)
-    if kind == "kept":
-        return values
+    if kind in {"kept", "pattern"}:
+        return list(dict.fromkeys(values)) if kind == "pattern" and "layers" in way else values
     if kind == "sections" and "width" in way:
         total = 4 if way.get("head_width") is not _divided else sum(values) // 8
         rest = [max(1, value * total // sum(values)) for value in values[1:]]

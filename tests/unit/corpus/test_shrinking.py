@@ -61,3 +61,12 @@ def test_the_given_configuration_stays_as_it_is(way):
     before = repr(LLAMA)
     shrink(LLAMA, way, 32)
     assert repr(LLAMA) == before
+
+
+def test_a_list_of_kinds_that_alone_tells_the_number_of_layers_keeps_one_of_each():
+    kinds = ["linear_attention", "moe", "linear_attention", "full_attention"]
+    assert shrink({"layers_block_type": kinds}, "small", 32) == {
+        "layers_block_type": ["linear_attention", "moe", "full_attention"]
+    }
+    assert shrink({"layers_block_type": kinds}, "published", 32) == {"layers_block_type": kinds}
+    assert shrink({"num_layers_per_stack": 16}, "small", 32) == {"num_layers_per_stack": 2}
