@@ -135,13 +135,16 @@ class Examiner:
         """Make a failing case small. Raises as ``do``."""
         told = json.loads(task.failure.told)
         target = next(t for t in self._campaign.targets if t.canonical == task.failure.target)
+        repeated = told.get("repeated", True)
+        if not repeated:
+            self._drop(target)  # first of all: what this worker has used for other cases is not counted here
         start = self._spent()
         try:
             rests, bred = tuple(told["rests"]), told.get("bred")
             origin = None if bred is None else Origin(bred["parent"], task.seed, tuple(bred["choices"]), rests)
             with ready(task.seed, self._settings(rests), self._supports, origin) as subject:
                 answer = _remembered(told)
-                problem = "" if told.get("repeated", True) else self._refuted(subject, target, answer[1])
+                problem = "" if repeated else self._refuted(subject, target, answer[1])
                 if problem:
                     return Exhibit(task.seed, target.canonical, problem=problem, cpu_seconds=self._spent() - start)
                 sightings = show(self._campaign, subject, target, answer, task, self._room)
@@ -165,7 +168,7 @@ class Examiner:
         task, subject, targets = draft.task, draft.subject, self._asked(draft.task)
         features: dict[str, frozenset[str]] = {}
         asked = [
-            draft.answers.get(target) or self._ask(target, subject, features if task.shows else None)
+            draft.answers.get(target) or self._ask(draft, target, features if task.shows else None)
             for target in targets
         ]
         start = time.process_time()
@@ -238,8 +241,10 @@ class Examiner:
         return replace(again, verdict=Word.FLAKY.value, message=_differing(verdict, again))
 
     def _refuted(self, subject: Subject, target: Target, verdict: Verdict) -> str:
-        """What a fresh worker says instead of a verdict that was taken from one that was not; empty where it agrees."""
-        self._drop(target)
+        """What a fresh worker says instead of a verdict that was taken from one that was not; empty where it agrees.
+
+        The one that was there must be gone.
+        """
         (again,) = self._judged(subject, (target,), [(self._ready(target).execute(subject.request), 2)])
         return "" if again.verdict == verdict.verdict else _differing(verdict, again)
 
@@ -254,7 +259,7 @@ class Examiner:
                     found = self._ready(target).execute_several([draft.subject.request for draft in waiting])
                     self._began.add(target)
                     for draft, attempt in zip(waiting, found, strict=False):
-                        draft.answers[target] = self._repeated(target, draft.subject, attempt)
+                        draft.answers[target] = self._repeated(draft, target, attempt)
                     waiting = waiting[len(found) :]
             except Interrupted:
                 raise
@@ -262,12 +267,13 @@ class Examiner:
                 continue
 
     def _ask(
-        self, target: Target, subject: Subject, features: dict[str, frozenset[str]] | None = None
+        self, draft: _Draft, target: Target, features: dict[str, frozenset[str]] | None = None
     ) -> tuple[Attempt, int]:
         """An attempt and how many there were: what ends a worker counts if it happens again in a fresh one.
 
         Where there is a place for ``features`` the target is asked what it made of the case.
         """
+        subject = draft.subject
         try:
             first = None if features is None else self._shown(target, subject, features)
             first = first or self._ready(target).execute(subject.request)
@@ -277,18 +283,32 @@ class Examiner:
             # It did start once: a night's run does not end because one target's environment has gone.
             return Attempt(Outcome.ERROR, None, str(error), "", 0.0, 0.0, ()), 1
         self._began.add(target)
-        return self._repeated(target, subject, first)
+        return self._repeated(draft, target, first)
 
-    def _repeated(self, target: Target, subject: Subject, first: Attempt) -> tuple[Attempt, int]:
-        """An attempt; of one that ended its worker, what a fresh one does by itself."""
+    def _repeated(self, draft: _Draft, target: Target, first: Attempt) -> tuple[Attempt, int]:
+        """An attempt; of one that ended its worker, what a fresh one does by itself.
+
+        A crash that fails as familiar ones did is repeated without a debugger, which takes as much as 200 cases.
+        """
         if first.outcome not in _REPEATED:
             return first, 1
         self._drop(target)
-        second = self._ready(target).execute(subject.request, expect=first.outcome)
+        known = first.outcome is Outcome.CRASH and self._is_familiar(draft, target, first)
+        expect = Outcome.OK if known else first.outcome
+        second = self._ready(target).execute(draft.subject.request, expect=expect)
         if second.outcome == first.outcome:
             return second, 2
         told = f"flaky: {first.outcome.value} at first ({first.message}); {second.message}".removesuffix("; ")
         return replace(second, message=told), 2
+
+    def _is_familiar(self, draft: _Draft, target: Target, attempt: Attempt) -> bool:
+        """Whether an answer by itself is taken for one of those of which all that were reduced came to something."""
+        if not draft.task.familiar:
+            return False
+        asked = attempt, 1
+        (verdict,) = self._judged(draft.subject, (target,), [asked])
+        likely = self._failure(draft.subject, target, asked, verdict)
+        return rough_digest(likely.rough) in draft.task.familiar.split()
 
     def _shown(self, target: Target, subject: Subject, features: dict[str, frozenset[str]]) -> Attempt | None:
         """An attempt; where it is well, what the target then showed goes into ``features``.

@@ -17,6 +17,7 @@ from fuzz.campaign.task import Examine, Reduce
 from fuzz.campaign.trial import finding_id, rough_digest
 from fuzz.errors import TargetError
 from fuzz.execute.attempt import Limits
+from fuzz.execute.native import Debugger
 from fuzz.execute.target import parse_targets
 from fuzz.generate.settings import Settings
 from fuzz.triage.signature import Signature
@@ -39,6 +40,21 @@ def test_a_crash_counts_when_it_repeats_and_keeps_its_signature(tmp_path):
     assert (answer.outcome, answer.verdict, answer.attempts) == ("crash", "crash", 2)
     assert "SIGSEGV" in failure.rough
     assert json.loads(failure.told)["outcome"] == "crash"
+
+
+def test_a_familiar_crash_is_repeated_without_a_debugger(tmp_path, monkeypatch):
+    attached = []
+    monkeypatch.setattr(Debugger, "attach", attached.append)
+    with Examiner(campaign("crash-at-fusion", ("Relu", "Transpose")), tmp_path) as examiner:
+        trial = first_failing(examiner)
+        (failure,) = trial.failures
+        assert len(attached) == 1
+        again = examiner.do(Examine(trial.seed, familiar=f"another {rough_digest(failure.rough)}"))
+        assert len(attached) == 1
+        assert (again.answers[0].outcome, again.answers[0].attempts) == ("crash", 2)
+        assert again.failures == trial.failures
+        examiner.do(Examine(trial.seed, familiar="another"))
+        assert len(attached) == 2
 
 
 def test_a_timeout_counts_when_it_repeats_and_keeps_the_case_where_it_is_asked_for(tmp_path):
