@@ -3,8 +3,9 @@
     <cache>/<family>.jsonl.gz      a graph a line, each line a gzip member of its own, so that one can be read alone
     <cache>/<family>.index.json    {"version", "graphs": [[name, offset, length], …]}
 
-Graphs are added behind what is there, then the index is replaced: a kill in between leaves bytes that the index does
-not know, which the next addition writes over. Nothing depends on the order in which graphs came, but the file.
+Graphs are added behind what is there, then the index is replaced. After a kill in between, the graphs that are whole
+are found behind those that the index knows; the next addition writes over the rest. Nothing depends on the order in
+which graphs came, but the file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from corpus.graphs.computation import ComputationGraph, GraphError
 
@@ -128,7 +129,7 @@ class Cache:
     def append(self, family: str, graphs: Iterable[ComputationGraph]) -> int:
         """Add graphs, those excepted whose name is there already; how many were added.
 
-        What came before an exception or a Ctrl-C in ``graphs`` is kept. Raises OSError.
+        What came before an exception, a Ctrl-C or a kill in ``graphs`` is kept. Raises OSError.
         """
         path = self._path(family)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +147,7 @@ class Cache:
                             continue
                         packed = _packed(graph, family)
                         file.write(packed)
+                        file.flush()
                         entries.append((graph.name, end, len(packed)))
                         names.add(graph.name)
                         end += len(packed)
@@ -186,7 +188,7 @@ class Cache:
     def _entries(self, family: str) -> list[Entry]:
         index = self.folder / f"{family}{_INDEX}"
         if not index.is_file():
-            return _scanned(self._path(family))
+            return _scanned(self._path(family), 0)
         try:
             content = json.loads(index.read_text(encoding="utf-8"))
             rows = content["graphs"] if content["version"] == _VERSION else None
@@ -196,7 +198,8 @@ class Cache:
         size = self._path(family).stat().st_size
         if rows is None or any(at < 0 or length <= 0 or at + length > size for _, at, length in entries):
             raise GraphError(f"{index} is broken; remove it, and it is made again from the graphs")
-        return entries
+        end = max((at + length for _, at, length in entries), default=0)
+        return entries + _scanned(self._path(family), end) if size > end else entries
 
     def _write_index(self, family: str, entries: Sequence[Entry]) -> None:
         index = self.folder / f"{family}{_INDEX}"
@@ -226,24 +229,33 @@ def _unpacked(packed: bytes) -> Any:
     return json.loads(text)
 
 
-def _scanned(path: Path) -> list[Entry]:
-    """The entries of a file without an index: every member that is whole."""
-    content = path.read_bytes()
+_PIECE = 1 << 16  # bytes that are read at a time: graphs are mostly smaller
+
+
+def _scanned(path: Path, begin: int) -> list[Entry]:
+    """The entries of a file from here on, which no index knows: every member that is whole."""
     entries: list[Entry] = []
-    at = 0
-    while at < len(content):
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            text = unpacker.decompress(content[at:], _LARGEST)
-            name = json.loads(text)["name"] if unpacker.eof else None
-        except (zlib.error, ValueError, KeyError, TypeError, RecursionError):
-            name = None
-        if not isinstance(name, str):
-            break
-        length = len(content) - at - len(unpacker.unused_data)
-        entries.append((name, at, length))
-        at += length
+    at = begin
+    with path.open("rb") as file:
+        while member := _member(file, at):
+            entries.append(member)
+            at += member[2]
     return entries
+
+
+def _member(file: BinaryIO, at: int) -> Entry | None:
+    """The member that begins here; None where there is none, or half of one."""
+    file.seek(at)
+    unpacker = zlib.decompressobj(wbits=31)
+    text, length = b"", 0
+    try:
+        while not unpacker.eof and (piece := file.read(_PIECE)):
+            text += unpacker.decompress(piece, _LARGEST)
+            length += len(piece)
+        name = json.loads(text)["name"] if unpacker.eof else None
+    except (zlib.error, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (name, at, length - len(unpacker.unused_data)) if isinstance(name, str) else None
 
 
 @contextmanager

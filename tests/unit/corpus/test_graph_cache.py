@@ -48,12 +48,16 @@ def test_what_came_before_an_interruption_is_kept(cache):
     with pytest.raises(KeyboardInterrupt):
         cache.append("toy", interrupted())
     assert len(cache.load("toy")) == 21
-    # A kill in the middle of a write: bytes that the index does not know.
+    # A kill: a graph that the index does not know, and half of another.
+    other = Cache(cache.folder / "other")
+    other.append("toy", [graph(32)])
+    with (cache.folder / "toy.jsonl.gz").open("ab") as file:
+        file.write((other.folder / "toy.jsonl.gz").read_bytes())
     with (cache.folder / "toy.jsonl.gz").open("ab") as file:
         file.write(b"half of a graph")
-    assert len(list(cache.load("toy"))) == 21
-    cache.append("toy", [graph(31)])
-    assert [one.name for one in cache.load("toy")][-2:] == ["net-30", "net-31"]
+    assert len(list(cache.load("toy"))) == 22
+    assert cache.append("toy", [graph(31), graph(32)]) == 1
+    assert [one.name for one in cache.load("toy")][-3:] == ["net-30", "net-32", "net-31"]
 
 
 def test_a_lost_index_is_made_again(cache):
