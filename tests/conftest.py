@@ -23,6 +23,17 @@ os.environ.update(NO_TELEMETRY)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What makes coverage measure a process: each that the tests start would be, if this stayed in their environment.
+CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
+MEASURES = pytest.StashKey[str | None]()
+
+
+def pytest_configure(config):
+    """Processes that tests start are measured where they ask for it; those of xdist are before they read this."""
+    if not config.getoption("numprocesses", None):
+        config.stash[MEASURES] = os.environ.pop(CONFIGURATION, None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """A test that is marked ``untraced`` runs without coverage's tracer, which makes generated models cost 2.8 times.
@@ -99,14 +110,21 @@ def offline(tmp_path, monkeypatch):
     return wheels
 
 
-@pytest.fixture
-def unmeasured(monkeypatch):
-    """Processes that start in this test are not measured.
+@pytest.fixture(scope="session")
+def measures(pytestconfig):
+    """The environment of a process that coverage measures, if it measures at all.
 
-    Coverage imports and prints things of its own; and it costs 0.3 s a process and a third of its time, which a test
-    that starts hundreds has no use for where others measure the same lines.
+    That costs 0.3 s a process, and half of what a heavy package takes to be imported.
     """
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    value = pytestconfig.stash[MEASURES]
+    return {} if value is None else {CONFIGURATION: value}
+
+
+@pytest.fixture
+def measured(measures, monkeypatch):
+    """Processes that start in this test are measured."""
+    for name, value in measures.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

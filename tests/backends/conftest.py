@@ -132,7 +132,7 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def workers(home):
+def workers(home, measures):
     """Makes the worker of a target when it is first asked for, or anew where it has died or made room for others."""
     made: dict[str, Worker] = {}
 
@@ -145,8 +145,8 @@ def workers(home):
             if len(made) >= SIDE_BY_SIDE:
                 made.pop(next(iter(made))).close()
             with pytest.MonkeyPatch.context() as patch:
-                if target in UNMEASURED:
-                    patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+                for name, value in measures.items() if target not in UNMEASURED else ():
+                    patch.setenv(name, value)
                 kept = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
         made[target] = kept
         return kept

@@ -36,7 +36,7 @@ LIMITS = Limits(60.0, 4 << 30)
         ("onnxslim-conv-mul-last-axis", ["disable=FusionConvMul"]),
     ],
 )  # fmt: skip
-def test_the_pass_that_is_known(name, switches, tmp_path, unmeasured):
+def test_the_pass_that_is_known(name, switches, tmp_path):
     finding = read_finding(FINDINGS / name)
     target = parse_target(finding.target)
     pinned = BACKENDS[target.backend].pinned
@@ -86,7 +86,7 @@ def test_torch_compiled_down_to_the_partitioner(execute, model):
     np.testing.assert_allclose(to_numpy(partitioned.outputs[0][0]), to_numpy(plain.outputs[0][0]), rtol=1e-6)
 
 
-def test_passes_that_tvm_cannot_do_without_are_no_switches(unmeasured, model):
+def test_passes_that_tvm_cannot_do_without_are_no_switches(model):
     """With one of them off not even a Relu runs; all others at once can be left out."""
     relu = model("g (float[2,3] x) => (float[2,3] y) { y = Relu (x) }")
     case = Candidate(relu, ({"x": from_numpy(np.ones((2, 3), np.float32))},))
@@ -100,7 +100,7 @@ def test_passes_that_tvm_cannot_do_without_are_no_switches(unmeasured, model):
         assert trials.ask([frozenset(board.passes)]) == [True]
 
 
-def test_the_application_that_torch_counts(model, unmeasured, monkeypatch):
+def test_the_application_that_torch_counts(model, monkeypatch):
     """A faulty decomposition, behind those of Softmax: what torch's own bisector would say."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     import planted_torch

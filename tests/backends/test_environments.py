@@ -37,7 +37,7 @@ def with_external_data(folder: Path) -> bytes:
     return (folder / "model.onnx").read_bytes()
 
 
-def test_an_older_release_computes_beside_the_newer_one(unmeasured, tmp_path, monkeypatch, model, execute, ask):
+def test_an_older_release_computes_beside_the_newer_one(tmp_path, monkeypatch, model, execute, ask):
     monkeypatch.setenv("FUZZ_CACHE", str(tmp_path))
     try:
         made, _ = install(*parse_recipe(f"onnxruntime=={VERSION}"))

@@ -22,7 +22,7 @@ print("held")
 """
 
 
-def test_the_memory_that_a_tensor_shares_is_held(tmp_path, unmeasured):
+def test_the_memory_that_a_tensor_shares_is_held(tmp_path):
     # Releases before 2025 do not hold it themselves: answers were made of memory that was free again.
     environment = {**os.environ, **NO_TELEMETRY, "HOME": str(tmp_path)}
     done = subprocess.run(

@@ -36,7 +36,7 @@ def root(tmp_path, model):
         ("tvm", {"unoptimised", "static", "metamorphic", "batch", "opset", "save"}),
     ],
 )
-def test_a_small_model_keeps_all_relations(unmeasured, root, target, families):
+def test_a_small_model_keeps_all_relations(root, target, families):
     related = relate(root, [parse_target(target)], Plan(tuple(FAMILIES), rewrites=3), limits=Limits(), jobs=1)
     assert set(related.counts[target]) == families
     words = {(v.oracle, v.verdict, v.message) for v in related.verdicts if v.verdict not in {"ok", "unsupported"}}

@@ -43,7 +43,7 @@ def shown(artefacts):
     return make
 
 
-def test_every_switch_is_a_setting_of_inductor(unmeasured, workers):
+def test_every_switch_is_a_setting_of_inductor(workers):
     workers("torch:mode=eager")
     done = subprocess.run(
         [sys.executable, "-c", SETTINGS], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]

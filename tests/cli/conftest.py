@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from onnx import numpy_helper, parser
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FUZZ = Path(sys.executable).with_name("fuzz")
+BREEDER = Path(__file__).with_name("breeder.py")
+LONGEST = 300.0  # seconds of a command
+CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
 # The console script in a process that is measured; those that it starts are not: workers have tests of their own.
 MEASURED = """
 import os, runpy, sys
@@ -48,27 +59,99 @@ def plugin(offline, make_wheel, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")])))
 
 
+def told(environment: Mapping[str, str]) -> dict[str, str]:
+    """What an interpreter that starts is told by its environment."""
+    return {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LANG", "LC_"))}
+
+
+TOLD = told(os.environ)
+
+
+@pytest.fixture(autouse=True)
+def commands_are_measured(measured):
+    """At least one test of each command."""
+
+
 @pytest.fixture
-def fuzz(tmp_path):
+def unmeasured(commands_are_measured, monkeypatch):
+    """But for those of this test: others measure the same lines."""
+    monkeypatch.delenv(CONFIGURATION, raising=False)
+
+
+class Breeder:
+    """Runs commands as `subprocess.run` does, each in a fork of one process that has imported what they import."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, str(BREEDER), str(theirs.fileno()), str(FUZZ)]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+        theirs.close()
+        self._channel.settimeout(LONGEST)
+
+    def run(
+        self, arguments: list[str], folder: Path, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """A command's exit status and what it printed."""
+        question = {"arguments": arguments, "folder": str(folder), "environment": environment}
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            socket.send_fds(self._channel, [json.dumps(question).encode()], [out.fileno(), err.fileno()])
+            pid = int(self._channel.recv(64))
+            try:
+                status = int(self._channel.recv(64))
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise
+            texts = []
+            for stream in (out, err):
+                stream.seek(0)
+                texts.append(stream.read().decode().replace("\r\n", "\n"))
+        return subprocess.CompletedProcess(["fuzz", *arguments], status, *texts)
+
+    def close(self) -> None:
+        self._channel.close()
+        self._process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def breeders(measures):
+    """The process that commands are forks of: gives a measured or an unmeasured one, which is made when asked for."""
+    made: dict[bool, Breeder] = {}
+
+    def breeder(*, measured: bool) -> Breeder:
+        if measured not in made:
+            plain = {name: value for name, value in os.environ.items() if name not in measures}
+            made[measured] = Breeder({**plain, **measures} if measured else plain)
+        return made[measured]
+
+    yield breeder
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture
+def fuzz(tmp_path, breeders, measures):
     """Run `fuzz ARGUMENTS` in an empty folder.
 
-    ``before`` is shell that runs first, such as a limit; coverage, which would write its own files under that limit,
-    is off then. Of other processes only the first is measured.
+    The process is a fork (breeder.py), unless Python itself is told something by its environment or ``before`` is
+    given, shell that runs first, such as a limit; coverage, which would write its own files under that limit, is off
+    then. Of other processes only the first is measured.
     """
     home = tmp_path / "here"
     home.mkdir()
 
     def run(*arguments: object, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"}
-        if before:
-            clean.pop("COVERAGE_PROCESS_CONFIG", None)
+        clean = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"} | environment
+        measured = bool(clean.pop(CONFIGURATION, "")) and not before
+        if not before and told(clean) == TOLD:
+            return breeders(measured=measured).run([str(each) for each in arguments], home, clean)
         command = [str(FUZZ), *map(str, arguments)]
-        if "COVERAGE_PROCESS_CONFIG" in clean:
+        if measured:
             command = [sys.executable, "-c", MEASURED, *command]
+            clean |= measures
         if before:
             command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=home, timeout=300, check=False, env={**clean, **environment}
+            command, capture_output=True, text=True, cwd=home, timeout=LONGEST, check=False, env=clean
         )
 
     run.home = home

@@ -53,7 +53,7 @@ def kept(page: Path, job: str) -> set[str]:
 
 
 @pytest.fixture
-def run(unmeasured, tmp_path):
+def run(tmp_path):
     """Run the shell of a job as its system does, in a repository with one case that fails; its exit code."""
     shutil.copytree(BUG, tmp_path / "cases" / BUG.name)
 

@@ -23,7 +23,7 @@ def shape(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"[\d,]*\d(\.\d+)?", "#", text))
 
 
-def test_the_examples_print_what_they_are_said_to(unmeasured, tmp_path):
+def test_the_examples_print_what_they_are_said_to(tmp_path):
     home = tmp_path / "here"
     home.mkdir()
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

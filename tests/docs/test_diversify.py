@@ -20,7 +20,7 @@ def shape(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"[\d,]*\d(\.\d+)?", "#", text))
 
 
-def test_the_example_prints_what_it_is_said_to(unmeasured, tmp_path):
+def test_the_example_prints_what_it_is_said_to(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     typed = [part.partition("\n") for part in re.split(r"^\$ ", BLOCK, flags=re.MULTILINE)[1:]]

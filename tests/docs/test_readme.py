@@ -30,7 +30,7 @@ def shape(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"[\d,]*\d(\.\d+)?", "#", text))
 
 
-def test_the_examples_print_what_they_are_said_to(unmeasured, tmp_path):
+def test_the_examples_print_what_they_are_said_to(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     typed = [example for block in BLOCKS for example in examples(block)]

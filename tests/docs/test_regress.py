@@ -20,7 +20,7 @@ def shape(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"[\d,]*\d(\.\d+)?", "#", text))
 
 
-def test_the_examples_print_what_they_are_said_to(unmeasured, tmp_path, with_plugin):
+def test_the_examples_print_what_they_are_said_to(tmp_path, with_plugin):
     home = tmp_path / "here"
     home.mkdir()
     (home / "findings").symlink_to(HOME / "findings")

@@ -25,7 +25,7 @@ def bench(*arguments, cwd):
     )
 
 
-def test_one_object_with_every_figure_and_the_machine(unmeasured, tmp_path):
+def test_one_object_with_every_figure_and_the_machine(tmp_path):
     done = bench("--quick", "--json", "reference", "throughput", cwd=tmp_path)
     assert done.returncode in {0, 1}, done.stderr
     result = json.loads(done.stdout)
@@ -39,7 +39,7 @@ def test_one_object_with_every_figure_and_the_machine(unmeasured, tmp_path):
     assert not list((tmp_path / "build" / "bench").iterdir())
 
 
-def test_an_unknown_benchmark_is_misuse(unmeasured, tmp_path):
+def test_an_unknown_benchmark_is_misuse(tmp_path):
     done = bench("nonsense", cwd=tmp_path)
     assert done.returncode == 2
     assert "identity" in done.stderr

@@ -106,7 +106,7 @@ def about(faults):
 
 
 @pytest.mark.untraced
-def test_faults_are_hunted_stage_by_stage_and_once(unmeasured, started, faults, monkeypatch, tmp_path, capsys):
+def test_faults_are_hunted_stage_by_stage_and_once(started, faults, monkeypatch, tmp_path, capsys):
     """Two faults, one in each search; neither is found within the time of the first stage."""
     pytest.importorskip("onnxruntime")
     short = tuple(

@@ -14,7 +14,7 @@ def operators(case):
     return {(node.domain, node.op_type) for node in onnx.load(case.model_path, load_external_data=False).graph.node}
 
 
-def test_the_quick_tests_hold_every_operator_that_any_test_has(unmeasured, tmp_path):
+def test_the_quick_tests_hold_every_operator_that_any_test_has(tmp_path):
     # ONNX makes its tests while its modules are imported; in a process that is not measured, that takes half the time.
     code = "import pathlib, sys; from fuzz.doctor.suite import open_suite; open_suite(pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -255,7 +255,7 @@ def hunt(*faults, seconds=60.0, **settings):
     return Hunt(target, faults, asked, seconds=seconds, limits=Limits(5.0, MEMORY))
 
 
-def test_faults_are_found_by_the_whole_pipeline(unmeasured):
+def test_faults_are_found_by_the_whole_pipeline():
     pytest.importorskip("onnxruntime")
     names = ("dropped-activation", "race", "kept-weights", "scalar-as-vector", "failed-assertion")
     search = hunt(*names)
@@ -274,7 +274,7 @@ def test_a_leak_ends_at_the_limit_of_memory():
     assert search.trails["leak"].found["oracle"] == "soak"
 
 
-def test_what_is_not_found_is_said_and_can_be_gone_on_with(unmeasured):
+def test_what_is_not_found_is_said_and_can_be_gone_on_with():
     pytest.importorskip("onnxruntime")
     search = hunt("inverted-where", seconds=0.05, operators=("Relu",), dtypes=("float", "bool"))
     (trail,) = search.run()

@@ -47,7 +47,7 @@ def drawn() -> list[tuple[str, Outcome]]:
     return actions
 
 
-def test_every_case_ends_with_the_outcome_of_its_fault(unmeasured, toy, tmp_path, make_case, monkeypatch, children):
+def test_every_case_ends_with_the_outcome_of_its_fault(toy, tmp_path, make_case, monkeypatch, children):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))

@@ -58,7 +58,7 @@ def test_sizes_of_one_case_differ(root):
     assert len(set(sizes)) == len(sizes) >= 10
 
 
-def test_the_same_seed_makes_the_same_bytes_with_any_number_of_processes(unmeasured, tmp_path):
+def test_the_same_seed_makes_the_same_bytes_with_any_number_of_processes(tmp_path):
     for name, jobs in (("one", 1), ("two", 2)):
         generate_cases(tmp_path / name, MIXED, range(17))
         diversify(tmp_path / name, Request(2), jobs=jobs)

@@ -11,8 +11,6 @@ from fuzz.errors import UsageError
 from fuzz.judge.verdict import Verdict
 from fuzz.store import Store
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 QUICK = Settings(timeout=30.0, jobs=2)
 
 RESULTS = {

@@ -16,8 +16,6 @@ from fuzz.execute.worker import Limits
 from fuzz.explain import Explainer
 from fuzz.judge.verdict import Verdict, Word
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 TABLE = {
     "contextual": Entry(
         name="contextual",

@@ -19,8 +19,6 @@ from fuzz.judge.run import Judgement, judge_alone, judge_root, samples_of
 from fuzz.judge.verdict import Verdict, Word
 from fuzz.store import Store
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 X = np.float32([1.0, -2.0, 3.0])
 
 

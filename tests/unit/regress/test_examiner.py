@@ -19,7 +19,7 @@ LIMITS = Limits(30.0, 1 << 30)
 
 
 @pytest.fixture
-def examine(unmeasured):
+def examine():
     def run(root, target):
         with Apart() as apart, Examiner(Expectations(), LIMITS, apart, threading.Event()) as examiner:
             return [examiner.examine(case, target) for case in find_cases(root)]
@@ -40,7 +40,7 @@ def test_what_a_fresh_worker_does_again_is_a_failure(examine, make_root, toy):
     assert (fault.state, fault.verdict.verdict) == (State.ERROR, "error")
 
 
-def test_the_number_of_threads_decides_nothing(unmeasured, make_root, toy):
+def test_the_number_of_threads_decides_nothing(make_root, toy):
     cases = find_cases(make_root("kill", "fine", "rejects", "lacks", "exit3", "arrays"))
     targets = [toy(), toy("toy:mood=good")]
     one, many = (run_gate(cases, targets, Expectations(), LIMITS, jobs=jobs) for jobs in (1, 3))
@@ -49,7 +49,7 @@ def test_the_number_of_threads_decides_nothing(unmeasured, make_root, toy):
     assert [row[:2] for row in said[0]] == [(t.canonical, case.id) for t in targets for case in cases]
 
 
-def test_a_target_that_does_not_start_is_missing_and_the_others_run(unmeasured, make_root, toy):
+def test_a_target_that_does_not_start_is_missing_and_the_others_run(make_root, toy):
     cases = find_cases(make_root("fine", "arrays"))
     account = run_gate(cases, [toy("broken"), toy()], Expectations(), LIMITS, jobs=2, missing={"none": "not here"})
     assert account.missing.keys() == {"broken", "none"}
@@ -58,7 +58,7 @@ def test_a_target_that_does_not_start_is_missing_and_the_others_run(unmeasured, 
     assert account.exit_code == 2
 
 
-def test_a_process_that_dies_costs_one_call(unmeasured):
+def test_a_process_that_dies_costs_one_call():
     with Apart(2) as apart:
         with pytest.raises(Died):
             apart.call(signal.raise_signal, signal.SIGKILL)

@@ -15,8 +15,6 @@ from fuzz.judge.run import judge_root
 from fuzz.relations.run import twins
 from fuzz.store import Store
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 X = np.array([[-1, 2, 3], [4, -5, 6]], np.float32)
 RELU = "g (float[2, 3] x) => (float[2, 3] y) { y = Relu (x) }"
 EXP = "g (float[2, 3] x) => (float[2, 3] y) { y = Exp (x) }"

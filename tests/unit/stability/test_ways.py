@@ -62,7 +62,7 @@ def look(tmp_path):
     return look
 
 
-def test_each_fault_is_found_by_its_way_and_by_no_other(unmeasured, look, make_root):
+def test_each_fault_is_found_by_its_way_and_by_no_other(look, make_root):
     found = look(make_root(*FAULTS))
     for name, (told, left) in FAULTS.items():
         words = {way: verdict.verdict for way, verdict in found[name].items()}

@@ -32,7 +32,7 @@ def bench(monkeypatch):
 
 
 @pytest.fixture
-def planted(bench, tmp_path, unmeasured):
+def planted(bench, tmp_path):
     """Blame on one row of the table: the row's passes at fault, and what was found."""
     import planted_passes
 
@@ -115,7 +115,7 @@ def test_what_was_answered_before_an_interruption_is_not_asked_again(planted, tm
     assert max(seen) >= 6
 
 
-def test_the_benchmark_counts_what_is_right(bench, unmeasured):
+def test_the_benchmark_counts_what_is_right(bench):
     row = bench.planted(0, 64, 0, 2)
     assert (row.right, row.passes, row.allowed) == (True, 64, 20.0)
     assert 1 < row.executions <= row.allowed
