@@ -102,7 +102,7 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
 
     again = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--iterations", 5, "--json")
     found = json.loads(again.stdout)
-    assert (found["summary"]["kept"], found["summary"]["seconds"] < 3) == (1, True)
+    assert found["summary"]["kept"] == 1
     net = states(again)["Net"]
     assert {side: answer["word"] for side, answer in net["answers"].items()} == dict.fromkeys(
         ("eager", "program", "onnx", "onnxruntime"), "ok"

@@ -86,11 +86,9 @@ def test_a_version_from_its_installation_to_its_end(plugin, fuzz, root, refused)
 
 
 def test_misuse_is_told_before_anything_is_installed(plugin, fuzz, root, refused):
-    started = time.monotonic()
     refused(fuzz("exec", "--root", root, "--backend", "versioned==1.0", "--backend", "tmv"), "unknown backend 'tmv'")
     refused(fuzz("exec", "--root", root, "--backend", "versioned==x"), "'x' is no version")
     refused(fuzz("backends", "install", "versioned==1.0", "versioned==x"), "'x' is no version")
-    assert time.monotonic() - started < 60
     assert row(fuzz)["versions"] == []
 
 

@@ -130,7 +130,7 @@ def test_a_kill_at_any_moment_leaves_a_store_that_is_whole(unmeasured, fuzz):
         running = start(fuzz)
         if not number:
             began(root)
-        time.sleep(chance.uniform(0.1, 4.0))
+        time.sleep(chance.uniform(0.1, 2.5))
         os.kill(running.pid, signal.SIGKILL)
         running.communicate()
         assert rows(root, "PRAGMA integrity_check") == [("ok",)]

@@ -74,6 +74,7 @@ def test_pairs_are_what_the_schema_and_the_settings_have():
     assert {Pair(*key) for key in UNDRAWN} <= set(every)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("operator", sorted({operator for operator, _, _ in UNDRAWN}))
 def test_what_is_said_not_to_be_drawn_is_not(operator, monkeypatch):
     monkeypatch.setattr(strata, "_FEWEST", 30)
@@ -98,6 +99,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("key", WRITTEN, ids=".".join)
 def test_rare_types_are_drawn_and_valid(key):
     """Among them parameters that are inputs, which exporters write as int64 and float alone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from backends.entry import Entry, Option
@@ -41,19 +40,18 @@ FAULTS = {
 
 
 @pytest.fixture
-def look(tmp_path):
+def look(tmp_path, children):
     """Examine cases on the unstable backend: verdicts by case and way."""
 
     def look(root: Path, *ways: str, target: str = "unstable", **options):
         chosen = [WAYS[way] for way in ways or WAYS]
-        before = psutil.Process().children()
         text = f"{target}{',' if ':' in target else ':'}env.TOY_FLAG={tmp_path / 'flag-'}"
         targets = [parse_target(text, {"unstable": ENTRY})]
         with Store.open(root, create=True) as store:
             options = {"timeout": 20.0, "jobs": 2, **options}
             result = examine(find_cases(root), targets, chosen, store=store, **options)
             assert sorted(v.message for v in store.verdicts()) == sorted(v.message for v in result.verdicts)
-        assert psutil.Process().children() == before
+        assert children() == []
         found = {}
         for verdict in result.verdicts:
             found.setdefault(verdict.case.partition("-")[2], {})[verdict.oracle] = verdict
