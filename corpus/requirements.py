@@ -28,6 +28,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "torch_hub": _TIMM,
     "diffusers": ("torch", "diffusers", "transformers"),
     "graph_convolutions": ("torch", "torch-geometric"),
+    "nas_families": ("torch",),
     "popular_on_huggingface": ("torch", "transformers"),
 })  # fmt: skip
 """Distributions by corpus."""

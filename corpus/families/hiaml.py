@@ -27,7 +27,8 @@ __all__ = ["BLOCKS", "FAMILY", "Vertex", "at", "layers"]
 class Vertex(NamedTuple):
     """A vertex of a block: an operation, the vertices that it adds up (0 is the input), whether it keeps the form.
 
-    The form is the input's size and channels. What reads the input of a block that halves the size does so, but for those that keep it.
+    The form is the input's size and channels. What reads the input of a block that halves the size does so, but for
+    those that keep it.
     """
 
     operation: str

@@ -2,10 +2,10 @@
 
 Source: Mills et al., "GENNAPE", AAAI 2023 (arXiv 2211.17226) and its supplement; github.com/Ascend-Research/GENNAPE,
 model_src/search_space/inception (constants.py, arch_sampler.py, block.py, network.py, operations.py). A stage
-repeats one block 2 to 6 times; all stages but the first halve the size and double the channels. A block has 1 to 4 paths
-that share its channels and are concatenated; a path has at least one of eight convolutions, at most one of four supporting
-operations, and may have half or twice its channels inside. In all a block has at most 3, 4, 8 and 10 operations for 1, 2,
-3 and 4 paths, a path of three or four at least 2.
+repeats one block 2 to 6 times; all stages but the first halve the size and double the channels. A block has 1 to 4
+paths that share its channels and are concatenated; a path has at least one of eight convolutions, at most one of four
+supporting operations, and may have half or twice its channels inside. In all a block has at most 3, 4, 8 and 10
+operations for 1, 2, 3 and 4 paths, a path of three or four at least 2.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LEAST: Mapping[int, int] = {1: 1, 2: 1, 3: 2, 4: 2}
 SHARES: Mapping[int, tuple[int, ...]] = {1: (4,), 2: (2, 2), 3: (2, 1, 1), 4: (1, 1, 1, 1)}
 """Quarters of the channels that paths have, in any order."""
 STEM, LAST, NARROWEST = 32, 512, 16
-_SMALL = 4
+_SMALL, _SMALL_BLOCKS = 4, 2
 
 
 def draw(draws: Draws) -> Choices:
@@ -157,14 +157,16 @@ def block(paths: Sequence[Mapping[str, Any]], before: int, after: int, stride: i
     return residual(body) if stride == 1 and before == after else body
 
 
-def layers(choices: Choices, *, stem: int = STEM, last: int = LAST, narrowest: int = NARROWEST) -> nn.Module:
-    """The network: stem, stages, a convolution, classifier of ten classes."""
+def layers(
+    choices: Choices, *, stem: int = STEM, last: int = LAST, narrowest: int = NARROWEST, most: int = BLOCKS[1]
+) -> nn.Module:
+    """The network: stem, stages of at most so many blocks, a convolution, classifier of ten classes."""
     from corpus.families.layers import chain, conv, head
 
     parts: dict[str, nn.Module] = {"stem": conv(3, stem, 3, act="relu6", bias=True)}
     width = stem
     for number, stage in enumerate(choices["stages"]):
-        for place in range(stage["blocks"]):
+        for place in range(min(stage["blocks"], most)):
             reduces = number > 0 and place == 0
             after = 2 * width if reduces else width
             built = block(stage["paths"], width, after, 2 if reduces else 1, narrowest)
@@ -174,10 +176,11 @@ def layers(choices: Choices, *, stem: int = STEM, last: int = LAST, narrowest: i
 
 
 def assemble(choices: Choices, small: bool) -> nn.Module:
-    """As published, or with a quarter of the channels."""
+    """As published, or with a quarter of the channels and two blocks a stage."""
     if not small:
         return layers(choices)
-    return layers(choices, stem=STEM // _SMALL, last=LAST // _SMALL, narrowest=NARROWEST // _SMALL)
+    narrowest = NARROWEST // _SMALL
+    return layers(choices, stem=STEM // _SMALL, last=LAST // _SMALL, narrowest=narrowest, most=_SMALL_BLOCKS)
 
 
 FAMILY = Family(

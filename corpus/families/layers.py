@@ -30,7 +30,7 @@ class Step(NamedTuple):
     join: str = "add"
 
 
-class Wired(nn.Module):
+class Wired(nn.Module):  # type: ignore[misc]  # torch has no types here
     """Layers along a graph; the last value is the output."""
 
     def __init__(self, steps: Sequence[Step], inputs: int = 1) -> None:
@@ -66,7 +66,7 @@ def _joined(values: list[Tensor], how: str) -> Tensor:
     return total
 
 
-class Zero(nn.Module):
+class Zero(nn.Module):  # type: ignore[misc]  # torch has no types here
     """The operation ``none``: zeros of the shape that it reads, computed from it as the published code does."""
 
     def forward(self, value: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Zero(nn.Module):
         return value * 0.0
 
 
-class Truncate(nn.Module):
+class Truncate(nn.Module):  # type: ignore[misc]  # torch has no types here
     """The first channels alone."""
 
     def __init__(self, channels: int) -> None:

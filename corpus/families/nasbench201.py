@@ -1,9 +1,9 @@
 """NAS-Bench-201: cells of four nodes, each of the six edges between them one of five operations.
 
 Source: Dong, Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020
-(arXiv 2001.00326), section 2.1 and figure 1; github.com/D-X-Y/AutoDL-Projects. What enters a node is added. Three stages
-of five cells with 16, 32 and 64 channels stand behind a 3 by 3 convolution, with a residual block that halves the size
-between stages: 5^6 = 15,625 networks.
+(arXiv 2001.00326), section 2.1 and figure 1; github.com/D-X-Y/AutoDL-Projects. What enters a node is added. Three
+stages of five cells with 16, 32 and 64 channels stand behind a 3 by 3 convolution, with a residual block that halves
+the size between stages: 5^6 = 15,625 networks.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Source: Cai, Gan, Wang, Zhang, Han, "Once-for-All: Train One Network and Specialize it for Efficient Deployment",
 ICLR 2020 (arXiv 1908.09791), section 3.2; github.com/mit-han-lab/once-for-all (ofa_mbv3.py, ofa_proxyless.py).
 Five units of 2 to 4 inverted residual blocks (Sandler et al. 2018), each with a depthwise window of 3, 5 or 7 and an
-expansion of 3, 4 or 6: (9^2 + 9^3 + 9^4)^5, about 2·10^19. The ProxylessNAS space has a sixth unit of one block.
+expansion of 3, 4 or 6: (9^2 + 9^3 + 9^4)^5, about 2 * 10^19. The ProxylessNAS space has a sixth unit of one block.
 Widths are those of the published checkpoints that GENNAPE's caches are of: 1.2 and 1.3.
 """
 

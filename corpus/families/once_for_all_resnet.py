@@ -3,8 +3,8 @@
 Source: github.com/mit-han-lab/once-for-all, ofa_resnets.py and the table of its README (ofa_resnet50: depth 0, 1, 2,
 width 0.65, 0.8, 1.0, expansion 0.2, 0.25, 0.35); Cai et al., arXiv 1908.09791. Bottleneck blocks (He et al. 2016, with
 stem and pooled shortcut of the D variant, He et al. 2019), 2 to 4, 2 to 4, 4 to 6 and 2 to 4 of them. A width is
-chosen for the stem's middle, the stem's end and each stage, an expansion for each block; the residual convolution of the
-stem may be left out.
+chosen for the stem's middle, the stem's end and each stage, an expansion for each block; the residual convolution of
+the stem may be left out.
 """
 
 from __future__ import annotations
