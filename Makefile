@@ -7,6 +7,7 @@
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make campaign-reduction   failing cases of planted faults and real bugs made small (hours; goes on where it was)
 # make campaign-corpus   every small model of the corpora exported, run and compared (half an hour; goes on where it was)
+# make campaign-families   a hundred networks of each search space built, exported, run and compared (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`
 
@@ -22,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Hundreds of processes of the tests start with the same modules: they are compiled once (docs/notes/tests.md).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus campaign-families clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -66,6 +67,11 @@ campaign-doctor: .venv/installed-test
 campaign-corpus: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_corpus.py run
 	$(BIN)/python benchmarks/campaign_corpus.py report
+
+campaign-families: .venv/installed-test
+	$(BIN)/python benchmarks/campaign_families.py run
+	$(BIN)/python benchmarks/campaign_families.py count
+	$(BIN)/python benchmarks/campaign_families.py report
 
 clean:
 	rm -rf .venv build

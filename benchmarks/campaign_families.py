@@ -1,7 +1,8 @@
 """`make campaign-families`: a hundred networks of each search space built, exported, run on ONNX Runtime and judged.
 
-python benchmarks/campaign_families.py table     the table of nas_families.py: the first hundred of each that seed 0 draws
+python benchmarks/campaign_families.py table     which networks there are, and what they are like
 python benchmarks/campaign_families.py run [fuzz corpus run's arguments]   goes on where it was, ten of each in turn
+python benchmarks/campaign_families.py windows   what `fuzz gen --seeds FAMILY` takes, of what was built
 python benchmarks/campaign_families.py count     every cell of NAS-Bench-101 by the published hash (minutes)
 python benchmarks/campaign_families.py report    docs/campaigns/families.{json,md}
 """
@@ -14,11 +15,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from campaign_corpus import TARGET, agrees
 from figure import commit, machine, write_json
@@ -26,21 +26,25 @@ from figure import commit, machine, write_json
 from corpus.cache import builds, read_state
 from corpus.catalogue import MODELS
 from corpus.families.nasbench101 import VERTICES, cells, fingerprint
-from corpus.families.statistics import statistics
+from corpus.families.statistics import MEASURED, size_text, statistics
 from corpus.families.table import FAMILIES
 from corpus.family import Member, load, save
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 CACHE, DOCS = ROOT / "build" / "families", ROOT / "docs" / "campaigns"
 SCRIPT = MODELS / "nas_families" / "nas_families.py"
-EACH, SMALL, TURN = 100, 4, 10
-"""Networks of a family; of them in test_group::small; built before the next family's turn."""
+EACH, SMALL, TURN, WINDOWS = 100, 4, 10, 60
+"""Networks of a family; of them in test_group::small; built before the next family's turn; windows of a family."""
+WINDOW_FOLDER = ROOT / "corpus" / "windows" / "families"
 
 
 def main() -> int:
-    """Do one of the four; exit status 1 where a figure is missed."""
+    """Do one of the five; exit status 1 where a figure is missed."""
     parser = argparse.ArgumentParser(description="Search spaces of networks, sampled, built and compared.")
-    parser.add_argument("action", choices=["table", "run", "count", "report"])
+    parser.add_argument("action", choices=["table", "run", "windows", "count", "report"])
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR")
     options, rest = parser.parse_known_args()
@@ -48,11 +52,13 @@ def main() -> int:
         return table()
     if options.action == "run":
         return run(options.cache, rest)
+    if options.action == "windows":
+        return windows(options.cache)
     return count(options.cache) if options.action == "count" else report(options.cache, options.docs)
 
 
 def table() -> int:
-    """Write which networks there are."""
+    """Write the table of nas_families.py, and what the first twenty of each are like as published."""
     save(SCRIPT, {
         found.name: Member(
             found.name, labels={"test_group": ("small",)} if index < SMALL else {},
@@ -60,6 +66,7 @@ def table() -> int:
         )
         for family in FAMILIES.values() for index, found in enumerate(islice(family.samples(0), EACH))
     })  # fmt: skip
+    write_json(MEASURED, {name: statistics(one, count=20, seed=0).to_json() for name, one in FAMILIES.items()})
     return 0
 
 
@@ -82,6 +89,24 @@ def run(cache: Path, rest: Sequence[str]) -> int:
 def _add(path: Path, seconds: float) -> None:
     before = json.loads(path.read_text()) if path.exists() else 0.0
     path.write_text(json.dumps(before + seconds))
+
+
+def windows(cache: Path) -> int:
+    """Mine windows of the first networks of each family, where all of them are built."""
+    from fuzz.seeds.mine import Mined, find_models, mine, written
+
+    members = load(SCRIPT)
+    for family in FAMILIES:
+        names = {row.name for row in members.values() if row.build["family"] == family and row.build["index"] < SMALL}
+        folders = [cache / name for name in builds(cache) if read_state(cache, name)["model"] in names]
+        if len(folders) < SMALL:
+            print(f"{family}: {len(folders)} of {SMALL} are built: `campaign_families.py run` first", file=sys.stderr)
+            return 2
+        result = Mined()
+        mine(find_models(folders), result, nodes=(2, 6), limit=WINDOWS)
+        written(result, WINDOW_FOLDER / f"{family}.jsonl")
+        print(f"{family}: {len(result.windows)} windows of {result.distinct:,}", flush=True)
+    return 0
 
 
 def count(cache: Path) -> int:
@@ -110,7 +135,7 @@ def report(cache: Path, docs: Path) -> int:
     members = load(SCRIPT)
     grouped: dict[str, list[Mapping[str, Any]]] = {name: [] for name in FAMILIES}
     for state in states:
-        grouped[members[state["name"]].build["family"]].append(state)
+        grouped[members[state["model"]].build["family"]].append(state)
     counted, spent = cache / "nb101.json", cache / "seconds.json"
     result = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit(), "machine": machine(),
@@ -142,7 +167,7 @@ def _row(name: str, states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "seconds": _median([sum(state.get("seconds", {}).values()) for state in states]),
         "nodes": _range([state["nodes"] for state in states if "nodes" in state]),
         "operators": sorted(operators),
-        "full": statistics(FAMILIES[name], count=EACH, seed=0).to_json(),
+        "full": json.loads(MEASURED.read_text())[name],
     }
 
 
@@ -156,21 +181,21 @@ def _range(values: Sequence[int]) -> list[int]:
 
 def _other(state: Mapping[str, Any]) -> dict[str, str]:
     row = state.get("targets", {}).get(TARGET, {})
-    said = state.get("error") or state.get("message") or f"{row.get('verdict', 'not run')}: {row.get('message', '')}"
-    return {"model": str(state["name"]), "said": str(said)[:240]}
+    said = state.get("error") or state.get("message") or f"{row.get('verdict', 'not run')}: {row.get('message')}"
+    return {"model": str(state["model"]), "said": str(said)[:240]}
 
 
 _HEAD = """# Campaign: search spaces of networks
 
 {made}, commit {commit:.10}; `make campaign-families` makes this page. onnx {onnx}, numpy {numpy}, Python {python}.
-{models:,} networks of the [families](../families.md), the first that seed 0 draws of each: built small, exported, checked, run
-on {target} and held against eager PyTorch within the error bound ([how](../notes/corpus.md)).{minutes}
+{models:,} networks of the [families](../families.md), the first of each that seed 0 draws: built small, exported,
+checked, run on {target} and held against eager PyTorch within the error bound ([how](../notes/corpus.md)).{minutes}
 
 | family | networks | exported | run on {target} | agree | nodes of the program | median seconds |
 |---|---:|---:|---:|---:|---:|---:|
 {rows}
 
-As published, of the first {each} that seed 0 draws (parameters and multiply-adds counted on the network, no weight made):
+As published, of the first twenty that seed 0 draws:
 
 | family | architectures | parameters, million | multiply-adds, million | input |
 |---|---:|---:|---:|---:|
@@ -190,7 +215,7 @@ def _page(result: Mapping[str, Any]) -> str:
     rows = result["families"]
     counted = result["nb101"]
     return _HEAD.format(
-        **{**result["machine"], **{key: result[key] for key in ("made", "commit")}}, target=TARGET, each=EACH,
+        **{**result["machine"], **{key: result[key] for key in ("made", "commit")}}, target=TARGET,
         models=sum(row["models"] for row in rows.values()),
         minutes=f" It took {result['minutes']:g} minutes." if result["minutes"] else "",
         rows="\n".join(_line(name, row) for name, row in rows.items()),
@@ -215,9 +240,8 @@ def _line(name: str, row: Mapping[str, Any]) -> str:
 
 def _full(name: str, row: Mapping[str, Any]) -> str:
     family = FAMILIES[name]
-    size = f"{family.size:,}" if family.size and family.size < 10**7 else f"{family.size:.2e}" if family.size else "not counted"
     spans = (" to ".join(f"{value / 1e6:,.2f}" for value in row[key]) for key in ("parameters", "multiply_adds"))
-    return f"| {family.title} | {size} | {' | '.join(spans)} | {family.full} |"
+    return f"| {family.title} | {size_text(family.size)} | {' | '.join(spans)} | {family.full} |"
 
 
 if __name__ == "__main__":

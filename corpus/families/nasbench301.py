@@ -5,8 +5,8 @@ Spaces of Tabular NAS Benchmarks", ICLR 2022 (arXiv 2008.09777), and configspace
 Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019 (arXiv 1806.09055), sections 2.1 and 3;
 github.com/quark0/darts. A cell reads the two cells before it; a node adds two operations on two different
 values before it; the four nodes are concatenated. Operations that read an input of a reduction cell have stride 2.
-Cells at one and two thirds of the depth are reduction cells and double the channels. A choice of inputs is one of 1, 3, 6 and
-10 a node, of operations one of 7 for each of eight edges: (180 * 7^8)^2, more than 10^18.
+Cells at one and two thirds of the depth are reduction cells and double the channels. A choice of inputs is one of 1, 3,
+6 and 10 a node, of operations one of 7 for each of eight edges: (180 * 7^8)^2, more than 10^18.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
     from corpus.families.family import Family
 
-__all__ = ["Measures", "Statistics", "measures", "statistics"]
+__all__ = ["MEASURED", "Measures", "Statistics", "measures", "size_text", "statistics"]
+
+MEASURED = Path(__file__).with_name("measured.json")
+"""`Statistics` of the first twenty of each that seed 0 draws: `benchmarks/campaign_families.py table` writes them."""
+_EXACT = 10**7  # a larger number of architectures is told to three digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,13 @@ def statistics(family: Family, *, count: int, seed: int, small: bool = False) ->
         if (values := [getattr(one, name) for one in found])
     }
     return Statistics(len(found), classes=dict(sorted(classes.items())), **spans)
+
+
+def size_text(size: int | None) -> str:
+    """A number of architectures for people."""
+    if size is None:
+        return "not counted"
+    return f"{size:,}" if size < _EXACT else f"{size:.2e}"
 
 
 def _made(make: Callable[[], nn.Module]) -> nn.Module:

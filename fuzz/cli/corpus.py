@@ -10,6 +10,7 @@ import click
 from fuzz.cli.corpus_cards import match, samples, tuples
 from fuzz.cli.corpus_collect import collect
 from fuzz.cli.corpus_graphs import graph, sequence, show
+from fuzz.cli.corpus_families import command as families
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
 from fuzz.cli.corpus_report import clean, report, stats
@@ -27,6 +28,7 @@ def command() -> None:
     """Real models, run and compared, and other cases from elsewhere."""
 
 
+command.add_command(families, "families")
 command.add_command(mine, "mine")
 _PARTS = (
     install, list_models, run, report, stats, clean,

@@ -88,9 +88,10 @@ _OPTIONS = (
     click.option("--nonfinite", is_flag=True,
                  help="Put NaN and infinities into tensors of floats. They go to operators alone of which IEEE 754 "
                  "says what comes of them, and are judged there."),
-    click.option("--seeds", multiple=True, metavar="corpus|FILE",
+    click.option("--seeds", multiple=True, metavar="corpus|FAMILY|FILE",
                  help="Place windows of real models, changed and mixed with random nodes: those that come with the "
-                 "project, or those of a file of `fuzz corpus mine`. Repeat it for several.  [default: none]"),
+                 "project, of a family (`fuzz corpus families`) or of a file of `fuzz corpus mine`. Repeat it for "
+                 "several.  [default: none]"),
 )  # fmt: skip
 
 

@@ -67,12 +67,15 @@ def _window(line: str) -> Window:
 
 
 def _files(name: str) -> list[Path]:
-    return sorted(_FOLDER.glob("*.jsonl")) if name == CORPUS else [Path(name)]
+    if name == CORPUS:
+        return sorted(_FOLDER.glob("*.jsonl"))
+    family = _FOLDER / "families" / f"{name}.jsonl"
+    return [family if family.parent == _FOLDER / "families" and family.is_file() else Path(name)]
 
 
 @cache
 def _read(name: str) -> tuple[str, ...]:
-    """The lines of one name: ``corpus``, or a file. Raises ValueError with a line that says how to mend it."""
+    """The lines of ``corpus``, of a family, or of a file. Raises ValueError with a line that says how to mend it."""
     files = _files(name)
     try:
         lines = tuple(line for file in files for line in file.read_text("utf-8").splitlines() if line)
