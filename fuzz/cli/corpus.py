@@ -9,8 +9,8 @@ import click
 
 from fuzz.cli.corpus_cards import match, samples, tuples
 from fuzz.cli.corpus_collect import collect
-from fuzz.cli.corpus_graphs import graph, sequence, show
 from fuzz.cli.corpus_families import command as families
+from fuzz.cli.corpus_graphs import graph, sequence, show
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
 from fuzz.cli.corpus_report import clean, report, stats

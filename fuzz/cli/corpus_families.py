@@ -87,7 +87,7 @@ def sample(
 
     \b
     fuzz corpus families sample nb201 --count 50 --out graphs
-    fuzz corpus show graphs:nb201 --count 3
+    fuzz corpus show nb201 --graphs graphs --count 3
     fuzz corpus families sample hiaml --count 10 --out graphs --onnx models
     fuzz exec --root models --backend onnxruntime
 

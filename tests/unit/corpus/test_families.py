@@ -70,10 +70,10 @@ def test_the_table_of_the_corpus_names_the_first_hundred_of_each():
 
 def test_what_is_listed_was_measured():
     listed = json.loads(MEASURED.read_text("utf-8"))
-    assert list(listed) == sorted(FAMILIES)
+    assert list(listed) == list(FAMILIES)
     assert {row["networks"] for row in listed.values()} == {20}
-    told = statistics(FAMILIES["nb201"], count=20, seed=0)
-    assert json.loads(json.dumps(told.to_json())) == listed["nb201"]
+    told = statistics(FAMILIES["hiaml"], count=20, seed=0)
+    assert json.loads(json.dumps(told.to_json())) == listed["hiaml"]
 
 
 # --- NAS-Bench-101 ----------------------------------------------------------------------------------------------------
