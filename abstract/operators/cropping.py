@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import at_least
+from abstract.constraints import Infeasible, at_least
 from abstract.dims import Dim, Expr, ceil_div
 from abstract.dtypes import Kind
 from abstract.error import held_loss, moved
@@ -191,6 +191,8 @@ def _widths(params: Params, rank: int) -> tuple[list[Any], list[Any]]:
         axes = range(rank)
     elif isinstance(axes, int):
         axes = (axes,)
+    if len(pads) != 2 * len(axes):
+        raise Infeasible(f"{len(pads)} pads of {len(axes)} axes")
     for i, axis in enumerate(axes):
         before[axis], after[axis] = pads[i], pads[len(axes) + i]
     return before, after

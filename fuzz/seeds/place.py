@@ -195,6 +195,7 @@ class Instance:
         plan = self.builder.plan
         sign = signature(operator, plan.opset)
         data = [f for f in sign.inputs if f.name not in TABLE[operator].parameters]
+        variables: dict[str, DType] = {}
         for place, value in enumerate(inputs):
             if value is None:
                 continue
@@ -202,6 +203,8 @@ class Instance:
             own = value.type.dtype
             if own not in sign.types[formal.variable] or own.name not in self.dtypes:
                 raise Infeasible(f"{operator} of {own}")
+            if variables.setdefault(formal.variable, own) is not own and not formal.mixed:
+                raise Infeasible(f"{operator} of {own} and another type")
             first = not place and formal is sign.inputs[0]
             if first and plan.supports is not None and not plan.supports(operator, own.name):
                 raise Infeasible(f"the targets do not run {operator} on {own}")

@@ -131,6 +131,36 @@ def test_attributes_that_go_together_change_together():
     assert {"axes", "pads", "mode"} <= seen
 
 
+PADDED = Window(
+    "padded", (Operand("float", ("a", "b*c"), "input"),),
+    (Call("Reshape", (0,), {"shape": ["a", "b", "c"]}), Call("Pad", (1,), {"pads": [0, 0, 1, 0, 0, 1]})), (2,),
+    ((8, 4, 8), (3, 2, 4)), ("two",), 1,
+)  # fmt: skip
+PLACED = Window(
+    "placed", (Operand("float", ("a", 1), "input"),),
+    (Call("ConstantOfShape", (), {"input": ["a", 1], "value": {"tensor": 1, "dims": [1], "numbers": [0.5]}}),
+     Call("Add", (0, 1), {})), (2,), ((8,), (3,)), ("two",), 1,
+)  # fmt: skip
+
+
+def test_pads_of_another_rank_are_no_window():
+    for seed in range(60):
+        builder, seeds = built(PADDED, seed, change=1.0)
+        for node in builder.graph.nodes:
+            if node.operator == "Pad" and "axes" not in node.params:
+                assert len(node.params["pads"]) == 2 * node.inputs[0].type.rank
+        assert seeds.placed
+
+
+def test_operands_of_one_variable_keep_one_type():
+    settings = Settings(dtypes=("float", "double"))
+    for seed in range(40):
+        builder, _ = built(PLACED, seed, change=1.0, settings=settings)
+        for node in builder.graph.nodes:
+            if node.operator == "Add":
+                assert len({value.type.dtype for value in node.inputs}) == 1
+
+
 def test_constants_take_the_type():
     numbers = np.array([-1.5, 0.1, 300.0])
     assert in_type(numbers, BY_NAME["uint8"]).tolist() == [0, 0, 255]
