@@ -280,7 +280,7 @@ def _draw_seeds(choices: Choices, settings: Settings, names: Sequence[str]) -> S
         return None
     lines = usable(settings.seeds, tuple(names))
     count, change = _SEEDED[choices.integer(0, len(_SEEDED) - 1)], _CHANGED[choices.integer(0, len(_CHANGED) - 1)]
-    return Seeds(lines, count, change, frozenset(settings.dtypes)) if lines else None
+    return Seeds(lines, count, change, frozenset(settings.dtypes), frozenset(names)) if lines else None
 
 
 def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], supports: Supports | None) -> Plan:

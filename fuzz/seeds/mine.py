@@ -330,7 +330,8 @@ def _problem(window: Window, base: int) -> str:
     for seed in range(_SEEDS):
         plan = Plan(1, _OPERATORS, _DTYPES, (0, 8), 0.0, 0.0, adapters=False, dynamic=False,
                     opset=newest_opset(), supports=None)  # fmt: skip
-        instance = Instance(Builder(Seeded(seed), plan), window, _NAMES, frozenset(), join=False, base=base)
+        none: frozenset[str] = frozenset()
+        instance = Instance(Builder(Seeded(seed), plan), window, _NAMES, none, none, join=False, base=base)
         try:
             with np.errstate(all="ignore"):
                 instance.place()

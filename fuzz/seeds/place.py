@@ -59,7 +59,8 @@ def place_window(builder: Builder, seeds: Seeds) -> bool:
         if not changes and 0 < attempt < _CHANGING:
             continue
         kept = changes if attempt < _CHANGING else frozenset()
-        instance = Instance(builder, window, seeds.dtypes, kept, join=attempt < _TRIES - 1)
+        own = (seeds.dtypes, seeds.operators)
+        instance = Instance(builder, window, *own, kept, join=attempt < _TRIES - 1)
         if builder.transact(instance.place):
             if "user" in kept:
                 instance.changed += _tapped(builder, instance.values)
@@ -102,10 +103,11 @@ class Instance:
     """One window on its way into a graph. ``values`` are its operands, then what its calls made."""
 
     def __init__(
-        self, builder: Builder, window: Window, dtypes: frozenset[str], changes: frozenset[str], *, join: bool,
-        base: int | None = None,
+        self, builder: Builder, window: Window, dtypes: frozenset[str], operators: frozenset[str],
+        changes: frozenset[str], *, join: bool, base: int | None = None,
     ) -> None:  # fmt: skip
         self.builder, self.window, self.dtypes, self.join = builder, window, dtypes, join
+        self.operators = operators
         self.changes = changes
         self.changed: list[str] = []
         self.draw = builder.choices.integer
@@ -184,6 +186,7 @@ class Instance:
         """Another operator of the same form for these operands, where there is one; of several calls one in two."""
         again = any(said.startswith("operator") for said in self.changed)
         others = other_operators(self.builder.plan, operator, inputs, outputs)
+        others = [name for name in others if name in self.operators]
         if not others or (again and self.draw(0, 1)):
             return operator
         other = others[self.draw(0, len(others) - 1)]
@@ -335,6 +338,7 @@ class Instance:
         runs = plan.supports is None or (
             plan.supports("QuantizeLinear", "float") and all(plan.supports("DequantizeLinear", q) for q in _QUANTISED)
         )
+        runs = runs and {"QuantizeLinear", "DequantizeLinear"} <= self.operators
         return runs and kinds <= self.dtypes and any(v is not None and v.type.dtype.name == "float" for v in inputs)
 
     def _between(

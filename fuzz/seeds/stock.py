@@ -42,13 +42,15 @@ class Placed:
 class Seeds:
     """What one model takes of windows: which, how many, and the chance of a change to each.
 
-    They come on top of the nodes that the model draws. ``dtypes`` are the element types that it may have.
+    They come on top of the nodes that the model draws. ``dtypes`` are the element types that it may have, and
+    ``operators`` all that a change may bring.
     """
 
     lines: Sequence[str]
     count: int
     change: float
     dtypes: frozenset[str]
+    operators: frozenset[str]
     placed: list[Placed] = field(default_factory=list)
 
     @property

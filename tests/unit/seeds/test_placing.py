@@ -52,7 +52,7 @@ def stock(tmp_path):
 
 def built(window, seed, *, change=0.0, settings=FLOATS):
     builder = Builder(Seeded(seed), draw_plan(Seeded(seed), settings, menu(settings), None))
-    seeds = Seeds((window.to_json(),), 1, change, frozenset(settings.dtypes))
+    seeds = Seeds((window.to_json(),), 1, change, frozenset(settings.dtypes), frozenset(menu(settings)))
     with np.errstate(all="ignore"):
         placed = place_window(builder, seeds)
     assert placed or change  # a change may have no place
@@ -91,7 +91,7 @@ def test_a_second_window_is_joined_to_the_first():
     joined = 0
     for seed in range(30):
         builder = Builder(Seeded(seed), draw_plan(Seeded(seed), settings, menu(settings), None))
-        seeds = Seeds(tuple(w.to_json() for w in WINDOWS[:2]), 2, 0.0, frozenset(settings.dtypes))
+        seeds = Seeds(tuple(w.to_json() for w in WINDOWS[:2]), 2, 0.0, frozenset(settings.dtypes), frozenset())
         with np.errstate(all="ignore"):
             while seeds.wanting:
                 place_window(builder, seeds)
@@ -240,7 +240,14 @@ def test_a_case_says_what_it_was_made_of(stock, tmp_path):
         stamped(str(tmp_path / "none"))
 
 
-def test_only_windows_of_allowed_operators_are_placed(stock):
+def test_only_allowed_operators_are_placed(stock):
     assert len(usable((stock,), ("Sqrt", "Mul", "Add"))) == 1
-    made = generate_case(Seeded(1), replace(Settings(seeds=(stock,)), operators=("Sqrt", "Mul", "Add")))
-    assert {placed["window"] for placed in made.record["windows"]} <= {"scaled"}
+    settings = replace(Settings(seeds=(stock,)), operators=("Sqrt", "Mul", "Add"))
+    changed = ""
+    for seed in range(40):
+        made = generate_case(Seeded(seed), settings)
+        assert {placed["window"] for placed in made.record["windows"]} <= {"scaled"}
+        changed += "".join(placed["change"] for placed in made.record["windows"])
+    assert "operator Mul=Add" in changed
+    assert "Sqrt=" not in changed
+    assert "quantised" not in changed
