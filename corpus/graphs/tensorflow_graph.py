@@ -28,6 +28,7 @@ _NOTHING = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"
 _SOURCES = frozenset({"Const", "VarHandleOp", "Variable", "VariableV2"})
 _READS = frozenset({"ReadVariableOp"})
 _INPUTS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_SIZES = frozenset({"Shape", "Size", "Rank"})
 _LEFT = frozenset({"NoOp", "Assert"})
 _KERNEL = 1
 """Which input of a convolution or a matrix product its kernel is."""
@@ -135,11 +136,15 @@ class _Reader:
         # Constants, and which of those that are given each is made of.
         self._made_of: dict[str, str] = {}
         for one in _forwards(self.all):
-            if one.type in _SOURCES:
+            if one.type in _SOURCES or (one.type in _SIZES and self._is_fixed(one.inputs[0])):
                 self._made_of.update((tensor.name, one.name) for tensor in one.outputs)
             elif one.inputs and all(tensor.name in self._made_of for tensor in one.inputs) and not _is_random(one):
                 ranked = sorted(one.inputs, key=lambda tensor: -(tensor.shape.rank or 0))
                 self._made_of.update((tensor.name, self._made_of[ranked[0].name]) for tensor in one.outputs)
+
+    def _is_fixed(self, tensor: Any) -> bool:
+        shape = self.values[tensor.name].shape
+        return shape is not None and all(isinstance(dim, int) for dim in shape)
 
     def operation(self, one: Any) -> Operation | None:
         """What an operation computes; None where it is an input, or gives no more than constants."""
