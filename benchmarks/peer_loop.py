@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WANTED = 5.0
+_FIRST = 5  # seconds of a turn that does not count
 _PINNED = (
     "import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); os.execv(sys.argv[2], sys.argv[2:])"
 )
@@ -54,7 +55,8 @@ def _spent(command: Sequence[str], cores: Sequence[int], folder: str, **variable
     after = os.times()
     if done.returncode not in {0, 1}:
         raise SystemExit(f"{command[0]} ended with {done.returncode}: {done.stderr[-500:]}")
-    return done.stdout, after.children_user + after.children_system - before.children_user - before.children_system
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return done.stdout or done.stderr, cpu
 
 
 def ours(folder: Path, number: int, seconds: int, cores: Sequence[int], options: argparse.Namespace) -> Turn:
@@ -76,7 +78,7 @@ def theirs(folder: Path, number: int, seconds: int, cores: Sequence[int], option
     """One turn of ``nnsmith.fuzz``."""
     root = folder / f"theirs-{number}"
     start = time.monotonic()
-    _, cpu = _spent(
+    output, cpu = _spent(
         [options.peer, "-W", "ignore", "-m", "nnsmith.cli.fuzz", f"fuzz.time={seconds}s", f"fuzz.root={root}",
          "model.type=onnx", "backend.type=onnxruntime", f"mgen.max_nodes={options.nodes}", f"fuzz.seed={number + 1}",
          f"hydra.run.dir={folder / f'log-{number}'}"],
@@ -85,7 +87,8 @@ def theirs(folder: Path, number: int, seconds: int, cores: Sequence[int], option
     said = "\n".join(path.read_text("utf-8") for path in sorted((folder / f"log-{number}").rglob("*.log")))
     found = {word: int(count) for count, word in _COUNTED.findall(said)}
     if "testcases generated" not in found:
-        raise SystemExit("the other side wrote no count: see its log")
+        told = [line for line in (*said.splitlines(), *output.splitlines()) if line.strip()]
+        raise SystemExit("\n".join(["the other side wrote no count; it ended with:", *told[-5:]]))
     # Imports and the wait for them are not held against it: the loop itself lasts so many seconds.
     return Turn(found["testcases generated"], found["bugs found"], min(seconds, time.monotonic() - start), cpu)
 
@@ -104,6 +107,7 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     turns: dict[str, list[Turn]] = {"ours": [], "theirs": []}
     with tempfile.TemporaryDirectory() as place:
+        theirs(Path(place), options.turns, _FIRST, cores, options)  # finds out, once, what the runtime supports
         for number in range(options.turns):
             for name, side in (("theirs", theirs), ("ours", ours)):
                 turns[name].append(side(Path(place), number, options.seconds, cores, options))
