@@ -135,7 +135,7 @@ BEFORE: dict[str, re.Pattern[str]] = {
         r"\b\w+ models are (?:pre-?)?trained\b",
         r"\b(?:earlier|previous|former|older|another|other|later|companion|sister) (?:\w+ )?(?:models?"
         r"|versions?|checkpoints?|networks?|nets?)\b",
-        r"\bone for\b", r"\bteacher\b",
+        r"\bteacher\b",
     ),
 }  # fmt: skip
 """Cues in the clause before a name, nearest role first where none of them is."""

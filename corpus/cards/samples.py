@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Graphs", "Sample", "graph", "prompt", "rows", "sample"]
 
+_GRAPH = re.compile(r"\.(?:xml|xml\.gz|onnx)$")
 _LARGEST = 32 * 2**20  # bytes of a graph
 
 
@@ -41,17 +42,21 @@ class Graphs:
     """Graphs as XML by the model's name, out of folders.
 
     A folder holds ``owner/name.xml``, ``owner--name.xml`` or the name percent-encoded with ``.xml`` behind (gzip'd or
-    not), or ``graphs.json``, which maps names to files in the folder.
+    not); in place of XML an ONNX model (``owner/name.onnx``, ``owner/name/model.onnx``), whose XML sequence is made, in
+    the ``version`` that is asked for; or ``graphs.json``, which maps names to such files in the folder.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], version: int = 2) -> None:
         """Look through the folders. Raises CardsError where one is none, or its map is broken."""
         self._paths: dict[str, Path] = {}
+        self._version = version
         for folder in folders:
-            for path in files(folder):
-                if isinstance(path, Path) and re.search(r"\.xml(?:\.gz)?$", path.name):
-                    key = re.sub(r"\.xml(?:\.gz)?$", "", path.relative_to(folder).as_posix())
-                    self._paths.setdefault(key, path)
+            found = [path for path in files(folder) if isinstance(path, Path) and _GRAPH.search(path.name)]
+            # XML that is there goes before a model of which it would have to be made.
+            for path in sorted(found, key=lambda path: path.suffix == ".onnx"):
+                place = path.relative_to(folder)
+                key = place.parent.as_posix() if path.name == "model.onnx" else _GRAPH.sub("", place.as_posix())
+                self._paths.setdefault(key, path)
             if (folder / "graphs.json").is_file():
                 self._learn(folder)
 
@@ -64,6 +69,10 @@ class Graphs:
             if key in self._paths:
                 return self._paths[key]
         return None
+
+    def read(self, path: Path) -> str:
+        """The XML of a file that `find` gave. Raises CardsError."""
+        return _sequence(path, self._version) if path.suffix == ".onnx" else graph(path)
 
     def _learn(self, folder: Path) -> None:
         content = read_json(folder / "graphs.json")
@@ -97,7 +106,7 @@ def sample(row: Mapping[str, Any], catalogue: Catalogue, graphs: Graphs) -> Samp
     path = graphs.find(model)
     if path is None:
         return "no graph of its model"
-    return Sample(f"{task}/{dataset}/{model}", words, graph(path), model, dataset, task)
+    return Sample(f"{task}/{dataset}/{model}", words, graphs.read(path), model, dataset, task)
 
 
 def graph(path: Path) -> str:
@@ -116,6 +125,17 @@ def graph(path: Path) -> str:
     if root.tag.rpartition("}")[2] != "graph":
         raise CardsError(f"{path} is no graph: its root is <{root.tag}>, not <graph>")
     return text.text
+
+
+def _sequence(path: Path, version: int) -> str:
+    from corpus.graphs.computation import GraphError
+    from corpus.graphs.sequence import VERSIONS, sequence
+    from corpus.graphs.sources import read_graph
+
+    try:
+        return sequence(read_graph(path, whole=VERSIONS[version].whole), version)
+    except (GraphError, OSError) as problem:
+        raise CardsError(f"{path} gives no graph: {problem}") from None
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

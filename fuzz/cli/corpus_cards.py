@@ -122,14 +122,17 @@ _RULES = {
 @click.command()
 @_FOLDER
 @click.option("--graphs", "graphs", multiple=True, required=True, type=FilePath(path_type=Path), metavar="DIR",
-              help="Folders of graphs as XML: owner/name.xml, owner--name.xml, or graphs.json, which maps names to "
-              "files.")  # fmt: skip
+              help="Folders of graphs: owner/name.xml, owner--name.xml, or ONNX models of such names, or graphs.json, "
+              "which maps names to such files. Repeat it for several.")  # fmt: skip
+@click.option("--version", type=click.IntRange(1, 4), default=2, show_default=True, metavar="N",
+              help="Of the XML that is made of ONNX models, as in `fuzz corpus sequence`.")  # fmt: skip
 @_DATASETS
 @json_option
-def samples(folder: Path, graphs: tuple[Path, ...], datasets: tuple[Path, ...], as_json: bool) -> None:
+def samples(folder: Path, graphs: tuple[Path, ...], version: int, datasets: tuple[Path, ...], as_json: bool) -> None:
     """Make samples of tuples: the descriptions of a dataset and a task, and the XML graph of a model for them.
 
-    `fuzz corpus sequence` makes the graphs. Give the same --datasets as before.
+    `fuzz corpus sequence` writes such graphs; ONNX models are turned into them here. Give the same --datasets
+    as before.
 
     Writes samples.jsonl, a line a sample: {name, prompt, completion, model, dataset, task}.
 
@@ -145,7 +148,7 @@ def samples(folder: Path, graphs: tuple[Path, ...], datasets: tuple[Path, ...], 
     missing: dict[str, None] = {}
     found: list[Sample] = []
     with told():
-        catalogue, drawn = _catalogue(datasets), Graphs(graphs)
+        catalogue, drawn = _catalogue(datasets), Graphs(graphs, version)
         path = folder / "tuples.jsonl"
         if not path.is_file():
             raise UsageError(f"{folder} holds no tuples.jsonl: run `fuzz corpus tuples {folder}` first")

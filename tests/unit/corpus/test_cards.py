@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from onnx import parser
 
 pytest.importorskip("rapidfuzz", reason="near misses are rapidfuzz's")
 
@@ -316,6 +317,16 @@ class TestRun:
         assert CATALOGUE.datasets["coco"].description in made.prompt
         assert CATALOGUE.tasks["object-detection"].description in made.prompt
         assert sample({**tuple_, "model": "two"}, CATALOGUE, Graphs([home / "graphs"])) == "no graph of its model"
+        (home / "graphs" / "o").mkdir()
+        model = parser.parse_model(
+            '<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { y = Relu(x) }'
+        )
+        (home / "graphs" / "o" / "m.onnx").write_bytes(model.SerializeToString())
+        made = sample({**tuple_, "model": "o/m"}, CATALOGUE, Graphs([home / "graphs"], version=4))
+        assert 'type="Relu"' in made.completion
+        (home / "graphs" / "o" / "m.onnx").write_bytes(b"no model")
+        with pytest.raises(CardsError, match="no graph"):
+            sample({**tuple_, "model": "o/m"}, CATALOGUE, Graphs([home / "graphs"]))
         (home / "graphs" / "graphs.json").write_text('{"one": "../secret"}')
         with pytest.raises(CardsError, match="no file in"):
             Graphs([home / "graphs"])
