@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cards.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_the_examples_print_what_they_are_said_to(tmp_path):
     shutil.copytree(ROOT / "corpus" / "cards" / "example", tmp_path / "example")
     blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)

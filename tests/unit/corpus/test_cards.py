@@ -77,7 +77,6 @@ class TestMatching:
     def test_a_name_of_the_metadata_that_no_dataset_has_is_kept(self):
         assert match(parse("a/b", "---\ndatasets: [me/diary]\n---\n"), CATALOGUE).unknown == ("me/diary",)
 
-    @pytest.mark.usefixtures("unmeasured")
     def test_the_labelled_cards_reach_the_figures(self):
         done = subprocess.run(
             [sys.executable, BENCHMARK, "--json"], capture_output=True, text=True, check=True, cwd=BENCHMARK.parents[1],
