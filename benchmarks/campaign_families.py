@@ -139,7 +139,8 @@ def report(cache: Path, docs: Path) -> int:
     counted, spent = cache / "nb101.json", cache / "seconds.json"
     result = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit(), "machine": machine(),
-        "minutes": round(json.loads(spent.read_text()) / 60, 1) if spent.exists() else None,
+        "minutes": round(json.loads(spent.read_text()) / 60, 1) if len(states) == len(members) else None,
+        "planned": len(members),
         "nb101": json.loads(counted.read_text()) if counted.exists() else None,
         "families": {name: _row(name, rows) for name, rows in grouped.items()},
         "others": [_other(state) for state in states if not agrees(state)],
@@ -150,7 +151,7 @@ def report(cache: Path, docs: Path) -> int:
     for row in result["families"].values():
         total.update({key: row[key] for key in ("models", "exported", "agree")})
     print(f"{total['models']:,} networks, {total['exported']:,} exported, {total['agree']:,} agree")
-    return 0 if total["agree"] == total["models"] else 1
+    return 0 if total["agree"] == len(members) else 1
 
 
 def _row(name: str, states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -188,8 +189,8 @@ def _other(state: Mapping[str, Any]) -> dict[str, str]:
 _HEAD = """# Campaign: search spaces of networks
 
 {made}, commit {commit:.10}; `make campaign-families` makes this page. onnx {onnx}, numpy {numpy}, Python {python}.
-{models:,} networks of the [families](../families.md), the first of each that seed 0 draws: built small, exported,
-checked, run on {target} and held against eager PyTorch within the error bound ([how](../notes/corpus.md)).{minutes}
+{models:,} of {planned:,} networks of the [families](../families.md), the first that seed 0 draws: built small,
+exported, checked, run on {target}, held against eager PyTorch within the bound ([how](../notes/corpus.md)).{minutes}
 
 | family | networks | exported | run on {target} | agree | nodes of the program | median seconds |
 |---|---:|---:|---:|---:|---:|---:|
@@ -216,7 +217,7 @@ def _page(result: Mapping[str, Any]) -> str:
     counted = result["nb101"]
     return _HEAD.format(
         **{**result["machine"], **{key: result[key] for key in ("made", "commit")}}, target=TARGET,
-        models=sum(row["models"] for row in rows.values()),
+        planned=result["planned"], models=sum(row["models"] for row in rows.values()),
         minutes=f" It took {result['minutes']:g} minutes." if result["minutes"] else "",
         rows="\n".join(_line(name, row) for name, row in rows.items()),
         full="\n".join(_full(name, row["full"]) for name, row in rows.items()),
