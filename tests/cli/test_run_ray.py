@@ -15,28 +15,43 @@ ASKED = (
     "--nodes", "1-4", "--opset", "21", "--json",
 )  # fmt: skip
 OWN = ("--backend", "negating==2.0", "--ops", "Neg", "--dtypes", "float", "--nodes", "1", "--count", "4", "--json")
+STORE = 100 << 20  # bytes of a node's object store
 _LONGEST = 240.0  # seconds that a run may take on a busy machine
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """A head without cores, to which nodes of one core each are added."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
-    size = 100 << 20  # bytes of the object store
-    # A node that is killed counts as dead after a second or two, not after half a minute.
-    impatient = {"health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 2}
-    head = {
-        "num_cpus": 0, "include_dashboard": False, "object_store_memory": size, "_system_config": impatient,
-    }  # fmt: skip
-    made = Cluster(initialize_head=True, head_node_args=head)
-    yield made
-    made.shutdown()
+
+@pytest.fixture(scope="module")
+def head():
+    """A head without cores, which takes ten seconds of processor time to start; tests bring their nodes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        # A node that is killed counts as dead after a second or two, not after half a minute.
+        impatient = {
+            "health_check_period_ms": 500, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 2,
+        }  # fmt: skip
+        arguments = {
+            "num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE, "_system_config": impatient,
+        }  # fmt: skip
+        made = Cluster(initialize_head=True, head_node_args=arguments)
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture
+def cluster(head, monkeypatch):
+    """The head alone, to which nodes of one core each are added; they see the environment of that moment."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    yield head
+    for node in list(head.worker_nodes):
+        head.remove_node(node)
 
 
 def add_node(cluster):
-    return cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    return cluster.add_node(num_cpus=1, object_store_memory=STORE)
 
 
 def begin(root, *arguments, asked=ASKED):
@@ -68,7 +83,7 @@ def wait_until(condition, process):
         time.sleep(0.1)
 
 
-def test_a_node_is_killed_and_nothing_is_lost(unmeasured, cluster, tmp_path):
+def test_a_node_is_killed_and_nothing_is_lost(cluster, tmp_path):
     nodes = [add_node(cluster) for _ in range(2)]
     cluster.wait_for_nodes()
     # Without reductions, which take most of the time: what a node finds travels as it was generated.
@@ -101,9 +116,8 @@ def test_a_node_joins_later_and_ctrl_c_leaves_no_process(cluster, tmp_path):
     assert examined(tmp_path) > 5
 
 
-def test_each_node_makes_its_own_environments(plugin, unmeasured, monkeypatch, tmp_path, request):
+def test_each_node_makes_its_own_environments(plugin, cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the node"))
-    cluster = request.getfixturevalue("cluster")  # now: its processes see that cache
     add_node(cluster)
     monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the driver"))
     running = begin(tmp_path / "root", "--ray", cluster.address, asked=OWN)
@@ -114,10 +128,9 @@ def test_each_node_makes_its_own_environments(plugin, unmeasured, monkeypatch, t
     assert sorted(made) == ["of the driver", "of the node"]
 
 
-def test_a_node_that_cannot_make_them_is_told_and_left_out(plugin, unmeasured, monkeypatch, tmp_path, request):
+def test_a_node_that_cannot_make_them_is_told_and_left_out(plugin, cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the node"))
     (tmp_path / "of the node").write_text("no folder", "utf-8")
-    cluster = request.getfixturevalue("cluster")
     add_node(cluster)
     monkeypatch.setenv("FUZZ_CACHE", str(tmp_path / "of the driver"))
     running = begin(tmp_path / "root", "--ray", cluster.address, asked=OWN)
