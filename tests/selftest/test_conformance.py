@@ -162,6 +162,7 @@ def test_failures_are_listed_and_make_the_exit_status(monkeypatch, capsys):
         (["--faults"], "--reference goes without"),
     ],
 )
+@pytest.mark.usefixtures("measured")
 def test_misuse(arguments, words):
     done = fuzz(*arguments)
     assert (done.returncode, done.stdout) == (2, "")

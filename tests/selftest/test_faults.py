@@ -323,6 +323,7 @@ def test_what_allclose_sees(other, same):
     assert agrees(other, attempt(Outcome.OK, np.float32([1.0, np.nan]))) is same
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_command_says_what_was_found(tmp_path):
     pytest.importorskip("onnxruntime")
     state = tmp_path / "state.json"
@@ -341,6 +342,7 @@ def test_the_command_says_what_was_found(tmp_path):
     assert "another --state" in other.stderr
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_command_lists_faults():
     done = fuzz("selftest", "--list")
     assert done.returncode == 0

@@ -189,6 +189,7 @@ def test_a_node_without_rules_is_run_by_onnx():
     np.testing.assert_array_equal(found["y"], [2, 4])
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_command_prints_one_object_with_the_promised_keys():
     done = fuzz("selftest", "--null", "--count", "4", "--seed", "3", "--json")
     assert done.returncode == 0, done.stderr
@@ -198,6 +199,7 @@ def test_the_command_prints_one_object_with_the_promised_keys():
     assert counts["judged"] == counts["ok"] + counts["suspect"] + counts["wrong"] + counts["undecidable"]
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_cases_of_a_root_are_judged(tmp_path):
     """All data sets of each, whoever made them; what the reference cannot run is undecidable."""
     assert fuzz("gen", "--root", tmp_path, "--count", "9", "--dynamic", "--nodes", "1-4").returncode == 0
@@ -216,6 +218,7 @@ def test_the_cases_of_a_root_are_judged(tmp_path):
     assert counts["judged"] > 9 * len(METHODS)
 
 
+@pytest.mark.usefixtures("measured")
 def test_verbose_lists_operators_and_types():
     done = fuzz("selftest", "--null", "--count", "3", "--verbose", "--jobs", "1")
     assert done.returncode == 0, done.stderr
@@ -236,6 +239,7 @@ def test_verbose_lists_operators_and_types():
         (("--faults", "--backend", "nonsense"), "unknown backend"),
     ],
 )
+@pytest.mark.usefixtures("measured")
 def test_misuse_gets_one_line_and_exit_code_2(arguments, words):
     done = fuzz("selftest", *arguments)
     assert done.returncode == 2

@@ -190,6 +190,7 @@ def test_a_wrong_output_ends_with_1(command, monkeypatch, capsys):
     assert command("--per-pair", "11", "--json") == 1
 
 
+@pytest.mark.usefixtures("measured")
 def test_per_pair_goes_with_null():
     done = fuzz("selftest", "--faults", "--per-pair", "3")
     assert done.returncode == 2
