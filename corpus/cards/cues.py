@@ -89,12 +89,13 @@ LIST_GAP = re.compile(
 BOUNDARY = re.compile(
     r"[;:()]|\s[–—-]\s|,|，|\bbut\b|\bwhile\b|\bwhereas\b|\balthough\b|\bthough\b|\bsondern\b|\bmais\b|\bpero\b|\bmas\b"
     r"|\band (?=(?:(?:it|was|were|is|are|then|we|I|has|have|been)\s+){0,3}(?:not |never |only )?(?:further "
-    r"|later )?(?:fine-?tun|train|evaluat|test|report))",
+    r"|later )?(?:fine-?\s?tun|train|evaluat|test|report))",
     re.IGNORECASE,
 )
 
 UNFINISHED = re.compile(
-    r"\s*(?:which|that|who|whose|was|were|is|are|had|has|have|then|further|for example|e\.g\.|such as|including"
+    r"\s*(?:which|that|who|whose|was|were|is|are|had|has|have|then(?! (?:I|we|it)\b)|further|for example|e\.g\.|"
+    r"such as|including"
     r"|like|namely|"
     r"and (?:was|were|is|are|then|has)|die|das|der|qui|que|in particular)\b",
     re.IGNORECASE,
@@ -171,7 +172,7 @@ BASE_NOUN = _cue(
     r"\b(?:from|with|a|an|another) (?:[\w./-]+ ){0,3}(?:checkpoint|backbone)\b", r"\bbackbone\b",
     r"\bbase model\b",
     r"\bwhose authors\b", r"\bhad been\b", r"\bby (?:others|its authors|their authors)\b",
-    r"\boriginal(?:ly)? (?:weights|model|checkpoint)?", r"\bencoder is\b", r"\bwe took\b", r"\btook an?\b",
+    r"\boriginal(?:ly)? (?:weights|model|checkpoint)?", r"\bencoder is\b", r"\bwe took\b", r"\b(?:took|used) an?\b",
     r"\bthat (?:was|were|had been|is|are) pre-?train", r"\bfrozen\b", r"\bweights\b",
 )
 """That the sentence speaks of what the model began with."""
@@ -223,7 +224,7 @@ TRAINING_HEAD = _cue(r"train", r"pairs", r"tuples", r"\bsize\b", r"samples")
 BASE_HEAD = _cue(r"pre-?train", r"backbone", r"weights")
 """Heads of columns on what models began with."""
 
-BASE_FOR_SURE = _cue(r"had been", r"whose", r"base model", r"encoder is", r"original")
+BASE_FOR_SURE = _cue(r"had been", r"\bused an?\b", r"whose", r"base model", r"encoder is", r"original")
 """Of `BASE_NOUN`, what makes a fine-tuning the base's too."""
 
 BASE_WORD = _cue(r"\b(?:frozen|backbone|initiali[sz]ed|pre-?trained)\b")

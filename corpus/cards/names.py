@@ -98,6 +98,9 @@ class Spellings:
             known.append(spelling)
         self._longest = max(self._longest, len(found))
         self._beginnings.update(key[:length] for length in range(1, _BEGINNING + 1))
+        if len(found) > 2 and written.endswith("s"):
+            # "The Quora question pair dataset".
+            self.add(written[:-1], dataset)
         if len(key) >= _SHORTEST and spelling.distinctive | (len(key) >= 8):
             bucket = self._near.setdefault(_digits(key), [])
             if key not in bucket:

@@ -21,6 +21,7 @@ _SENTENCE = re.compile(
     r"(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bcf)(?<!\bapprox)(?<!\bFig)(?<!\bca)[.!?]+[)\"'”]*\s+(?=[^a-z\s])"
     r"|[。！？]|\n\s*\n"
 )
+_HYPHENS = {0x2010: "-", 0x2011: "-"}  # typographic ones, as in "fine\N{NON-BREAKING HYPHEN}tuned"
 _LONGEST = 4000  # characters of a sentence; what has more is a log, and is read in pieces
 _BLOCKS = {"p", "div", "li", "td", "th", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "br", "ul", "ol", "center"}
 _SILENT = {"script", "style", "svg"}
@@ -30,8 +31,8 @@ _SILENT = {"script", "style", "svg"}
 class Passage:
     """A piece of a card that is read on its own.
 
-    ``kind``: ``sentence``, ``item`` (of a list), ``cell`` (of a table) or ``code``. ``heading``: the headings above,
-    outermost first. ``head``: of a cell, its column's head; ``row``: its row's cells, of
+    ``kind``: ``sentence``, ``heading``, ``item`` (of a list), ``cell`` (of a table) or ``code``. ``heading``: the
+    headings above, outermost first. ``head``: of a cell, its column's head; ``row``: its row's cells, of
     a head its column's. ``above``: the end of the last paragraph before a list. ``links``: where in the text the
     words of a link to a dataset on the hub stand, and to which.
     """
@@ -109,6 +110,7 @@ def passages(body: str, first_line: int = 1) -> list[Passage]:
     """The passages of a text in the order in which they stand; quotations of papers and comments are left out."""
     from markdown_it import MarkdownIt
 
+    body = body.translate(_HYPHENS)
     # Markdown's rules on nesting are quadratic in the worst case: such texts end where they nest too deep.
     reader = MarkdownIt("commonmark", {"maxNesting": 20}).enable("table")
     try:
@@ -141,6 +143,8 @@ def _line(token: Markup, reader: _Reader) -> Iterator[Passage]:
     if reader.level:
         reader.enter(reader.level, text)
         reader.level = 0
+        # "BERT fine-tuned on SQuAD" is a title that says it all.
+        yield from reader.said("heading", text, reader.line, links)
     elif reader.rows:
         reader.rows[-1].append(text)
     else:

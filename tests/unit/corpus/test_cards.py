@@ -66,6 +66,11 @@ class TestMatching:
     def test_a_name_within_another_name_is_no_match(self, text):
         assert not datasets(text)
 
+    def test_titles_and_typographic_hyphens_are_read(self):
+        assert datasets("# BERT fine\N{NON-BREAKING HYPHEN}tuned on the Quora question pair dataset") == {"qqp"}
+        text = "I used a BERT fine tuned on SQuAD v2 and then I fine tuned it on QNLI."
+        assert datasets(text) == {"qnli"}
+
     def test_a_near_miss_keeps_its_digits(self):
         assert datasets("Trained on LibriSpeach.") == {"librispeech"}
         assert not datasets("Trained on VoxCeleb3.")
