@@ -27,8 +27,11 @@ TELLING = 1e-3
 """Differences below this part of a tensor's largest element are rounding's."""
 
 
-def differ(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors differ by more than rounding may: in shape, in a whole number, in more than a thousandth."""
+def differ(one: torch.Tensor, other: torch.Tensor, part: float = TELLING) -> bool:
+    """Whether two tensors differ by more than rounding may.
+
+    That is in shape, in a whole number, or by more than a part of the largest element.
+    """
     if one.shape != other.shape:
         return True
     if not one.numel():
@@ -43,7 +46,7 @@ def differ(one: torch.Tensor, other: torch.Tensor) -> bool:
     if not bool(both.any()):
         return False
     scale = max(float(first[both].abs().max()), 1e-30)
-    return float((first[both] - second[both]).abs().max()) > TELLING * scale
+    return float((first[both] - second[both]).abs().max()) > part * scale
 
 
 def first_parting(

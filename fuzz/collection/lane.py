@@ -279,10 +279,9 @@ class Lane:
     def _located(self, job: Job, name: str, state: dict[str, Any]) -> str:
         """The node at which the ONNX model parts from the exported program; its script is run again for it."""
         request = replace(self._request(job, state["key"]), pick=str(state["hash"]), locate=True)
-        for event in self._studio.run(request):
-            if event["event"] == "located" and event["build"] == name:
-                return str(event["node"])
-        return ""
+        # To the last event: what is left would be taken for the next request's.
+        events = [event for event in self._studio.run(request) if event["event"] == "located"]
+        return next((str(event["node"]) for event in events if event["build"] == name), "")
 
     def _node(self, case: Case, examination: Examination, targets: list[Target]) -> str:
         """Where the answer of the first backend that is wrong begins, as far as the error bounds can tell."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 from contextlib import contextmanager
+from statistics import median, quantiles
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from abstract.cost import growth
 from fuzz.errors import UsageError
+from fuzz.judge.verdict import FINDINGS
 from fuzz.performance.growth import FACTOR
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from fuzz.performance.measurement import Measurement
 
-__all__ = ["distributions", "growth_curve", "require_matplotlib", "rows"]
+__all__ = ["distributions", "growth_curve", "overview", "require_matplotlib", "rows"]
 
 _INK = "#010203"  # stands for the page's own colour of text, light or dark
 _CANDIDATE, _BASELINE = "#c4281c", "#3f6fd9"
@@ -79,6 +81,35 @@ def _strip_and_box(axes: Axes, height: int, times: Sequence[float], colour: str)
         boxprops={"color": colour}, whiskerprops={"color": colour}, capprops={"color": colour},
         medianprops={"color": colour, "linewidth": 2},
     )  # fmt: skip
+
+
+def overview(found: Sequence[Measurement], salt: str) -> str:
+    """A row for each case, the slowest first: how many times as long the candidate takes as the baseline's median.
+
+    A dot is the ratio of medians, a bar the candidate's quartiles, the pale one behind it the baseline's. What is a
+    finding has the candidate's colour. Of a case that was measured twice the fresh processes count.
+    """
+    ordered = sorted(found, key=lambda m: (-m.comparisons[-1].ratio, m.case))
+    with _drawing(0.6 + 0.17 * len(ordered), salt) as (axes, svg):
+        for height, measurement in enumerate(ordered):
+            last = measurement.comparisons[-1]
+            base = median(last.baseline) or 1e-12
+            colour = _CANDIDATE if measurement.word in FINDINGS else _INK
+            axes.plot(_spread(last.baseline, base), [height] * 2, color=_BASELINE, alpha=0.3, linewidth=6)
+            axes.plot(_spread(last.candidate, base), [height] * 2, color=colour, linewidth=1.5)
+            axes.plot([last.ratio], [height], "o", markersize=4, color=colour, markeredgewidth=0)
+        axes.axvline(1, color=_BASELINE, linewidth=1)
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(ordered)), [_short(m.case) for m in ordered], fontsize=7)
+        axes.set_ylim(len(ordered) - 0.4, -0.6)
+        axes.set_xlabel("times as long as the baseline (slower to the right)")
+        return svg()
+
+
+def _spread(times: Sequence[float], base: float) -> tuple[float, float]:
+    """The quartiles, in units of the baseline's median."""
+    low, _, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (times[0],) * 3
+    return low / base, high / base
 
 
 def growth_curve(measurement: Measurement, salt: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fuzz.file import write_text
 from fuzz.judge.verdict import FINDINGS, Word
-from fuzz.performance.figure import distributions, growth_curve, rows
+from fuzz.performance.figure import distributions, growth_curve, overview, rows
 from fuzz.performance.measurement import ORACLES
 from fuzz.report.markup import chip, text
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["render", "write_page"]
 
 _MOST = 100  # measurements with a plot
+_ROWS = 400  # cases in the plot of all
 _STYLE = """
 .plot { margin-top: 10px; overflow-x: auto; } .plot svg { max-width: 100%; height: auto; display: block; }
 .measured { padding: 16px 18px; margin-bottom: 14px; } .measured.bad { border-left: 4px solid var(--bad); }
@@ -27,8 +28,9 @@ _STYLE = """
 """
 _FOOT = (
     "Own time of a call: wall time less what its threads waited for a processor. Each dot is a sample, each box the "
-    "quartiles. Slow is 1.5 times and a millisecond (or what was asked for) at p < 0.001 by a one-sided Mann-Whitney "
-    "test, twice, in two pairs of processes."
+    "quartiles; of all runs, each dot is a ratio of medians, each bar the quartiles of a side. Slow is 1.5 times and a "
+    "millisecond (or what was asked for) at p < 0.001 by a one-sided Mann-Whitney test, twice, in two pairs of "
+    "processes."
 )
 
 
@@ -54,6 +56,7 @@ def render(found: Sequence[Measurement], candidate: str, baseline: str) -> str:
             f"<p>against {text(baseline)}</p></div></header><main>",
             _tiles(found),
             _table(found),
+            _overview(found),
             f"<h2>Distributions</h2>{cards or '<p>Nothing took long enough to be compared.</p>'}{more}",
             f"</main><footer>{_FOOT}</footer></body></html>\n",
         )
@@ -92,6 +95,21 @@ def _table(found: Sequence[Measurement]) -> str:
     return (
         '<h2>Verdicts</h2><div class="card scroll"><table class="matrix">'
         f"<thead><tr><th>oracle</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _overview(found: Sequence[Measurement]) -> str:
+    """One plot of all cases whose runs were compared; with one case its own says as much."""
+    ran = [m for m in found if m.kind == "run" and m.comparisons]
+    if len(ran) < 2:
+        return ""
+    slow = sum(m.word in FINDINGS for m in ran)
+    told = f"{len(ran):,} cases, {slow:,} of them slow; the slowest first."
+    more = f" The first {_ROWS:,} are shown." if len(ran) > _ROWS else ""
+    shown = sorted(ran, key=lambda m: (-m.comparisons[-1].ratio, m.case))[:_ROWS]
+    return (
+        f'<h2>All runs</h2><div class="card measured"><p>{told}{more}</p>'
+        f'<div class="plot">{overview(shown, "overview")}</div></div>'
     )
 
 

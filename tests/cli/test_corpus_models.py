@@ -21,6 +21,17 @@ SMALLEST = {
 }  # fmt: skip
 """A script of each corpus that needs no network, with arguments."""
 
+SAVE = """
+import sys
+from corpus.preparation import prepare
+prepare()
+import transformers
+config = transformers.BertConfig(
+    vocab_size=64, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+)
+transformers.BertModel(config).save_pretrained(sys.argv[1])
+"""
+
 RUN_ALL = """
 import json, runpy, sys
 for script, words in json.loads(sys.argv[1]).items():
@@ -126,3 +137,26 @@ def test_a_script_refuses_what_it_does_not_know():
     assert done.returncode == 2
     assert done.stderr.startswith("parametrised.py: argument --batch_size: 'none' is no whole number of 1 or more")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="it is a model of transformers")
+def test_weights_of_a_folder_of_ones_own_need_no_network(fuzz):
+    name = "google-bert/bert-base-uncased"
+    folder = fuzz.home / "weights"
+    subprocess.run([sys.executable, "-c", SAVE, folder / name], check=True, capture_output=True)
+    asked = ("corpus", "run", f"popular_on_huggingface.py::{name}", "--analyze-only", "--json", "-d", "c")
+    done = fuzz(*asked, "--script-args", f"--weights {folder} --pretrained --batch_size 2")
+    (model,) = json.loads(done.stdout)["models"]
+    assert (model["state"]["class"], model["state"]["parameters"]) == ("BertModel", 5176)
+    assert {tuple(shape) for _, _, shape in model["state"]["inputs"]} == {(2, 128)}
+    lacking = fuzz(*asked, "--script-args", "--weights nowhere")
+    (model,) = json.loads(lacking.stdout)["models"]
+    assert model["state"]["error"].endswith(f"{name} is not in nowhere/{name}")
+
+
+@pytest.mark.skipif(not installed("graph_convolutions/graph_convolutions.py"), reason="it takes torch-geometric")
+def test_a_model_at_its_full_size(fuzz):
+    for words, nodes in (((), 338), (("--script-args", "--full"), 2708)):
+        done = fuzz("corpus", "run", "graph_convolutions.py::gcn", "-d", "c", "--analyze-only", "--json", *words)
+        (model,) = json.loads(done.stdout)["models"]
+        assert model["state"]["inputs"][0][2] == [nodes, 1433]

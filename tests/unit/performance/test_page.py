@@ -13,7 +13,7 @@ from abstract.cost import Cost
 from fuzz.errors import StorageError, UsageError
 from fuzz.judge.verdict import Word
 from fuzz.performance.comparison import compare
-from fuzz.performance.figure import distributions, growth_curve, require_matplotlib, rows
+from fuzz.performance.figure import distributions, growth_curve, overview, require_matplotlib, rows
 from fuzz.performance.growth import Point
 from fuzz.performance.measurement import Measurement
 from fuzz.performance.page import render, write_page
@@ -109,3 +109,21 @@ def test_boxes_of_text_share_a_scale():
     assert box_line([1.0], 1.0)[-1] == "┃"
     assert box_line([0.0], 0.0)[0] == "┃"
     assert len(box_line(BASE, 0.1)) == 40
+
+
+def test_all_runs_stand_in_one_plot_the_slowest_first_with_both_sides_spread():
+    even = Measurement("even", "run", Word.OK, "", comparisons=(compare(BASE, BASE),))
+    drawn = overview((even, SLOW), "s")
+    told = texts(drawn)
+    assert told.index("<b>&evil") < told.index("even")
+    page = render((*ALL, even), "new", "old")
+    assert "2 cases, 1 of them slow" in page
+    assert page.index("All runs") < page.index("Distributions")
+    assert "All runs" not in render(ALL, "new", "old")
+    assert render((*ALL, even), "new", "old") == page
+
+
+def test_more_runs_than_a_plot_holds_are_told(monkeypatch):
+    monkeypatch.setattr("fuzz.performance.page._ROWS", 1)
+    even = Measurement("even", "run", Word.OK, "", comparisons=(compare(BASE, BASE),))
+    assert "The first 1 are shown." in render((even, SLOW), "new", "old")
