@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_examples_print_what_they_are_said_to(unmeasured, tmp_path):
+def test_the_examples_print_what_they_are_said_to(tmp_path):
     typed = [part.partition("\n") for block in BLOCKS for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(typed) == 5
     for command, _, printed in typed:
