@@ -90,7 +90,7 @@ def test_a_table_is_read_as_it_was_written(folder):
 SCRIPTS = sorted(MODELS.rglob("*.py"))
 
 
-def test_there_are_eight_corpora_and_hundreds_of_models():
+def test_there_are_nine_corpora_and_hundreds_of_models():
     found = find()
     assert {entry.corpus for entry in found} == set(NEEDS)
     small = [entry for entry in found if "small" in entry.labels["test_group"]]
