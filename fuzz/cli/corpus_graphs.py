@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fuzz.cli.options import FilePath, json_option, print_json
+from fuzz.cli.options import FilePath, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from fuzz.collection.graphs import Gathered
@@ -53,8 +53,13 @@ def graph(models: tuple[Path, ...], corpus: Path | None, out: Path, family: str,
         raise UsageError("give a model, a folder of models, or a cache of `fuzz corpus run` as -d DIR")
     start = time.perf_counter()
     found = find(models, corpus)
-    with progress_bar("graphs", len(found)) as progress:
-        result = gather(found, Cache(out), family, progress)
+    cache = Cache(out)
+    try:
+        with progress_bar("graphs", len(found)) as progress:
+            result = gather(found, cache, family, progress)
+    except KeyboardInterrupt:
+        echo(f"interrupted: {family} in {out} has {_many(len(cache.names(family)), 'graph')}; the same command goes on")
+        raise
     if result.unread and not result.added and not result.present:
         file, why = result.unread[0]
         raise UsageError(f"none of {len(found)} models can be read: {why if file in why else f'{file}: {why}'}")
