@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from math import prod
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from corpus.graphs.assembly import Operation, Value, assemble
@@ -45,10 +46,8 @@ def from_tensorflow(
     A SavedModel's graph is that of its signature ``serving_default``, or of the first that it has. Loading one runs
     its initialisers: do so with those of people whom you trust. Raises GraphError, OSError.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
-        import tensorflow as tf
+        tf = _tensorflow()
     except ImportError:
         raise GraphError(f"{path} needs TensorFlow: pip install 'dnnfuzz[xla]'") from None
 
@@ -77,6 +76,21 @@ def _frozen(tf: Any, path: Path) -> Any:
     if not content.node:
         raise GraphError(f"{path} is no GraphDef: it has no nodes (a SavedModel is given by its folder)")
     return content
+
+
+def _tensorflow() -> Any:
+    """The package, quiet. Keras comes with it, and writes its settings into the home directory unless told where."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    asked = os.environ.get("KERAS_HOME")
+    with TemporaryDirectory() as place:
+        os.environ["KERAS_HOME"] = asked or place
+        try:
+            import tensorflow as tf
+        finally:
+            if asked is None:
+                del os.environ["KERAS_HOME"]
+    return tf
 
 
 def _saved(tf: Any, path: Path) -> Any:

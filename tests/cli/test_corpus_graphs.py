@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,8 @@ def test_misuse_is_one_line(arguments, said, models):
 
 
 TENSORFLOW = """
-import tensorflow as tf
+from corpus.graphs.tensorflow_graph import _tensorflow
+tf = _tensorflow()
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 class Net(tf.Module):
@@ -125,8 +127,12 @@ fuzz.main(["corpus", "graph", *models, "--out", "graphs", "--family", "tf", "--j
 def test_networks_of_tensorflow(tmp_path):
     pytest.importorskip("tensorflow")
     command = [sys.executable, "-c", TENSORFLOW]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    own = {**os.environ, "HOME": str(home), "MPLCONFIGDIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []
     told = json.loads(done.stdout)
     assert [one["why"] for one in told["unread"]] == [
         "empty has no signature: save it with one, as tf.saved_model.save(…, signatures=…) does"

@@ -41,5 +41,5 @@ def test_the_examples_print_what_they_are_said_to(tmp_path):
 def test_options_that_the_page_names_are_there():
     parts = [corpus.commands[name] for name in ("run", "report", "clean", "list")]
     options = {option for part in parts for parameter in part.params for option in parameter.opts}
-    elsewhere = {"--root", "--backend", "--baseline", "--batch_size"}
+    elsewhere = {"--root", "--backend", "--baseline", "--batch_size", "--html"}
     assert set(re.findall(r"--[a-z_-]+\b", PAGE)) - elsewhere <= options
