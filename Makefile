@@ -8,6 +8,7 @@
 # make campaign-reduction   failing cases of planted faults and real bugs made small (hours; goes on where it was)
 # make campaign-corpus   every small model of the corpora exported, run and compared (half an hour; goes on where it was)
 # make campaign-families   a hundred networks of each search space built, exported, run and compared (hours; goes on where it was)
+# make campaign-architectures   a thousand models of forty types traced, and what can be learnt of them (half an hour; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`
 
@@ -23,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Hundreds of processes of the tests start with the same modules: they are compiled once (docs/notes/tests.md).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus campaign-families clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus campaign-families campaign-architectures clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino
@@ -72,6 +73,10 @@ campaign-families: .venv/installed-test
 	$(BIN)/python benchmarks/campaign_families.py run
 	$(BIN)/python benchmarks/campaign_families.py count
 	$(BIN)/python benchmarks/campaign_families.py report
+
+campaign-architectures: .venv/installed-test
+	$(BIN)/python benchmarks/campaign_architectures.py run
+	$(BIN)/python benchmarks/campaign_architectures.py report
 
 clean:
 	rm -rf .venv build

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["WAYS", "shrink"]
+__all__ = ["WAYS", "kind_of", "shrink"]
 
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, re.compile(pattern)) for kind, pattern in (
     ("kept", r"^(id2label|label2id|transformers_version|type_vocab_size|num_labels|dtype|architectures)$"),
@@ -99,10 +99,10 @@ def shrink(config: Mapping[str, Any], way: str, image: int) -> dict[str, Any]:
 
 
 def _mapping(config: Mapping[str, Any], way: Mapping[str, Callable[[int], int]], image: int) -> dict[str, Any]:
-    layers = {value for name, value in config.items() if _is_int(value) and _kind(name) == "layers"}
+    layers = {value for name, value in config.items() if _is_int(value) and kind_of(name) == "layers"}
     found: dict[str, Any] = {}
     for name, value in config.items():
-        kind = _kind(name)
+        kind = kind_of(name)
         if name in _DERIVED and way:
             continue
         if isinstance(value, dict):
@@ -116,9 +116,9 @@ def _mapping(config: Mapping[str, Any], way: Mapping[str, Callable[[int], int]],
         else:
             found[name] = _number(kind, value, way, image)
     # As many as there are of the others, where they are not grouped.
-    heads = {value: found[name] for name, value in config.items() if _is_int(value) and _kind(name) == "heads"}
+    heads = {value: found[name] for name, value in config.items() if _is_int(value) and kind_of(name) == "heads"}
     for name, value in config.items():
-        if _kind(name) == "key_heads" and value in heads:
+        if kind_of(name) == "key_heads" and value in heads:
             found[name] = heads[value]
     return found
 
@@ -166,13 +166,13 @@ def _consistent(config: dict[str, Any]) -> None:
     for value in config.values():
         if isinstance(value, dict):
             _consistent(value)
-    experts = next((v for name, v in config.items() if _is_int(v) and v > 1 and _kind(name) == "experts"), None)
+    experts = next((v for name, v in config.items() if _is_int(v) and v > 1 and kind_of(name) == "experts"), None)
     for name, value in config.items():
         if experts and _is_int(value) and re.search(r"per_tok|top_?k|_k$", name):
             config[name] = min(value, max(1, experts // 2))
 
 
-def _kind(name: Any) -> str:
+def kind_of(name: Any) -> str:
     """What a number is; nothing that shrinks, where its name is none, as those of labels."""
     if not isinstance(name, str):
         return "kept"

@@ -11,6 +11,7 @@ from fuzz.cli.corpus_cards import match, samples, tuples
 from fuzz.cli.corpus_collect import collect
 from fuzz.cli.corpus_families import command as families
 from fuzz.cli.corpus_graphs import graph, sequence, show
+from fuzz.cli.corpus_label_check import label_check
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
 from fuzz.cli.corpus_report import clean, report, stats
@@ -32,7 +33,7 @@ command.add_command(families, "families")
 command.add_command(mine, "mine")
 _PARTS = (
     install, list_models, run, report, stats, clean,
-    graph, show, sequence,
+    graph, show, sequence, label_check,
     collect, match, tuples, samples,
 )  # fmt: skip
 for part in _PARTS:

@@ -1,0 +1,180 @@
+"""Models whose label does not fit their architecture.
+
+A classifier that never saw a model says what it looks like (each is tested in the fold that it was not learnt in);
+where that is another class than its label, with enough probability, the label is suspect. It is asked twice: a wrong
+label teaches what is wrong of models like it, so that those in doubt are not learnt from the second time. The evidence
+is counted, not derived from the classifier: n-grams that the model has as that other class has them and its label's do
+not, n-grams that it lacks, and other models with exactly its n-grams.
+
+Nothing is said about classes of too few models, nor inside a group of classes whose graphs are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from corpus.architecture.classifier import OTHERS, classes, cross_validate, train
+from corpus.architecture.twins import grouped, pairs, twins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from corpus.architecture.classifier import Fold, Settings
+    from corpus.architecture.collection import Sample
+
+__all__ = ["THRESHOLD", "Checked", "Shares", "Suspect", "check"]
+
+THRESHOLD = 0.5
+"""The least probability of another class that makes a label suspect."""
+_EVIDENCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """An n-gram, and in how many of the models of two classes it occurs."""
+
+    text: str
+    of_label: float
+    of_other: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"text": self.text, "of_label": round(self.of_label, 3), "of_other": round(self.of_other, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A model, its label, what it looks like with which probability (and that of its label), and why.
+
+    ``has`` it shares with most of the other class, ``lacks`` with few of its label; ``twins`` are the labels of other
+    models with exactly its n-grams.
+    """
+
+    name: str
+    label: str
+    looks_like: str
+    probability: float
+    of_label: float
+    has: tuple[Shares, ...]
+    lacks: tuple[Shares, ...]
+    twins: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "name": self.name, "label": self.label, "looks_like": self.looks_like,
+            "probability": round(self.probability, 4), "of_label": round(self.of_label, 4),
+            "has": [one.to_json() for one in self.has], "lacks": [one.to_json() for one in self.lacks],
+            "twins": dict(self.twins),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result: accuracy of each fold, groups of classes that are the same, suspects, the likeliest first.
+
+    ``unchecked`` models have no label, or one that too few have. Without folds the known models were learnt from.
+    """
+
+    key: str
+    models: int
+    unchecked: int
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    accuracies: tuple[float, ...]
+    suspects: tuple[Suspect, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "label": self.key, "models": self.models, "unchecked": self.unchecked, "classes": list(self.classes),
+            "groups": list(self.groups), "accuracies": [round(one, 4) for one in self.accuracies],
+            "suspects": [one.to_json() for one in self.suspects],
+        }  # fmt: skip
+
+
+def check(
+    samples: Sequence[Sample], key: str, settings: Settings, *, known: Sequence[Sample] = (), least: int = 20,
+    threshold: float = THRESHOLD, progress: Callable[[int], object] = lambda _: None,
+) -> Checked:  # fmt: skip
+    """Check the labels of models.
+
+    Args:
+        samples: the models.
+        key: which label, ``model_type`` or ``architecture``.
+        settings: of the classifier.
+        known: models whose labels are taken as right: learnt from in place of the others of ``samples``.
+        least: how many models a class must have.
+        threshold: the least probability of another class.
+        progress: told each fold.
+
+    Raises:
+        ValueError: one line, where there are fewer than two classes to tell apart.
+    """
+    base = [one for one in known or samples if one.labels.get(key)]
+    raw = [one.labels[key] for one in base]
+    counts = [one.features.counts() for one in base]
+    groups = grouped(pairs(counts, raw), raw)
+    labels = classes([groups[label] for label in raw], least)
+    found = sorted(set(labels) - {OTHERS})
+    if len(found) < 2:
+        raise ValueError(
+            f"{len(found)} of {len(set(raw))} values of {key} are those of {least} models or more, and two are needed"
+        )
+    accuracies: tuple[float, ...] = ()
+    if known:
+        made, names = train(counts, labels, settings), tuple(sorted(set(labels)))
+        tested = [one for one in samples if groups.get(one.labels.get(key, "")) in found]
+        rows = list(zip(tested, made.probabilities([one.features.counts() for one in tested]), strict=True))
+    else:
+        names, folds = cross_validate(counts, labels, settings, progress)
+        accuracies = tuple(fold.accuracy for fold in folds)
+        doubted = {
+            place for place, row in _rows(folds).items()
+            if names[int(row.argmax())] != labels[place] and row.max() >= threshold
+        }  # fmt: skip
+        at = _rows(cross_validate(counts, labels, settings, progress, doubted)[1])
+        rows = [(base[place], at[place]) for place in sorted(at) if labels[place] in found]
+    suspects = []
+    for sample, row in rows:
+        label, best = groups[sample.labels[key]], int(row.argmax())
+        if names[best] not in {label, OTHERS} and row[best] >= threshold:
+            others = [place for place, one in enumerate(base) if one != sample]
+            suspects.append(Suspect(
+                sample.name, sample.labels[key], names[best], float(row[best]), float(row[names.index(label)]),
+                *_why(sample, [(counts[place], labels[place]) for place in others], label, names[best]),
+                twins([counts[place] for place in others], [raw[place] for place in others], sample.features.counts()),
+            ))  # fmt: skip
+    suspects.sort(key=lambda one: (-one.probability, one.name))
+    same = tuple(sorted({group for group in groups.values() if "|" in group}))
+    return Checked(key, len(samples), len(samples) - len(rows), tuple(found), same, accuracies, tuple(suspects))
+
+
+def _rows(folds: Sequence[Fold]) -> dict[int, NDArray[np.float32]]:
+    """The probabilities of each model."""
+    return {place: row for fold in folds for place, row in zip(fold.tested, fold.probabilities, strict=True)}
+
+
+def _why(
+    sample: Sample, models: Sequence[tuple[Mapping[str, int], str]], label: str, other: str
+) -> tuple[tuple[Shares, ...], tuple[Shares, ...]]:
+    """The n-grams that a model has and lacks which differ most between its label's models and those of the other."""
+    own = sample.features.counts()
+    of_label = [one for one, name in models if name == label]
+    of_other = [one for one, name in models if name == other]
+    texts = sorted({text for one in (*of_label, *of_other, own) for text in one})
+    shares = [Shares(text, _share(text, of_label), _share(text, of_other)) for text in texts]
+    has = sorted((one for one in shares if one.text in own), key=lambda one: one.of_label - one.of_other)
+    lacks = sorted((one for one in shares if one.text not in own), key=lambda one: one.of_other - one.of_label)
+    return (
+        tuple(one for one in has[:_EVIDENCE] if one.of_other > one.of_label),
+        tuple(one for one in lacks[:_EVIDENCE] if one.of_label > one.of_other),
+    )
+
+
+def _share(text: str, models: Sequence[Mapping[str, int]]) -> float:
+    return sum(text in one for one in models) / len(models) if models else 0.0
