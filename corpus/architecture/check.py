@@ -116,6 +116,8 @@ def check(
         ValueError: one line, where there are fewer than two classes to tell apart.
     """
     base = [one for one in known or samples if one.labels.get(key)]
+    if not base:
+        raise ValueError(f"none of {len(known or samples)} models has a label {key}")
     raw = [one.labels[key] for one in base]
     counts = [one.features.counts() for one in base]
     groups = grouped(pairs(counts, raw), raw)

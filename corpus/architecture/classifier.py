@@ -170,7 +170,8 @@ def cross_validate(
 ) -> tuple[tuple[str, ...], list[Fold]]:
     """Train on all folds but one and test on that one, for each; the classes, and the folds.
 
-    ``without`` are models that are tested, and never learnt from. A class that no model of a training set has gets probability 0.
+    ``without`` are models that are tested, and never learnt from. A class that no model of a training set has gets
+    probability 0.
     """
     import numpy as np
 

@@ -36,12 +36,13 @@ __all__ = ["label_check"]
 def label_check(
     sources: tuple[Path, ...], corpus: Path | None, key: str, known: tuple[Path, ...], least: int, threshold: float,
     seed: int, as_json: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Report models whose label does not fit their architecture, with the evidence.
 
     ARCHITECTURES are files of JSON lines (.jsonl, .jsonl.gz) or folders of them, as `make campaign-architectures`
     makes them. A classifier learns from four fifths of the models what their classes look like and is asked about the
-    rest, five times; then again without those in doubt. Classes whose graphs are the same (hubert and wav2vec2) are found and taken as one.
+    rest, five times; then again without those in doubt. Classes whose graphs are the same (hubert and wav2vec2) are
+    found and taken as one.
 
     \b
     fuzz corpus label-check build/architectures
@@ -75,20 +76,19 @@ def label_check(
         print_json({**found.to_json(), "seconds": seconds})
     else:
         click.echo("\n".join(_lines(found, seconds)))
-    if found.suspects:
-        raise SystemExit(1)
+    return 1 if found.suspects else 0
 
 
 def _lines(found: Checked, seconds: float) -> Iterator[str]:
-    yield (f"{len(found.suspects):,} of {found.models - found.unchecked:,} labels of {len(found.classes)} classes are "
-           f"suspect ({seconds:.1f} s)")  # fmt: skip
+    checked = found.models - found.unchecked
+    yield f"{len(found.suspects):,} of {checked:,} labels suspect, {len(found.classes)} classes ({seconds:.1f} s)"
     if found.unchecked:
         yield f"  not checked: {found.unchecked:,} models without a label, or with one that too few have"
     for group in found.groups:
         yield f"  taken as one, since their graphs are the same: {', '.join(group.split('|'))}"
     if found.accuracies:
         mean = sum(found.accuracies) / len(found.accuracies)
-        yield f"  right in {mean:.1%} ({' '.join(f'{one:.1%}' for one in found.accuracies)} in the folds)"
+        yield f"  labels predicted: {mean:.1%} ({' '.join(f'{one:.1%}' for one in found.accuracies)} in the folds)"
     for one in found.suspects:
         yield from _told(one)
 
@@ -98,8 +98,7 @@ def _told(one: Suspect) -> Iterator[str]:
            f"({one.probability:.0%})")  # fmt: skip
     for word, shares in (("has", one.has), ("lacks", one.lacks)):
         for share in shares:
-            yield (f"  {word} {share.text}, as {share.of_label:.0%} of its label have it and {share.of_other:.0%} of "
-                   "what it looks like")  # fmt: skip
+            yield f"  {word} {share.text} (in {share.of_label:.0%} of its label, {share.of_other:.0%} of the other)"
     if one.twins:
         named = ", ".join(f"{count} {label}" for label, count in one.twins.items())
         yield f"  models with exactly its n-grams: {named}"

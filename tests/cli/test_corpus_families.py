@@ -70,3 +70,13 @@ def test_a_family_seeds_the_generator(fuzz):
 def test_misuse(fuzz, refused):
     refused(fuzz("corpus", "families", "sample", "nb202", "--out", "x"), "no family 'nb202'", "nb101, nb201")
     refused(fuzz("corpus", "families", "sample", "nb201", "--count", 15_626, "--out", "x"), "15,625 architectures")
+
+
+def test_networks_that_cannot_be_made_end_with_1(tmp_path, monkeypatch):
+    from fuzz.cli.main import main
+
+    monkeypatch.setattr("corpus.families.sampling.sample", lambda _, __, result, **___: result.failed.update(one="why"))
+    monkeypatch.setattr("sys.argv", ["fuzz", "corpus", "families", "sample", "nb201", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1

@@ -271,7 +271,8 @@ def test_the_distance_to_what_is_known():
 def test_pictures_are_the_same_bytes(tmp_path):
     samples = three_classes(4)
     labels = [one.labels["model_type"] for one in samples]
-    inputs = Vocabulary.of([one.features.counts() for one in samples]).matrix([one.features.counts() for one in samples])
+    counts = [one.features.counts() for one in samples]
+    inputs = Vocabulary.of(counts).matrix(counts)
     for name in ("a.svg", "b.svg"):
         scatter(tmp_path / name, principal_components(inputs), labels)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
