@@ -12,8 +12,10 @@ from fuzz.cli.corpus_collect import collect
 from fuzz.cli.corpus_families import command as families
 from fuzz.cli.corpus_graphs import graph, sequence, show
 from fuzz.cli.corpus_label_check import label_check
+from fuzz.cli.corpus_measure import command as measure
 from fuzz.cli.corpus_mine import command as mine
 from fuzz.cli.corpus_models import install, list_models
+from fuzz.cli.corpus_predict import command as predict
 from fuzz.cli.corpus_report import clean, report, stats
 from fuzz.cli.corpus_run import run
 from fuzz.cli.options import json_option, print_json, root_option
@@ -31,6 +33,8 @@ def command() -> None:
 
 command.add_command(families, "families")
 command.add_command(mine, "mine")
+command.add_command(measure, "measure")
+command.add_command(predict, "predict")
 _PARTS = (
     install, list_models, run, report, stats, clean,
     graph, show, sequence, label_check,

@@ -1,0 +1,120 @@
+"""The predictor's network: a k-GNN over the nodes, then one number a graph.
+
+The published one is GENNAPE's: six GraphConv layers (k-GNN, arXiv 1810.02244), width 32, tanh, the mean over the
+nodes, then linear layers. ``shares`` ends otherwise: each node is given a number, and the graph's is the logarithm of
+the sum of their exponentials, so that a latency is a sum over nodes and each node has its share of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch_geometric.nn as geometric
+from torch import Tensor, nn
+from torch_geometric.utils import scatter
+
+from corpus.predictor.encoding import FEATURES, width
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LAYERS", "READOUTS", "Network", "NetworkError", "Settings", "build"]
+
+LAYERS = ("GraphConv", "GCNConv", "GINConv", "GATConv", "GATv2Conv", "SAGEConv", "TAGConv", "ResGatedGraphConv",
+          "TransformerConv")  # fmt: skip
+"""Layers of torch_geometric that take a width before, a width after and nothing else (GINConv a network of both)."""
+READOUTS = ("mean", "shares")
+"""How nodes become a graph's number: ``mean`` as published, ``shares`` as a sum over them."""
+_WIDEST, _DEEPEST = 512, 32  # a file may ask for as much
+
+
+class NetworkError(ValueError):
+    """Settings, or a file, of no such network; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a network is made of; the defaults are the published ones."""
+
+    gnn: str = "GraphConv"
+    features: str = "published"
+    readout: str = "mean"
+    width: int = 32
+    layers: int = 6
+
+    def __post_init__(self) -> None:
+        """Raise NetworkError where there is no such network."""
+        for what, value, known in (
+            ("GNN", self.gnn, LAYERS), ("features", self.features, tuple(FEATURES)), ("readout", self.readout, READOUTS)
+        ):  # fmt: skip
+            if value not in known:
+                raise NetworkError(f"there is no {what} {value!r}: {', '.join(known)}")
+        for what, number, most in (("width", self.width, _WIDEST), ("layers", self.layers, _DEEPEST)):
+            if type(number) is not int or not 0 < number <= most:
+                raise NetworkError(f"{what} is a whole number from 1 to {most}, not {number!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> Settings:
+        """What `to_json` gave. Raises NetworkError."""
+        try:
+            return Settings(**content)
+        except TypeError:
+            raise NetworkError(f"these are no settings of a network: {sorted(content)}") from None
+
+
+class Network(nn.Module):  # type: ignore[misc]  # torch has no types here
+    """Layers over a batch of graphs; one number a graph."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        size, given = settings.width, width(settings.features)
+        self.settings = settings
+        self.embed = nn.Linear(given, size)
+        self.layers = nn.ModuleList(_layer(settings.gnn, size) for _ in range(settings.layers))
+        if settings.readout == "shares":
+            self.head = nn.Sequential(nn.Linear(size + given, size), nn.ReLU(), nn.Linear(size, 1))
+        else:
+            self.head = nn.Sequential(
+                nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 1)
+            )
+
+    def forward(self, batch: Any) -> Tensor:
+        """Predictions, float32 [graphs], of a torch_geometric batch."""
+        if self.settings.readout == "shares":
+            scores = self.scores(batch)
+            # The logarithm of a sum of exponentials; the largest is taken out first, or they overflow.
+            most = scatter(scores.detach(), batch.batch, reduce="max")
+            return most + scatter((scores - most[batch.batch]).exp(), batch.batch, reduce="sum").log()
+        hidden = self._hidden(batch)
+        pooled: Tensor = self.head(scatter(hidden, batch.batch, reduce="mean"))
+        return pooled.squeeze(1)
+
+    def scores(self, batch: Any) -> Tensor:
+        """Of ``shares``: the logarithm of each node's part, float32 [nodes]."""
+        found: Tensor = self.head(torch.cat([self._hidden(batch), batch.x], dim=1))
+        return found.squeeze(1)
+
+    def _hidden(self, batch: Any) -> Tensor:
+        hidden: Tensor = self.embed(batch.x)
+        for layer in self.layers:
+            hidden = torch.tanh(layer(hidden, batch.edge_index))
+        return hidden
+
+
+def build(settings: Settings, seed: int) -> Network:
+    """A network with weights by PyTorch's defaults under a seed; the global generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(settings)
+
+
+def _layer(gnn: str, size: int) -> nn.Module:
+    if gnn == "GINConv":
+        return geometric.GINConv(nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size)))
+    return getattr(geometric, gnn)(size, size)

@@ -1,0 +1,216 @@
+"""Labels of computation graphs: how long a target takes for each, measured twice, and what follows from the graph.
+
+Each of two passes has a worker of its own and goes over all networks several times, each time in another order, so
+that a drift of the machine meets all alike. What a pass says of a network is the median over its rounds. The label is
+the mean of both; how well they agree is the ceiling of any predictor. Each figure is written to a journal as it is
+taken, and the next run goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from math import prod
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+from fuzz.case import Case, data_sets_of, read_inputs
+from fuzz.collection.latency import latencies
+from fuzz.errors import CaseError, UsageError
+from fuzz.performance.timer import Subject, Timer
+from fuzz.signature import read_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from threading import Event
+
+    from corpus.graphs.cache import Cache
+    from corpus.graphs.computation import ComputationGraph
+    from fuzz.execute.target import Target
+    from fuzz.execute.worker import Limits
+
+__all__ = ["PASSES", "Journal", "Order", "accuracies", "computed", "label", "measure", "measured", "memory"]
+
+PASSES = 2
+_LARGEST = 1e9  # of an accuracy
+Key = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is measured: the target, the label's name, rounds of a pass, samples of a round."""
+
+    target: Target
+    label: str = "latency_ms"
+    rounds: int = 3
+    samples: int = 10
+
+    def work(self, names: Sequence[str]) -> Iterator[Key]:
+        """Pass, round and network, from 1: in each round all of them, by a hash."""
+        for number in range(1, PASSES + 1):
+            for turn in range(1, self.rounds + 1):
+                for name in sorted(names, key=lambda one: sha256(f"{number}/{turn}/{one}".encode()).digest()):
+                    yield number, turn, name
+
+
+@dataclass(slots=True)
+class Journal:
+    """The figures of a family so far, a line each, in milliseconds; None where the target refused the model."""
+
+    path: Path
+    target: str
+    figures: dict[Key, float | None] = field(default_factory=dict)
+
+    @staticmethod
+    def read(cache: Cache, family: str, order: Order) -> Journal:
+        """What is there. Raises UsageError where it is of another target."""
+        made = Journal(cache.folder / f"{family}.{order.label}.measured.jsonl", order.target.canonical)
+        if not made.path.is_file():
+            return made
+        text = made.path.read_text(encoding="utf-8", errors="replace")
+        for line in text.splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # of the last one there may be half, after a kill
+                made._take(json.loads(line), order.label)
+        if text and not text.endswith("\n"):
+            with made.path.open("a", encoding="utf-8") as file:
+                file.write("\n")
+        return made
+
+    def _take(self, row: Mapping[str, Any], name: str) -> None:
+        if row["target"] != self.target:
+            raise UsageError(
+                f"{self.path} was measured on {row['target']}, not {self.target}: give --label NAME for another label, "
+                f"such as {name}_{self.target.partition(':')[0]}, or remove it"
+            )
+        milliseconds = row["ms"]
+        self.figures[int(row["pass"]), int(row["round"]), str(row["name"])] = (
+            None if milliseconds is None else float(milliseconds)
+        )
+
+    def add(self, key: Key, milliseconds: float | None) -> None:
+        """Note a figure, here and in the file. Raises OSError."""
+        number, turn, name = key
+        row = {"pass": number, "round": turn, "name": name, "ms": milliseconds, "target": self.target}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, sort_keys=True) + "\n")
+        self.figures[key] = milliseconds
+
+    def of(self, name: str, order: Order) -> list[float] | None:
+        """What each pass says of a network; None where one is not done, or the target refused it."""
+        found = []
+        for number in range(1, PASSES + 1):
+            taken = [self.figures.get((number, turn, name)) for turn in range(1, order.rounds + 1)]
+            some = [one for one in taken if one is not None]
+            if len(some) < len(taken):
+                return None
+            found.append(median(some))
+        return found
+
+
+def measure(
+    cache: Cache, family: str, models: Path, order: Order, *, limits: Limits, stop: Event,
+    step: Callable[[int], None] = lambda _: None,
+) -> Journal:  # fmt: skip
+    """Measure what the journal lacks. Raises TargetError, UsageError, GraphError, CaseError, OSError."""
+    names = cache.load(family).names
+    journal = Journal.read(cache, family, order)
+    missing = [name for name in names if not (models / name / "model.onnx").is_file()]
+    if missing:
+        raise UsageError(
+            f"{models} lacks the models of {len(missing)} of {len(names)} graphs of {family}, such as "
+            f"{missing[0]}/model.onnx: `fuzz corpus families sample {family} --out {cache.folder} --onnx {models}`"
+        )
+    timer, current = Timer(order.target, limits, stop), 1
+    try:
+        for key in order.work(names):
+            if key not in journal.figures:
+                if key[0] != current:
+                    timer.close()
+                    current = key[0]
+                found = latencies({"it": timer}, _subject(models / key[2]), order.samples)
+                journal.add(key, found["it"].median * 1e3 if found else None)
+            step(1)
+    finally:
+        timer.close()
+    return journal
+
+
+def _subject(folder: Path) -> Subject:
+    path = folder / "model.onnx"
+    case = Case(folder.name, folder, path, data_sets_of(folder))
+    if not case.data_sets:
+        raise CaseError(f"{folder} has no test_data_set_0: there is nothing to run its model on")
+    inputs = read_inputs(case, case.data_sets[0], read_signature(path))
+    return Subject(path.read_bytes(), (inputs,), str(folder.resolve()))
+
+
+# --- labels ------------------------------------------------------------------------------------------------------
+
+
+def label(cache: Cache, family: str, labels: Mapping[str, Mapping[str, float | str]]) -> int:
+    """Put labels, by name of graph, beside those that the graphs have; how many graphs changed. Raises OSError."""
+    graphs = list(cache.load(family))
+    made = [one.labelled(labels.get(one.name, {})) for one in graphs]
+    changed = sum(one.labels != other.labels for one, other in zip(graphs, made, strict=True))
+    if changed:
+        cache.replace(family, made)
+    return changed
+
+
+def computed(graph: ComputationGraph) -> dict[str, float | str]:
+    """What follows from the graph: ``parameters``, and where its sizes are fixed ``flops`` and ``memory``."""
+    counts = {"parameters": graph.parameters(), "flops": graph.flops(), "memory": memory(graph)}
+    return {name: number for name, number in counts.items() if number is not None}
+
+
+def memory(graph: ComputationGraph) -> int | None:
+    """Bytes that a run needs at least, in the graph's order: parameters, and the most that is alive at a time.
+
+    A value lives from its node to the last that reads it; four bytes a number. None where a size is not fixed.
+    """
+    last = {place: place for place in range(len(graph.nodes))}
+    for edge in graph.edges:
+        last[edge.source] = max(last[edge.source], edge.target)
+    sizes: list[int] = []
+    for node in graph.nodes:
+        fixed = [dim for dim in node.shape or () if isinstance(dim, int)]
+        if node.shape is None or len(fixed) != len(node.shape):
+            return None
+        # The output node names a value, it makes none.
+        sizes.append(0 if node.operator == "Output" else prod(fixed))
+    alive = most = 0
+    ending: dict[int, list[int]] = {}
+    for place, size in enumerate(sizes):
+        alive += size
+        ending.setdefault(last[place], []).append(size)
+        most = max(most, alive)
+        alive -= sum(ending.pop(place, ()))
+    return 4 * (graph.parameters() + most)
+
+
+def measured(journal: Journal, order: Order, names: Iterable[str]) -> dict[str, dict[str, float | str]]:
+    """The labels that a journal gives: the mean of both passes in ms, each pass, and the target."""
+    found: dict[str, dict[str, float | str]] = {}
+    for name in names:
+        passes = journal.of(name, order)
+        if passes is not None:
+            found[name] = {f"{order.label}_{number}": one for number, one in enumerate(passes, 1)}
+            found[name] |= {order.label: fmean(passes), f"{order.label}_target": journal.target}
+    return found
+
+
+def accuracies(path: Path) -> dict[str, dict[str, float | str]]:
+    """A JSON file of {name: accuracy} as labels. Raises UsageError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UsageError(f"cannot read {path}: {problem.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path} is no JSON") from None
+    rows: dict[str, Any] = content if isinstance(content, dict) else {"": None}
+    if any(type(one) not in {int, float} or not -_LARGEST < one < _LARGEST for one in rows.values()):
+        raise UsageError(f'{path} is no table of accuracies: write {{"name of a graph": 0.93, …}}')
+    return {name: {"accuracy": float(one)} for name, one in rows.items()}
