@@ -144,8 +144,8 @@ def _stranger(plan: Plan, cache: Cache, one: Foreign) -> tuple[tuple[Computation
         raise GraphError(_unlabelled(plan, one.family))
     if len(graphs) < one.tune + _FEWEST:
         raise GraphError(
-            f"family {one.family} has {len(graphs)} graphs with a label {plan.label!r}: fine-tuning on {one.tune} of them "
-            f"leaves fewer than {_FEWEST} to test on"
+            f"family {one.family} has {len(graphs)} graphs with a label {plan.label!r}: fine-tuning on {one.tune} "
+            f"of them leaves fewer than {_FEWEST} to test on"
         )
     return graphs[: one.tune], graphs[one.tune :]
 

@@ -33,7 +33,7 @@ FEATURES, READOUTS = ("published", "costs"), ("mean", "shares")
               help="Test on these; #50 fine-tunes on 50 of the family's graphs and tests on the others.")  # fmt: skip
 @click.option("--label", default="latency_ms", show_default=True, help="What is predicted.")
 @click.option("--checkpoint", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Start from this predictor, its network and units; without --train it is tested as it is.")  # fmt: skip
+              help="Start from this predictor and its network; without --train it is tested as it is.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0, max=2**31), default=0, show_default=True, metavar="N",
               help="Of splits, weights and batches.")  # fmt: skip
 @click.option("--gnn-type", type=click.Choice(GNNS), default=GNNS[0], show_default=True, help="GraphConv is the k-GNN.")
