@@ -222,7 +222,7 @@ def _planted(samples: Sequence[Sample]) -> dict[str, Any]:
         replace(one, labels={**one.labels, "model_type": wrong.get(one.name, one.labels["model_type"])})
         for one in samples
     ]
-    found = check(labelled, "model_type", Settings())
+    found = check(labelled, "model_type", Settings(batch=32))
     suspects = {one.name for one in found.suspects}
     apart = {one.name for one in samples
              if one.name in wrong and groups[wrong[one.name]] != groups[one.labels["model_type"]]}  # fmt: skip

@@ -4,7 +4,8 @@ A classifier that never saw a model says what it looks like (each is tested in t
 where that is another class than its label, with enough probability, the label is suspect. It is asked twice: a wrong
 label teaches what is wrong of models like it, so that those in doubt are not learnt from the second time. The evidence
 is counted, not derived from the classifier: n-grams that the model has as that other class has them and its label's do
-not, n-grams that it lacks, and other models with exactly its n-grams.
+not, n-grams that it lacks, and other models with exactly its n-grams. Where no n-gram sets the two classes apart that
+clearly, nothing is reported, however sure the classifier is.
 
 Nothing is said about classes of too few models, nor inside a group of classes whose graphs are the same.
 """
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from corpus.architecture.classifier import Fold, Settings
     from corpus.architecture.collection import Sample
 
-__all__ = ["THRESHOLD", "Checked", "Shares", "Suspect", "check"]
+__all__ = ["EVIDENCE", "THRESHOLD", "Checked", "Shares", "Suspect", "check"]
 
 THRESHOLD = 0.5
 """The least probability of another class that makes a label suspect."""
+EVIDENCE = 0.6
+"""By how much the shares of the two classes must differ for one n-gram: what cannot be shown is not reported."""
 _EVIDENCE = 4
 
 
@@ -144,12 +147,16 @@ def check(
     suspects = []
     for sample, row in rows:
         label, best = groups[sample.labels[key]], int(row.argmax())
-        if names[best] not in {label, OTHERS} and row[best] >= threshold:
-            others = [place for place, one in enumerate(base) if one != sample]
+        if names[best] in {label, OTHERS} or row[best] < threshold:
+            continue
+        others = [place for place, one in enumerate(base) if one != sample]
+        has, lacks = _why(sample, [(counts[place], labels[place]) for place in others], label, names[best])
+        told = [raw[place] for place in others]
+        if any(abs(one.of_other - one.of_label) >= EVIDENCE for one in (*has, *lacks)):
+            near = twins([counts[place] for place in others], told, sample.features.counts())
             suspects.append(Suspect(
                 sample.name, sample.labels[key], names[best], float(row[best]), float(row[names.index(label)]),
-                *_why(sample, [(counts[place], labels[place]) for place in others], label, names[best]),
-                twins([counts[place] for place in others], [raw[place] for place in others], sample.features.counts()),
+                has, lacks, near,
             ))  # fmt: skip
     suspects.sort(key=lambda one: (-one.probability, one.name))
     same = tuple(sorted({group for group in groups.values() if "|" in group}))

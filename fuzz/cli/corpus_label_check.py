@@ -65,7 +65,8 @@ def label_check(
         raise UsageError("give a file of architectures, or a cache of `fuzz corpus run` as -d DIR")
     start = time.perf_counter()
     models, learnt = gather(sources, corpus), gather(known, None)
-    settings = Settings(seed=seed)
+    # Smaller batches than published: a small collection would see too few steps.
+    settings = Settings(seed=seed, batch=32)
     with progress_bar("folds", None if known else 2 * settings.folds) as progress:
         try:
             found = check(models, key, settings, known=learnt, least=least, threshold=threshold, progress=progress)

@@ -258,6 +258,16 @@ def test_a_planted_label_is_found_with_its_evidence_and_nothing_else_is():
         check(samples, "architecture", SMALL, least=99)
 
 
+def test_what_no_n_gram_shows_is_not_reported():
+    """Two classes that only chance sets apart: the classifier errs, and none of its errors is a finding."""
+    samples = [sample(f"{label}{place}", label, f"any {place % 8}", f"{label}{place}")
+               for label in "xy" for place in range(24)]  # fmt: skip
+    found = check(samples, "model_type", SMALL, least=5, threshold=0)
+    assert found.groups == ()
+    assert max(found.accuracies) < 1
+    assert found.suspects == ()
+
+
 def test_the_distance_to_what_is_known():
     known = [sample("one", "x", "a", "b"), sample("two", "x", "c")]
     found = distance(Features({"a": 1, "b": 1, "n": 2}, {}, {}), known)
