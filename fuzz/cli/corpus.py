@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fuzz.cli.corpus_architecture import architecture
 from fuzz.cli.corpus_cards import match, samples, tuples
 from fuzz.cli.corpus_collect import collect
 from fuzz.cli.corpus_families import command as families
@@ -37,7 +38,7 @@ command.add_command(measure, "measure")
 command.add_command(predict, "predict")
 _PARTS = (
     install, list_models, run, report, stats, clean,
-    graph, show, sequence, label_check,
+    graph, show, sequence, architecture, label_check,
     collect, match, tuples, samples,
 )  # fmt: skip
 for part in _PARTS:

@@ -1,22 +1,38 @@
-"""Architectures of files and of builds, for the commands."""
+"""Architectures of files, builds and models, for the commands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from corpus.architecture.collection import Sample, read
+from corpus.architecture.collection import Sample, line, read
+from corpus.architecture.distance import distance
 from corpus.architecture.features import features
 from corpus.architecture.layers import ArchitectureError, abstract_architecture
 from corpus.cache import builds
 from corpus.graphs.computation import GraphError
 from corpus.graphs.sources import read_graph
-from fuzz.errors import UsageError
+from fuzz.errors import StorageError, UsageError
+from fuzz.file import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["gather"]
+    from corpus.architecture.distance import Distance
+    from corpus.architecture.layers import Architecture
+
+__all__ = ["Described", "append", "described", "gather"]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A model, its labels, its architecture, and its distance to what is known, where anything is."""
+
+    name: str
+    labels: Mapping[str, str]
+    architecture: Architecture
+    distance: Distance | None
 
 
 def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
@@ -33,18 +49,54 @@ def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
         except OSError as problem:
             raise UsageError(f"cannot read {source}: {problem.strerror or problem}") from None
     if corpus is not None:
-        found.update((one.name, one) for one in _of_builds(corpus))
+        models = [(corpus / name, name) for name in builds(corpus)]
+        for one in described(models, (), {}, [], lambda _: None):
+            found[one.name] = Sample(one.name, one.labels, features(one.architecture))
     return list(found.values())
 
 
-def _of_builds(corpus: Path) -> Iterator[Sample]:
-    """The builds of which a trace or a model is there; the class of one without a label is its architecture."""
-    for name in builds(corpus):
+def described(
+    models: Sequence[tuple[Path, str]], known: Sequence[Sample], labels: Mapping[str, str],
+    unread: list[tuple[str, str]], progress: Callable[[int], object],
+) -> Iterator[Described]:  # fmt: skip
+    """The architectures of models, each a path and a name.
+
+    Args:
+        models: what `corpus.graphs.sources.read_graph` reads; of a build the trace comes before the ONNX model.
+        known: those to measure the distance to.
+        labels: of all that have no other; the class of a build is its architecture.
+        unread: gets what could not be read, and why.
+        progress: told each model.
+    """
+    for path, name in models:
         try:
-            graph = read_graph(corpus / name, name=name, whole=True, traced=True)
-        except (GraphError, OSError):
-            continue
-        labels = {key: str(value) for key, value in graph.labels.items()}
-        if "class" in labels:
-            labels.setdefault("architecture", labels["class"])
-        yield Sample(name, labels, features(abstract_architecture(graph)))
+            graph = read_graph(path, name=name, whole=True, traced=True)
+        except GraphError as problem:
+            unread.append((str(path), str(problem)))
+        except OSError as problem:
+            unread.append((str(path), problem.strerror or str(problem)))
+        else:
+            told = {**labels, **{key: str(value) for key, value in graph.labels.items()}}
+            if "class" in told:
+                told.setdefault("architecture", told["class"])
+            made = abstract_architecture(graph)
+            yield Described(name, told, made, distance(features(made), known) if known else None)
+        progress(1)
+
+
+def append(path: Path, models: Sequence[Described]) -> int:
+    """Add models to a file of JSON lines, but for those that it has by name; how many were added.
+
+    The file is replaced as a whole, so that nothing is lost where it is interrupted. Raises UsageError, StorageError.
+    """
+    before = {one.name for one in gather([path], None)} if path.exists() else set()
+    new = [one for one in models if one.name not in before]
+    if not new:
+        return 0
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        raise StorageError(f"{path} is no text that could be added to: name another file, or unpack it") from None
+    whole = text[: text.rfind("\n") + 1]
+    write_text(path, whole + "".join(line(one.name, one.labels, one.architecture) for one in new), folder=True)
+    return len(new)
