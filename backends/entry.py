@@ -58,6 +58,7 @@ class Entry:
         constant_data: whether operators take constants where real models have none: as other operands than weights.
         computed_weights: whether weights may be what another operator computes, or an input.
         lacks: what models may have beside operators and it does not take: names of `fuzz gen --structure`.
+        refuses: whole numbers that attributes have in ONNX and it does not take: ``operator.attribute=value``.
         problem: why nobody can use it here: a plug-in that does not fit, a backend that is no more; else empty.
     """
 
@@ -83,6 +84,7 @@ class Entry:
     constant_data: bool = True
     computed_weights: bool = True
     lacks: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
     problem: str = ""
 
     @property

@@ -71,6 +71,7 @@ ROWS = (
         older=(("0.26", ("apache-tvm-ffi==0.1.12",)),),
         needed=_TVM_NEEDED,
         lacks=("functions", "defaults", "containers"),
+        refuses=("TopK.sorted=0",),
     ),
     Entry(
         name="jax",

@@ -252,6 +252,8 @@ class Builder:
         outputs = self._output_dtypes(row, sign, typing, dtypes, call.stored)
         if not self.plan.runs_on(name, dtypes, outputs):
             raise Infeasible(f"the targets do not run {name} on these types")
+        if not self.plan.takes(name, typing.params):
+            raise Infeasible(f"the targets do not run {name} with these attributes")
         if self.graph.store.moved:
             for value in self._made:
                 self._refit(value)

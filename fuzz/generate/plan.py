@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from abstract.contributed import CONTRIBUTED, DOMAINS, domain_of, qualified, unqualified
 from abstract.dtypes import BY_NAME, DTYPES, DType
@@ -58,7 +58,8 @@ class Plan:
     ``bait`` is what fusion patterns it gets; None for none. ``palettes`` are those of its tensors, each as often as it
     is to be drawn. ``structure`` is what it has beside operators (``fuzz/generate/structure.py``),
     ``topology`` how it is knit (``fuzz/generate/topology.py``),
-    ``shaping`` how its sizes are drawn. ``seeds`` is what windows of real models it gets; None for none.
+    ``shaping`` how its sizes are drawn. ``seeds`` is what windows of real models it gets; None for none. ``refused``
+    are attributes and values of them, by operator, that no call has.
     """
 
     nodes: int
@@ -80,6 +81,7 @@ class Plan:
     topology: str = ""
     shaping: Shaping = field(default_factory=Shaping)
     seeds: Seeds | None = None
+    refused: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     _allowed: dict[tuple[str, str, str], tuple[DType, ...]] = field(default_factory=dict)
 
     def widen(self, operators: Sequence[str], dtypes: Sequence[str]) -> None:
@@ -112,6 +114,10 @@ class Plan:
         second = second_type(operator, self.opset, inputs, outputs)
         first = _first_type(operator, self.opset, inputs)
         return first is None or second is None or self.supports(operator, first, second.name)
+
+    def takes(self, operator: str, params: Mapping[str, Any]) -> bool:
+        """Whether the targets take a call with these attributes, those that it leaves out among them."""
+        return all(params.get(name) != value for name, value in self.refused.get(operator, ()))
 
     def allowed(self, operator: str, sign: Signature, variable: str, first: str = "") -> tuple[DType, ...]:
         """The element types that a type variable of an operator may take in this model, beside this first type."""
@@ -312,5 +318,15 @@ def draw_plan(choices: Choices, settings: Settings, names: Sequence[str], suppor
         nodes, operators, dtypes, shaping.rank, fresh, initializer, adapters, dynamic, settings.opset, supports,
         settings.needs_input, settings.constant_data, settings.computed_weights, bait,
         mix(choices.integer(0, MIXES - 1), nonfinite=settings.nonfinite), structure, topology, shaping,
-        _draw_seeds(choices, settings, names),
+        _draw_seeds(choices, settings, names), _refused(settings.refused),
     )  # fmt: skip
+
+
+@cache
+def _refused(texts: tuple[str, ...]) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    found: dict[str, tuple[tuple[str, int], ...]] = {}
+    for text in texts:
+        operator, _, given = text.rpartition(".")
+        attribute, _, value = given.partition("=")
+        found[operator] = (*found.get(operator, ()), (attribute, int(value)))
+    return MappingProxyType(found)

@@ -39,7 +39,8 @@ class Settings:
     ``opset`` at most. ``domains`` are those whose operators are drawn beside ONNX's own. ``nonfinite`` puts NaN and
     infinities into tensors of floats. ``rests`` are operators that most models do without (``fuzz/generate/rest.py``).
     ``seeds`` names files of windows of real models to place ("corpus": those that come with the project), each with
-    a digest of what is in it (``fuzz/seeds/stock.py``).
+    a digest of what is in it (``fuzz/seeds/stock.py``). ``refused`` are values of attributes that no call has:
+    ``operator.attribute=value``.
     """
 
     nodes: tuple[int, int] = (1, 20)
@@ -60,6 +61,7 @@ class Settings:
     nonfinite: bool = False
     rests: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON keeps them."""

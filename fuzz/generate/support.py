@@ -60,7 +60,7 @@ def joint_ranks(targets: tuple[str, ...]) -> tuple[int, int]:
 def joint_demands(targets: tuple[str, ...], settings: Settings) -> Settings:
     """The settings with what the targets' rows demand beside operators, types and ranks.
 
-    Of inputs and constants, and of structure where all of it is asked for: what is named stays.
+    Of inputs, constants and attributes, and of structure where all of it is asked for: what is named stays.
     """
     rows = [BACKENDS[_backend(target)] for target in targets]
     return replace(
@@ -69,6 +69,7 @@ def joint_demands(targets: tuple[str, ...], settings: Settings) -> Settings:
         constant_data=settings.constant_data and all(row.constant_data for row in rows),
         structure=_had(settings.structure, [name for row in rows for name in row.lacks]),
         computed_weights=settings.computed_weights and all(row.computed_weights for row in rows),
+        refused=tuple(dict.fromkeys((*settings.refused, *(each for row in rows for each in row.refuses)))),
     )
 
 

@@ -35,6 +35,7 @@ UNLIMITED = {
     "fuzz.generate.functions._constant_types": "opsets",
     "fuzz.generate.opsets._versions": "the settings of one campaign, without what rests",
     "fuzz.generate.plan.menu": "opsets, under the settings of one campaign, without what rests",
+    "fuzz.generate.plan._refused": "the targets of one campaign",
     "fuzz.generate.plan.patterns": "opsets, under the settings of one campaign, without what rests",
     "fuzz.generate.structure.features": "what the settings of one campaign name",
     "fuzz.generate.support.joint_support": "the targets of one campaign",

@@ -8,6 +8,8 @@ from backends.support import Support, load_support
 from fuzz import probe as probing
 from fuzz.execute.target import parse_target
 from fuzz.generate import support
+from fuzz.generate.choices import Seeded
+from fuzz.generate.graph import generate_graph
 from fuzz.generate.settings import Settings
 from fuzz.generate.support import joint_demands, joint_support
 
@@ -123,7 +125,20 @@ class TestPairs:
 
 
 def test_what_rows_demand_of_inputs_and_constants():
-    assert joint_demands(("onnxruntime", "tvm"), Settings()) == Settings()
+    assert joint_demands(("onnxruntime", "openvino"), Settings()) == Settings()
     made = joint_demands(("onnxruntime", "litert==1.29.24:threads=2"), Settings())
     assert made == Settings(needs_input=True, constant_data=False, computed_weights=False)
     assert joint_demands(("ncnn",), Settings()) == Settings(constant_data=False)
+    both = joint_demands(("onnxruntime", "tvm"), Settings(refused=("Elu.alpha=0", "TopK.sorted=0")))
+    assert both.refused == ("Elu.alpha=0", "TopK.sorted=0")
+
+
+@pytest.mark.parametrize("targets", [("tvm",), ()])
+def test_a_value_of_an_attribute_that_a_target_refuses_is_not_drawn(targets):
+    """TVM's importer says that `sorted` of TopK has to be 1."""
+    asked = Settings(nodes=(4, 4), operators=("TopK",), targets=targets)
+    drawn = set()
+    for seed in range(12):
+        graph, _ = generate_graph(Seeded(seed), joint_demands(targets, asked), joint_support(targets))
+        drawn.update(node.params.get("sorted", 1) for node in graph.nodes if node.operator == "TopK")
+    assert drawn == ({1} if targets else {0, 1})
