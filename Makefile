@@ -7,7 +7,7 @@
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make campaign-reduction   failing cases of planted faults and real bugs made small (hours; goes on where it was)
 # make campaign-corpus   every small model of the corpora exported, run and compared (half an hour; goes on where it was)
-# make campaign-families campaign-predictor   a hundred networks of each search space built, exported, run and compared (hours; goes on where it was)
+# make campaign-families   a hundred networks of each search space built, exported, run and compared (hours; goes on where it was)
 # make campaign-architectures   a thousand models of forty types traced, and what can be learnt of them (half an hour; goes on where it was)
 # make campaign-predictor   networks of each family measured, latencies of unseen families predicted (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Hundreds of processes of the tests start with the same modules: they are compiled once (docs/notes/tests.md).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus campaign-families campaign-architectures clean
+.PHONY: demo test lint bench campaign-oracle campaign-null campaign-valid campaign-faults campaign-reduction campaign-doctor campaign-corpus campaign-families campaign-architectures campaign-predictor clean
 
 demo: .venv/installed
 	$(BIN)/fuzz gen --root $(DEMO) --count $(DEMO_COUNT) --dynamic mixed --for onnxruntime tvm openvino

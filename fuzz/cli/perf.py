@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from fuzz.case import Case
     from fuzz.performance.comparison import Comparison
+    from fuzz.performance.expectation import Expectation
     from fuzz.performance.measurement import Measurement, Plan
 
 __all__ = ["command"]
@@ -41,6 +42,8 @@ _SUMMARISED = 10  # findings of a root whose distributions are shown
               help="Of MODEL: folder with input_0.pb, ...  [default: those beside it, else made up]")  # fmt: skip
 @click.option("--html", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write a page with the distributions of both sides.")  # fmt: skip
+@click.option("--predictor", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Say which models take far from what this predictor of `fuzz corpus predict` expects.")  # fmt: skip
 @timeout_option("Seconds for one compilation or run, and for all samples of one comparison.")
 @memory_option
 @json_option
@@ -56,6 +59,7 @@ def command(
     min_ms: float,
     inputs: Path | None,
     html: Path | None,
+    predictor: Path | None,
     timeout: float,
     memory: int,
     as_json: bool,
@@ -75,9 +79,13 @@ def command(
     --min-ms say, and say again in fresh processes. Verdicts go into the root's store, where `fuzz diff` shows them.
     Exit code 1 means findings.
 
+    With --predictor the candidate's latency at the model's own size is compared with the predicted one. A model that
+    is far off by the predictor's own error, in two processes, is told; that is a hint and no finding.
+
     --json prints {candidate, baseline, cases, verdicts: {ORACLE: {ok, slow, ...}}, measurements: [{case, oracle,
     verdict, message, scale, comparisons: [{candidate, baseline, ratio, difference, p}], points: [{scale, operations,
-    bytes, seconds}]}]}, times in seconds.
+    bytes, seconds}]}]}, times in seconds; with --predictor also expectations: [{case, why, measured, predicted,
+    deviation, far, node, share}], times in ms.
     """
     from fuzz.execute.worker import Limits
     from fuzz.judge.verdict import FINDINGS
@@ -95,16 +103,21 @@ def command(
         first, second, (only,) if only else KINDS, Threshold(min_ratio, min_ms / 1e3), pairs,
         Limits(timeout, memory << 20),
     )  # fmt: skip
-    found = _of_model(model, inputs, plan) if model is not None else _of_root(root, plan)
+    expecting = None if predictor is None else _Expecting(predictor, plan)
+    found = _of_model(model, inputs, plan, expecting) if model is not None else _of_root(root, plan, expecting)
+    expected = expecting.found if expecting is not None else []
     if html is not None:
         from fuzz.performance.page import write_page
 
         write_page(html, found, plan.candidate.canonical, plan.baseline.canonical)
         echo(f"page: {html}")
     if as_json:
-        print_json(_plain(plan, found))
+        told = {} if expecting is None else {"expectations": [one.to_json() for one in expected]}
+        print_json(_plain(plan, found) | told)
     else:
         _print(plan, found)
+        for one in expected:
+            click.echo(one.text())
     return 1 if any(measurement.word in FINDINGS for measurement in found) else 0
 
 
@@ -126,37 +139,57 @@ def _targets(backend: str | None, candidate: str | None, baseline: str | None) -
     return first, second
 
 
-def _of_root(root: Path, plan: Plan) -> list[Measurement]:
+class _Expecting:
+    """What a predictor says of each case that it is shown."""
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        from fuzz.performance.expectation import predictor
+
+        self.found: list[Expectation] = []
+        self._fitted, self._plan = predictor(path), plan
+
+    def look(self, case: Case) -> None:
+        """Time a case and compare."""
+        from threading import Event
+
+        from fuzz.performance.expectation import expect
+
+        self.found.append(expect(case, self._fitted, self._plan, Event()))
+
+
+def _of_root(root: Path, plan: Plan, expecting: _Expecting | None) -> list[Measurement]:
     from fuzz.case import find_cases
     from fuzz.store import Store
 
     cases = find_cases(root)
     found = []
     with Store.open(root, create=True) as store:
-        for measurements in _measured(cases, plan):
+        for measurements in _measured(cases, plan, expecting):
             store.record_verdicts([m.verdict(plan.candidate.canonical) for m in measurements])
             found.extend(measurements)
     return found
 
 
-def _of_model(model: Path, inputs: Path | None, plan: Plan) -> list[Measurement]:
+def _of_model(model: Path, inputs: Path | None, plan: Plan, expecting: _Expecting | None) -> list[Measurement]:
     from tempfile import TemporaryDirectory
 
     from fuzz.check import case_of
 
     with TemporaryDirectory(prefix="fuzz-perf-") as scratch:
         case = case_of(model, inputs, Path(scratch))
-        return [m for measurements in _measured([case], plan) for m in measurements]
+        return [m for measurements in _measured([case], plan, expecting) for m in measurements]
 
 
-def _measured(cases: Sequence[Case], plan: Plan) -> Iterator[list[Measurement]]:
+def _measured(cases: Sequence[Case], plan: Plan, expecting: _Expecting | None) -> Iterator[list[Measurement]]:
     from contextlib import closing
 
     from fuzz.cli.progress import progress_bar
     from fuzz.performance.run import measure
 
     with progress_bar("measuring", len(cases)) as progress, closing(measure(cases, plan)) as all_measured:
-        for measurements in all_measured:
+        for case, measurements in zip(cases, all_measured, strict=True):
+            if expecting is not None:
+                expecting.look(case)
             yield measurements
             progress(1)
 

@@ -98,3 +98,23 @@ def test_misuse(fuzz, cache, refused):
     refused(fuzz(*words, "--train", "one", "--test", "two#"), "hiaml#50")
     refused(fuzz(*words, "--checkpoint", "nix", "--test", "two"), "cannot read nix")
     assert not (fuzz.home / "predictors").exists()
+
+
+def test_perf_says_what_is_far_from_a_prediction(fuzz, add_case, refused):
+    import numpy as np
+
+    from corpus.predictor.checkpoint import save
+    from corpus.predictor.network import Settings, build
+    from corpus.predictor.target import Target
+    from corpus.predictor.training import Fitted
+
+    add_case(fuzz.home, "m", "g (float[1,8] x) => (float[1,8] y) { y = Relu (x) }", np.ones((1, 8), np.float32))
+    settings = Settings(features="costs", readout="shares", layers=1, width=8)
+    save(Fitted(build(settings, 0), Target("latency_ms", -50.0, 1.0, 0.0, 5.0)), fuzz.home / "p.safetensors")
+    words = ("perf", "m/model.onnx", "--backend", "onnxruntime", "--only", "compile")
+    done = fuzz(*words, "--predictor", "p.safetensors", "--json")
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)["expectations"]
+    assert (told["far"], told["why"]) == (True, "")
+    assert told["deviation"] > 6
+    refused(fuzz(*words, "--predictor", "m/model.onnx"), "is no predictor")

@@ -13,6 +13,7 @@ import pytest
 from corpus.graphs.cache import Cache
 from corpus.graphs.computation import ComputationGraph, Edge, Node
 from fuzz.cli.corpus import command as corpus
+from fuzz.cli.perf import command as perf
 
 for module in ("torch", "torch_geometric", "safetensors", "scipy"):
     pytest.importorskip(module, reason="predictors need it")
@@ -46,7 +47,8 @@ def test_the_page_trains_and_tests_and_its_program_predicts(tmp_path):
 
 
 def test_options_that_the_page_names_are_there():
-    commands = [corpus.commands["measure"], corpus.commands["predict"], *corpus.commands["families"].commands.values()]
+    parts = corpus.commands
+    commands = [parts["measure"], parts["predict"], *parts["families"].commands.values(), perf]
     options = {
         option for command in commands for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
