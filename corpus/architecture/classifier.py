@@ -151,14 +151,24 @@ def _fit(network: Any, inputs: Any, wanted: Any, settings: Settings) -> None:
         schedule.step()
 
 
-def parts(count: int, settings: Settings) -> Iterator[tuple[list[int], list[int]]]:
-    """The folds of so many models, shuffled: which are learnt from, and which are tested."""
+def parts(
+    count: int, settings: Settings, together: Sequence[str] | None = None
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The folds of so many models, shuffled: which are learnt from, and which are tested.
+
+    Models with the same text in ``together`` are in the same fold, so that none is learnt from while another is tested.
+    """
     import numpy as np
 
-    order = np.random.default_rng(settings.seed).permutation(count).tolist()
+    groups: dict[str, list[int]] = {}
+    for place in range(count):
+        groups.setdefault(together[place] if together else str(place), []).append(place)
+    members = list(groups.values())
+    order = np.random.default_rng(settings.seed).permutation(len(members)).tolist()
     for fold in range(settings.folds):
-        tested = set(order[fold :: settings.folds])
-        yield [place for place in range(count) if place not in tested], sorted(tested)
+        tested = {place for group in order[fold :: settings.folds] for place in members[group]}
+        if tested:
+            yield [place for place in range(count) if place not in tested], sorted(tested)
 
 
 def cross_validate(
@@ -167,17 +177,18 @@ def cross_validate(
     settings: Settings,
     progress: Callable[[int], object] = lambda _: None,
     without: Collection[int] = (),
+    together: Sequence[str] | None = None,
 ) -> tuple[tuple[str, ...], list[Fold]]:
     """Train on all folds but one and test on that one, for each; the classes, and the folds.
 
-    ``without`` are models that are tested, and never learnt from. A class that no model of a training set has gets
-    probability 0.
+    ``without`` are models that are tested, and never learnt from; ``together`` is that of `parts`. A class that no
+    model of a training set has gets probability 0.
     """
     import numpy as np
 
     names = tuple(sorted(set(labels)))
     folds = []
-    for rest, tested in parts(len(labels), settings):
+    for rest, tested in parts(len(labels), settings, together):
         learnt = [place for place in rest if place not in without]
         made = train([counts[place] for place in learnt], [labels[place] for place in learnt], settings)
         found = np.zeros((len(tested), len(names)), dtype=np.float32)

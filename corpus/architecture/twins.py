@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHARE", "Pair", "grouped", "pairs", "twins"]
 
-SHARE = 0.25
-"""How many of the models of each class must have a twin in the other.
-
-Far more than chance makes, and less than one could ask of classes that draw activations and depths at random: a twin
-has all of these alike."""
+SHARE = 0.5
+"""How many of the models of each class must have a twin in the other: of as many nobody could say which they are."""
 
 
 @dataclass(frozen=True, slots=True)

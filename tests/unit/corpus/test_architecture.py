@@ -185,6 +185,8 @@ def test_folds_test_each_model_once_and_learn_from_four_fifths():
     found = list(parts(33, Settings()))
     assert sorted(place for _, tested in found for place in tested) == list(range(33))
     assert all(not set(learnt) & set(tested) and len(learnt) + len(tested) == 33 for learnt, tested in found)
+    for learnt, tested in parts(30, Settings(), [str(place % 10) for place in range(30)]):
+        assert not {place % 10 for place in learnt} & {place % 10 for place in tested}
 
 
 def test_the_classifier_learns_and_says_the_same_twice_whatever_torch_drew_before():
