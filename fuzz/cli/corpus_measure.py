@@ -65,8 +65,9 @@ def command(
 
     if (backend is None) != (models is None):
         raise UsageError("a latency needs both: --backend TARGET and --models DIR")
-    if not label.isidentifier():
-        raise UsageError(f"{label!r} is no name of a label: letters, digits and '_'")
+    # By its name a predictor knows that less is better, and that ratios count.
+    if not (label.isidentifier() and label.startswith("latency")):
+        raise UsageError(f"{label!r} is no name of a latency: write latency_ and letters, digits or '_'")
     order = None if backend is None else _order(backend, label, rounds, samples)
     cache = the_cache(graphs)
     try:

@@ -64,6 +64,7 @@ def test_labels_are_measured_once_and_stay(fuzz, models, refused):
     done = fuzz("corpus", "measure", "--graphs", "graphs", "--accuracy", "accuracies.json")
     assert done.stdout == "toy: 2 graphs, 1 with new labels, 1 accuracies\n"
     refused(fuzz("corpus", "measure", "--graphs", "graphs", "--backend", "onnxruntime"), "--models DIR")
+    refused(fuzz(*words, "--label", "flops"), "write latency_")
     refused(fuzz("corpus", "measure", "nix", "--graphs", "graphs"), "no family 'nix'")
     refused(fuzz("corpus", "measure", "--graphs", "models"), "no cache of computation graphs")
     other = (*words[:8], "onnxruntime:opt=0")
