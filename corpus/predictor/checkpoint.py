@@ -26,7 +26,7 @@ def save(fitted: Fitted, path: Path) -> None:
 
     header = {
         "version": _VERSION, "settings": fitted.network.settings.to_json(), "target": fitted.target.to_json(),
-        "epochs": fitted.epochs,
+        "epochs": fitted.epochs, "families": list(fitted.families),
     }  # fmt: skip
     tensors = {name: tensor.contiguous() for name, tensor in sorted(fitted.network.state_dict().items())}
     # One entry: several would stand in whatever order a hash gives them.
@@ -53,6 +53,7 @@ def load(path: Path) -> Fitted:
                 raise NetworkError(f"{path} is no predictor: train one with `fuzz corpus predict`")
             network = Network(Settings.from_json(header["settings"]))
             target, epochs = Target.from_json(header["target"]), int(header["epochs"])
+            families = tuple(map(str, header["families"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as problem:
         if isinstance(problem, GraphError | NetworkError):
@@ -62,4 +63,4 @@ def load(path: Path) -> Fitted:
     if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != wanted:
         raise NetworkError(f"{path}: its weights are not those of the network that its header tells of")
     network.load_state_dict(tensors)
-    return Fitted(network, target, epochs)
+    return Fitted(network, target, epochs, families)

@@ -167,6 +167,9 @@ def _started(plan: Plan, path: Path) -> Fitted:
     if made.target.label != plan.label:
         theirs = made.target.label
         raise GraphError(f"{path} predicts {theirs}, not {plan.label}: give --label {theirs}")
+    for one in plan.test:
+        if one.family in made.families:
+            raise GraphError(f"{path} was trained on {one.family}: it cannot be tested on it as on one never seen")
     return made
 
 
@@ -178,6 +181,7 @@ def _trained(
     train, held_back, _ = parts
     if not train:
         return made
+    made.families = tuple(sorted({*made.families, *plan.train}))
     best = [deepcopy(made)]
 
     def keep(epoch: Epoch) -> None:
@@ -221,6 +225,7 @@ def _tested(
         if own.fitted is not None and each.name == "predictor":
             # Its error is that on the graphs which it is tested on: no others are left that it has not seen.
             own.fitted.target = _judged(own.fitted, test)
+            own.fitted.families = tuple(sorted({*own.fitted.families, one.family}))
             save(own.fitted, plan.checkpoint(_TUNED.format(one.family)))
         tuned[each.name] = _scored(plan, _predicted(own, plan, tune, test), test).to_json()
     hear(f"{one.family}, fine-tuned on {len(tune)}: {_line(tuned, found['ceiling'])}")

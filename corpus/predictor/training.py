@@ -55,11 +55,12 @@ class Epoch:
 
 @dataclass(slots=True)
 class Fitted:
-    """A network that predicts a target."""
+    """A network that predicts a target; ``families`` are those that it has seen."""
 
     network: Network
     target: Target
     epochs: int = 0
+    families: tuple[str, ...] = ()
 
 
 def fit(

@@ -131,7 +131,7 @@ def _run(plan: Plan, cache: Cache, *, quiet: bool) -> dict[str, Any]:
             return run(plan, cache, hear, progress)
         except KeyboardInterrupt:
             if plan.checkpoint("last").is_file():
-                echo(f"interrupted: go on with --checkpoint {plan.checkpoint('last')}")
+                echo(f"the last epoch is kept: add --checkpoint {plan.checkpoint('last')} to go on from it")
             raise
 
 

@@ -386,6 +386,15 @@ def test_plans_that_make_no_sense_are_refused_before_anything_runs(cache, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_checkpoint_knows_which_families_it_has_seen(cache, tmp_path):
+    run(plan(tmp_path, baselines=False), cache)
+    seen = {which: load(plan(tmp_path).checkpoint(which)).families for which in ("best", "last", "two_tuned")}
+    assert seen == {"best": ("one",), "last": ("one",), "two_tuned": ("one", "two")}
+    tuned = plan(tmp_path, train=(), start=plan(tmp_path).checkpoint("two_tuned"))
+    with pytest.raises(GraphError, match="was trained on two: it cannot be tested on it"):
+        run(tuned, cache)
+
+
 def test_a_checkpoint_of_another_label_is_refused(cache, tmp_path):
     run(plan(tmp_path, test=()), cache)
     with pytest.raises(GraphError, match="predicts latency_ms, not latency_ms_1: give --label latency_ms"):
