@@ -38,6 +38,7 @@ __all__ = ["Request", "main", "serve"]
 
 _PR_SET_PDEATHSIG = 1
 _TAIL = 2000  # characters of what a script printed
+_LARGE = 2 << 30  # bytes of resident memory; the libraries alone take less than one GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,11 @@ def serve(request: Request, tell: Callable[[dict[str, Any]], None]) -> None:
 def _set_aside() -> None:
     """Take all that there is, which is libraries and no model, from what the garbage collector looks through.
 
-    It holds a million objects, and exporting sets the collector off every few milliseconds.
+    It holds a million objects, and exporting sets the collector off every few milliseconds. What the libraries kept of
+    a model until later would stay for good: where the process has grown large, all is looked through again first.
     """
+    if int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") > _LARGE:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()
 
