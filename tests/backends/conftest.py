@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 SIDE_BY_SIDE = 3  # workers that a process of the tests keeps: a gigabyte each of some backends
 # Some tests make environments: pip and uv keep caches, and pip asks for the version of Rust. Tests that draw share the
 # process and its home directory: matplotlib keeps a list of fonts.
-OF_OTHERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/", ".cache/matplotlib/")
+# Keras writes its settings wherever TensorFlow is imported: by scripts of other tests too, which this home outlives.
+OF_OTHERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/", ".cache/matplotlib/", ".keras/")
 TARGETS = (
     "onnxruntime",
     "onnxruntime:opt=0",
