@@ -1,4 +1,4 @@
-"""The ten families."""
+"""The table of the families."""
 
 from __future__ import annotations
 
