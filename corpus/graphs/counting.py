@@ -8,6 +8,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from corpus.graphs.vocabulary import bare_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -32,7 +34,7 @@ def operations(node: Node) -> int | None:
     if any(shape is None for shape in shapes):
         return None
     sizes = [shape for shape in shapes if shape is not None]
-    row = _ROWS.get(_bare(node.source)) or _ROWS.get(node.operator, _largest)
+    row = _ROWS.get(bare_name(node.source)) or _ROWS.get(node.operator, _largest)
     return row(node, sizes[0], sizes[1:] or sizes[:1])
 
 
@@ -40,12 +42,6 @@ def _fixed(shape: tuple[int | str, ...] | None) -> Sizes | None:
     if shape is None or any(not isinstance(dim, int) for dim in shape):
         return None
     return tuple(int(dim) for dim in shape)
-
-
-def _bare(source: str) -> str:
-    """The operator's own name: of ``aten.gru.input`` that is ``gru``."""
-    parts = source.split(".")
-    return parts[1] if len(parts) > 1 and parts[0] == "aten" else parts[-1]
 
 
 def _largest(_: Node, out: Sizes, read: list[Sizes]) -> int:

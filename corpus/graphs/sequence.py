@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from corpus.graphs.computation import GraphError
+from corpus.graphs.vocabulary import bare_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,11 +120,11 @@ class _Tree:
         paths = [path for path, _ in node.modules]
         alone = next((number for number, path in enumerate(paths) if count[path] == 1), None)
         if alone is None:
-            return node.name, _operator(node.source), tuple(paths)
+            return node.name, bare_name(node.source), tuple(paths)
         kind = node.modules[-1][1]
         if node.weighted is not None and "Norm" in kind:
             # An exporter that puts a normalisation into the convolution before it leaves the former's name alone.
-            kind = _operator(node.source)
+            kind = bare_name(node.source)
         return paths[alone], kind, tuple(paths[:alone])
 
     def add(self, elements: dict[Path, Element], place: int, node: Node) -> None:
@@ -158,12 +159,6 @@ class _Tree:
                 seen.add(key)
                 result.append((edge.source, edge.target, marks))
         return result
-
-
-def _operator(source: str) -> str:
-    """`conv2d` of ``aten.conv2d.default``; what else there is as it is."""
-    parts = source.split(".")
-    return parts[1] if len(parts) > 1 and parts[0] == "aten" else source
 
 
 def _arguments(node: Node) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.graphs.assembly import Operation, Value, assemble
 from corpus.graphs.computation import GraphError
-from corpus.graphs.vocabulary import ATEN, UNKNOWN
+from corpus.graphs.vocabulary import ATEN, UNKNOWN, bare_name
 from corpus.trace import Edge, Graph, Vertex, trace
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Reader:
         vertex = self.vertices[place]
         if vertex.kind != "call" or place in self._made_of or self._is_part(place):
             return None
-        bare = _bare(vertex.operator)
+        bare = bare_name(vertex.operator)
         told = dict(vertex.arguments)
         weights = self._weights(place, bare)
         shapes = [shape for _, shape in weights]
@@ -167,11 +167,6 @@ def _value(vertex: Vertex) -> Value:
 
 def _rank(vertex: Vertex) -> int:
     return len(vertex.shapes[0]) if vertex.shapes else 0
-
-
-def _bare(operator: str) -> str:
-    parts = operator.split(".")
-    return parts[1] if len(parts) > 1 and parts[0] == "aten" else operator
 
 
 def _is_random(vertex: Vertex) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ATEN", "CHANNELS_LAST", "LABELS", "ONNX", "TENSORFLOW", "UNKNOWN", "VOCABULARY"]
+__all__ = ["ATEN", "CHANNELS_LAST", "LABELS", "ONNX", "TENSORFLOW", "UNKNOWN", "VOCABULARY", "bare_name"]
 
 LABELS = (
     "Input", "Output", "Conv", "Depthwise", "BatchNorm", "ReLU", "ReLU6", "MatMul", "Add", "Mul", "Concat", "Maxpool",
@@ -27,6 +27,12 @@ VOCABULARY = (UNKNOWN, *LABELS, *(f"Reserved{number}" for number in range(1, 6))
 """All labels; the place of one is its number."""
 CHANNELS_LAST = frozenset({"MatMul"})
 """Labels whose tensors have the channels in their last dimension at any rank."""
+
+
+def bare_name(source: str) -> str:
+    """An operator's own name: ``gru`` of ``aten.gru.input``; in other languages it is the whole."""
+    parts = source.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "aten" else source
 
 
 def _table(text: str) -> Mapping[str, str]:

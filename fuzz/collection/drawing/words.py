@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpus.graphs.vocabulary import bare_name
 from fuzz.report.families import family
 from fuzz.report.graph import tensor_label
 
@@ -42,8 +43,7 @@ def kind(node: Node) -> str:
 
 
 def _bare(source: str) -> str:
-    parts = source.split(".")
-    return parts[1] if len(parts) > 1 and parts[0] == "aten" else source.rpartition("::")[2]
+    return bare_name(source).rpartition("::")[2]
 
 
 def lines(node: Node, place: int) -> tuple[str, ...]:
