@@ -1,7 +1,4 @@
-"""The place of a node of an exported model: its value, its operator, and the module of PyTorch in which it stands.
-
-The exporter notes the modules around each node in the node's metadata.
-"""
+"""What PyTorch's exporter notes at the nodes of a model: the modules around each; and a node's place in words."""
 
 from __future__ import annotations
 
@@ -11,26 +8,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["place_of"]
+__all__ = ["noted_modules", "place_of"]
 
 _SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
 
+def noted_modules(node: onnx.NodeProto) -> list[tuple[str, str]]:
+    """The modules around a node, outermost first, each as (path, class); none where the exporter noted none.
+
+    The first is the model, without a path; the last is the node itself, whose class is the operator of PyTorch.
+    """
+    noted = {entry.key: entry.value for entry in node.metadata_props}
+    paths, classes = _listed(noted.get(_SCOPES, "")), _listed(noted.get(_CLASSES, ""))
+    return list(zip(paths, classes, strict=False))
+
+
 def place_of(node: onnx.NodeProto, output: str) -> str:
     """A node in words: its value, its operator and the module in which it stands."""
-    told = {entry.key: entry.value for entry in node.metadata_props}
-    scopes, classes = _listed(told.get(_SCOPES, "")), _listed(told.get(_CLASSES, ""))
-    # The last scope is the node itself; its class is the operator of PyTorch.
-    operator = f", {classes[-1]}" if classes else ""
-    text = f"{output} ({node.op_type}{operator})"
-    if len(scopes) > 1 and len(classes) > 1:
-        text += f" in {scopes[-2] or 'the model'} ({classes[-2].rpartition('.')[2]})"
+    *modules, (_, operator) = noted_modules(node) or [("", "")]
+    text = f"{output} ({node.op_type}{operator and f', {operator}'})"
+    if modules:
+        path, kind = modules[-1]
+        text += f" in {path or 'the model'} ({kind.rpartition('.')[2]})"
     return text
 
 
 def _listed(text: str) -> list[str]:
+    """The list that a note spells in Python's way; empty where it is none."""
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        entries = ast.literal_eval(text) if text else []
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return []
-    return [str(entry) for entry in value] if isinstance(value, list) else []
+    return [str(entry) for entry in entries] if isinstance(entries, list) else []

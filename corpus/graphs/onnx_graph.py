@@ -6,7 +6,6 @@ bodies is one node, which reads what they read around them; functions of the mod
 
 from __future__ import annotations
 
-import ast
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from abstract.inference import infer_types
 from corpus.graphs.assembly import Operation, Value, assemble
 from corpus.graphs.computation import GraphError
 from corpus.graphs.vocabulary import ONNX, UNKNOWN
+from corpus.places import noted_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,30 +76,17 @@ def from_onnx(
 def module_path(node: onnx.NodeProto) -> tuple[tuple[str, str], ...]:
     """The modules that PyTorch's exporter noted for a node, each as (path, class), outermost first; else none."""
     # The last of them is the operator itself, the first the model, without a path.
-    return tuple((path, kind) for path, kind in _noted(node)[:-1] if path)
+    return tuple((path, _class(kind)) for path, kind in noted_modules(node)[:-1] if path)
 
 
 def _root_class(model: onnx.ModelProto) -> str:
     """The class of the whole model, as far as a node says it; empty where none does."""
-    noted = (_noted(node) for node in model.graph.node)
-    return next((pairs[0][1] for pairs in noted if len(pairs) > 1 and not pairs[0][0]), "")
+    noted = (noted_modules(node) for node in model.graph.node)
+    return next((_class(pairs[0][1]) for pairs in noted if len(pairs) > 1 and not pairs[0][0]), "")
 
 
-def _noted(node: onnx.NodeProto) -> list[tuple[str, str]]:
-    noted = {entry.key: entry.value for entry in node.metadata_props}
-    names, classes = (
-        _listed(noted.get(f"pkg.torch.onnx.{key}", "")) for key in ("name_scopes", "class_hierarchy")
-    )
-    return [(path, kind.rpartition(".")[2]) for path, kind in zip(names, classes, strict=False)]
-
-
-def _listed(text: str) -> list[str]:
-    """The list that a note of the exporter spells in Python's way; empty where it is none."""
-    try:
-        entries = ast.literal_eval(text) if text else []
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return []
-    return [str(entry) for entry in entries] if isinstance(entries, list) else []
+def _class(kind: str) -> str:
+    return kind.rpartition(".")[2]
 
 
 def _load(path: Path) -> onnx.ModelProto:
