@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from corpus.order import forwards
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -91,7 +93,7 @@ def acyclic(vertices: Sequence[Vertex], edges: Iterable[Edge]) -> Graph:
         successors[edge.source].append(edge)
     back = _back_edges(successors)
     forward = [edge for edge in kept if edge not in back]
-    order = _order(len(vertices), forward)
+    order = forwards(len(vertices), ((edge.source, edge.target) for edge in forward))
     place = {old: new for new, old in enumerate(order)}
     moved = [Edge(place[edge.source], place[edge.target], edge.position) for edge in forward]
     moved.sort(key=lambda edge: (edge.target, edge.position, edge.source))
@@ -119,27 +121,6 @@ def _back_edges(successors: Mapping[int, Sequence[Edge]]) -> set[Edge]:
                 inside.add(edge.target)
                 stack.append((edge.target, iter(successors[edge.target])))
     return back
-
-
-def _order(count: int, edges: Sequence[Edge]) -> list[int]:
-    from heapq import heapify, heappop, heappush
-
-    waiting = [0] * count
-    after: dict[int, list[int]] = {}
-    for edge in edges:
-        waiting[edge.target] += 1
-        after.setdefault(edge.source, []).append(edge.target)
-    ready = [place for place in range(count) if not waiting[place]]
-    heapify(ready)
-    order = []
-    while ready:
-        place = heappop(ready)
-        order.append(place)
-        for target in after.get(place, ()):
-            waiting[target] -= 1
-            if not waiting[target]:
-                heappush(ready, target)
-    return order
 
 
 def _vertex(node: Node, parameters: set[str], constants: set[str]) -> Vertex:

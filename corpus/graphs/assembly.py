@@ -9,10 +9,10 @@ since it costs time.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from corpus.graphs.computation import ComputationGraph, Edge, GraphError, Node, layout
+from corpus.order import forwards
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,27 +146,15 @@ def _needed(operations: Sequence[Operation], outputs: Sequence[str]) -> list[Ope
 def _ordered(operations: Sequence[Operation], inputs: Sequence[str]) -> list[Operation]:
     """In an order in which they can be computed, the given one wherever it serves."""
     at = {name: place for place, one in enumerate(operations) for name in one.gives}
-    known = set(inputs)
-    waiting, after = [0] * len(operations), dict[int, list[int]]()
-    for place, one in enumerate(operations):
+    known = {*inputs, *at}
+    for one in operations:
         for read in one.reads:
-            if read in at:
-                waiting[place] += 1
-                after.setdefault(at[read], []).append(place)
-            elif read not in known:
+            if read not in known:
                 raise GraphError(f"node {one.name!r} reads {read!r}, which nothing gives")
-    ready = [place for place, count in enumerate(waiting) if not count]
-    heapify(ready)
-    order = []
-    while ready:
-        place = heappop(ready)
-        order.append(place)
-        for target in after.get(place, ()):
-            waiting[target] -= 1
-            if not waiting[target]:
-                heappush(ready, target)
+    pairs = ((at[read], place) for place, one in enumerate(operations) for read in one.reads if read in at)
+    order = forwards(len(operations), pairs)
     if len(order) < len(operations):
-        stuck = next(one.name for one, count in zip(operations, waiting, strict=True) if count)
+        stuck = operations[min(set(range(len(operations))) - set(order))].name
         raise GraphError(f"node {stuck!r} reads what it gives itself, by way of others")
     return [operations[place] for place in order]
 
