@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import _pytree as pytree
 
+from corpus.cache import MODEL, TRACE
 from corpus.export import adjust, export, inputs_of, outputs_of, translate
 from corpus.parting import differ, first_parting
 from corpus.precise import precise_outputs
@@ -103,7 +104,7 @@ def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], p
     with progress.stage("export"):
         program = export(module, caught.args, caught.kwargs)
     with progress.stage("translate"):
-        model = translate(program, folder / "model.onnx", opset)
+        model = translate(program, folder / MODEL, opset)
         state["onnx"] = _facts(model)
     with progress.stage("write"):
         state["parting"] = _write_case(model, program, caught, outputs, folder)
@@ -111,7 +112,7 @@ def _walk(caught: Caught, folder: Path, opset: int, source: Mapping[str, Any], p
     with progress.stage("trace"):
         graph = trace(program)
         state["nodes"] = len(graph.vertices)
-        _write_json(folder / "graph.json", graph.to_json())
+        _write_json(folder / TRACE, graph.to_json())
     try:
         with progress.stage("precise"):
             given = [value for _, value in inputs_of(program, caught.args, caught.kwargs)]

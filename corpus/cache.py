@@ -19,15 +19,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from corpus.labels import FILE as LABELS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
-    "MODEL", "SCRIPTS", "STATE", "builds", "clean", "default_cache", "forget", "part", "place", "read_script",
-    "read_state", "script_key", "statistics", "sweep", "write_json", "write_script", "write_state",
+    "MODEL", "SCRIPTS", "STATE", "TRACE", "builds", "clean", "default_cache", "forget", "part", "place", "read_json",
+    "read_script", "read_state", "script_key", "statistics", "sweep", "write_json", "write_script", "write_state",
 ]  # fmt: skip
 
-STATE, MODEL, SCRIPTS = "state.json", "model.onnx", ".scripts"
+STATE, MODEL, TRACE, SCRIPTS = "state.json", "model.onnx", "graph.json", ".scripts"
 _PART = ".part-"
 
 
@@ -52,7 +54,16 @@ def builds(cache: Path) -> list[str]:
 
 def read_state(cache: Path, build: str) -> dict[str, Any]:
     """What is known of a build; empty where its file is missing or broken."""
-    return _read(cache / build / STATE)
+    return read_json(cache / build / STATE)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of JSON; an empty one where the file is missing or broken."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_state(cache: Path, build: str, state: Mapping[str, Any]) -> None:
@@ -104,7 +115,7 @@ def script_key(
 
 def read_script(cache: Path, key: str) -> dict[str, Any]:
     """What became of a run of a script; empty where it was not run, or not to its end."""
-    return _read(cache / SCRIPTS / f"{key}.json")
+    return read_json(cache / SCRIPTS / f"{key}.json")
 
 
 def write_script(cache: Path, key: str, record: Mapping[str, Any]) -> None:
@@ -141,7 +152,7 @@ def clean(cache: Path, names: Sequence[str], *, whole: bool) -> int:
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
-            elif entry.name not in {STATE, "labels.json"}:
+            elif entry.name not in {STATE, LABELS}:
                 Path(entry.path).unlink()
         freed -= sum(path.stat().st_size for path in _files(folder))
     return freed
@@ -157,7 +168,7 @@ def sweep(cache: Path) -> None:
 def forget(cache: Path, name: str) -> None:
     """Remove a build, and the runs of scripts that it came of, so that they run again. Raises OSError."""
     for path in (cache / SCRIPTS).glob("*.json"):
-        if name in _read(path).get("builds", ()):
+        if name in read_json(path).get("builds", ()):
             path.unlink()
     shutil.rmtree(cache / name)
 
@@ -174,11 +185,3 @@ def _alive(name: str) -> bool:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

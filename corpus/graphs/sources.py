@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from corpus.cache import MODEL, STATE, TRACE, read_json
 from corpus.graphs.computation import GraphError
+from corpus.labels import FILE as LABELS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from corpus.graphs.computation import ComputationGraph
 
-__all__ = ["read_graph", "title_of"]
+__all__ = ["SAVED", "read_graph", "title_of"]
 
-_MODEL, _TRACE, _SAVED = "model.onnx", "graph.json", "saved_model.pb"
-_LABELS, _STATE = "labels.json", "state.json"
+SAVED = "saved_model.pb"
+"""What the folder of a SavedModel holds."""
 _KEPT = ("name", "author", "task", "model_type", "architecture")
 
 
@@ -31,7 +32,7 @@ def read_graph(
     title = name or title_of(path)
     if not path.exists():
         raise GraphError(f"{path} does not exist")
-    if path.is_dir() and (path / _SAVED).is_file():
+    if path.is_dir() and (path / SAVED).is_file():
         return _from_tensorflow(path, title, family, whole=whole)
     if path.is_dir():
         return _from_build(path, title, family, whole=whole, traced=traced)
@@ -61,26 +62,17 @@ def _from_tensorflow(path: Path, title: str, family: str, *, whole: bool) -> Com
 
 
 def _from_build(path: Path, title: str, family: str, *, whole: bool, traced: bool) -> ComputationGraph:
-    order = [_TRACE, _MODEL] if traced else [_MODEL, _TRACE]
+    order = [TRACE, MODEL] if traced else [MODEL, TRACE]
     found = next((path / name for name in order if (path / name).is_file()), None)
     if found is None:
-        raise GraphError(f"{path} holds neither {_MODEL} nor {_TRACE}, nor is it a SavedModel")
+        raise GraphError(f"{path} holds neither {MODEL} nor {TRACE}, nor is it a SavedModel")
     graph = read_graph(found, name=title, family=family, whole=whole)
     return graph.labelled(_labels(path))
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """The object in a file; an empty one where the file is missing or broken."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _labels(build: Path) -> dict[str, float | str]:
     """The labels of a build that say what it is, and its class."""
-    told = {key: _content(build / _LABELS).get(key) for key in _KEPT}
-    told["class"] = _content(build / _STATE).get("class")
+    labels, state = (read_json(build / name) for name in (LABELS, STATE))
+    told = {key: labels.get(key) for key in _KEPT} | {"class": state.get("class")}
     texts = {key: value[0] if isinstance(value, list) and value else value for key, value in told.items()}
     return {key: value for key, value in texts.items() if isinstance(value, str)}

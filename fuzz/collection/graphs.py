@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from corpus.cache import builds
+from corpus.cache import STATE, builds
 from corpus.graphs.cache import Cache
 from corpus.graphs.computation import GraphError
-from corpus.graphs.sources import read_graph, title_of
+from corpus.graphs.sources import SAVED, read_graph, title_of
 from fuzz.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Gathered", "chosen", "find", "gather", "the_cache"]
 
 _SUFFIXES = frozenset({".onnx", ".pb"})
-_SAVED = "saved_model.pb"
 
 
 @dataclass(slots=True)
@@ -68,11 +67,11 @@ def find(paths: Sequence[Path], corpus: Path | None) -> list[tuple[Path, str]]:
 
 
 def _models(path: Path) -> list[Path]:
-    if path.is_file() or (path / _SAVED).is_file() or (path / "state.json").is_file():
+    if path.is_file() or (path / SAVED).is_file() or (path / STATE).is_file():
         return [path]
     inside = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
     # What lies in a SavedModel's folder is part of it; .pb are data of test cases too, whose folders say so.
-    kept = [one.parent if one.name == _SAVED else one for one in inside if "test_data_set" not in one.parent.name]
+    kept = [one.parent if one.name == SAVED else one for one in inside if "test_data_set" not in one.parent.name]
     return list(dict.fromkeys(kept))
 
 
