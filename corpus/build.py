@@ -18,7 +18,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from corpus.cache import MODEL, TRACE
-from corpus.export import adjust, export, inputs_of, outputs_of, translate
+from corpus.export import adjust, export, inputs_of, matched, outputs_of, translate
 from corpus.parting import differ, first_parting
 from corpus.precise import precise_outputs
 from corpus.revive import is_dead, loudness, revive
@@ -191,14 +191,12 @@ def _facts(model: onnx.ModelProto) -> dict[str, Any]:
     }
 
 
-def _write_case(
-    model: onnx.ModelProto, program: ExportedProgram, caught: Caught, outputs: Any, folder: Path
-) -> str:
+def _write_case(model: onnx.ModelProto, program: ExportedProgram, caught: Caught, outputs: Any, folder: Path) -> str:
     """Write inputs as the model takes them, what eager PyTorch gives and what the exported program does.
 
     Where those two part is returned.
     """
-    ports, inputs = _matched(model, inputs_of(program, caught.args, caught.kwargs))
+    ports, inputs = matched(model, inputs_of(program, caught.args, caught.kwargs))
     eager = outputs_of(outputs)
     if len(eager) != len(model.graph.output):
         raise ValueError(f"the model has {len(eager)} outputs, the exported one {len(model.graph.output)}")
@@ -212,19 +210,6 @@ def _write_case(
     if any(differ(one, other) for one, other in zip(eager, exported, strict=True)):
         return first_parting(caught.module, program, caught.args, caught.kwargs, lambda: _call(caught))
     return ""
-
-
-def _matched(model: onnx.ModelProto, given: Sequence[tuple[str, Any]]) -> tuple[list[str], list[torch.Tensor]]:
-    """The names of the exported model's inputs and what each is given: by order, or by name where some are left out."""
-    constants = {constant.name for constant in model.graph.initializer}
-    ports = [port.name for port in model.graph.input if port.name not in constants]
-    tensors = {name: value for name, value in given if isinstance(value, torch.Tensor)}
-    if len(tensors) == len(ports):  # the exporter renames an input that is an output as well
-        return ports, list(tensors.values())
-    missing = [name for name in ports if name not in tensors]
-    if missing:
-        raise ValueError(f"the exported model has an input {missing[0]!r} that the model was not called with")
-    return ports, [tensors[name] for name in ports]
 
 
 def _write_values(folder: Path, role: str, tensors: Sequence[torch.Tensor], names: Sequence[str] = ()) -> None:
@@ -249,5 +234,3 @@ def _first_line(problem: BaseException) -> str:
     if cause is not problem:
         text = f"{type(cause).__name__}: {text}"
     return text[:_LINE]
-
-

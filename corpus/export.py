@@ -15,13 +15,13 @@ import torch
 from torch.utils import _pytree as pytree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import onnx
     from torch.export import ExportedProgram
 
-__all__ = ["OPSET", "adjust", "converted", "export", "inputs_of", "leaves", "outputs_of", "translate"]
+__all__ = ["OPSET", "adjust", "converted", "export", "inputs_of", "leaves", "matched", "outputs_of", "translate"]
 
 OPSET = 20
 """ONNX's opset where none is asked for."""
@@ -169,6 +169,22 @@ def inputs_of(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[s
 def outputs_of(outputs: Any) -> list[torch.Tensor]:
     """The tensors of a model's outputs, in the order in which the exported model gives them."""
     return [leaf.detach() for leaf in leaves(outputs) if isinstance(leaf, torch.Tensor)]
+
+
+def matched(model: onnx.ModelProto, given: Sequence[tuple[str, Any]]) -> tuple[list[str], list[torch.Tensor]]:
+    """The names of the exported model's inputs and what each is given: by order, or by name where some are left out.
+
+    Raises ValueError where the model has one that was not given.
+    """
+    constants = {constant.name for constant in model.graph.initializer}
+    ports = [port.name for port in model.graph.input if port.name not in constants]
+    tensors = {name: value for name, value in given if isinstance(value, torch.Tensor)}
+    if len(tensors) == len(ports):  # the exporter renames an input that is an output as well
+        return ports, list(tensors.values())
+    missing = [name for name in ports if name not in tensors]
+    if missing:
+        raise ValueError(f"the exported model has an input {missing[0]!r} that the model was not called with")
+    return ports, [tensors[name] for name in ports]
 
 
 @contextlib.contextmanager

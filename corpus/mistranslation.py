@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils import _pytree as pytree
 
 from abstract.program import parse
 from abstract.reference import interpret
-from corpus.export import converted, export, inputs_of
-from corpus.parting import TELLING, differ
+from corpus.export import converted, export, inputs_of, matched
+from corpus.parting import TELLING, Recorder, differ
 from corpus.places import place_of
 from corpus.precise import Float64, flat_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import onnx
     from torch.export import ExportedProgram
-    from torch.fx import Node
 
     from corpus.catch import Caught
 
@@ -41,16 +39,16 @@ def mistranslated(caught: Caught, opset: int) -> str:
     The model is exported anew. Raises what exporting it, running it in float64 or interpreting it raises.
     """
     program, model = converted(export(caught.module, caught.args, caught.kwargs), opset)
-    given = [value for _, value in inputs_of(program, caught.args, caught.kwargs)]
-    return first_mistranslation(program, model, given)
+    return first_mistranslation(program, model, inputs_of(program, caught.args, caught.kwargs))
 
 
-def first_mistranslation(program: ExportedProgram, model: onnx.ModelProto, given: list[Any]) -> str:
-    """The same of a decomposed program, the model that it became, and the leaves of its arguments."""
+def first_mistranslation(program: ExportedProgram, model: onnx.ModelProto, given: Sequence[tuple[str, Any]]) -> str:
+    """The same of a decomposed program, the model that it became, and the leaves of its arguments with their names."""
     recorder = _Recorder(program.graph_module)
     with torch.no_grad():
-        recorder.run(*[_wide(value) for value in flat_inputs(program, given)])
-    values = interpret(parse(model), _inputs(model, given), limit=_LIMIT, extended=True)
+        recorder.run(*[_wide(value) for value in flat_inputs(program, [value for _, value in given])])
+    inputs = {name: _wide(tensor).numpy() for name, tensor in zip(*matched(model, given), strict=True)}
+    values = interpret(parse(model), inputs, limit=_LIMIT, extended=True)
     pairs = [
         (node, name, _tensor(known.value), recorder.values[name])
         for node in model.graph.node
@@ -63,15 +61,6 @@ def first_mistranslation(program: ExportedProgram, model: onnx.ModelProto, given
             if differ(value, due, part):
                 return place_of(node, name)
     return ""
-
-
-def _inputs(model: onnx.ModelProto, given: list[Any]) -> Mapping[str, Any]:
-    constants = {constant.name for constant in model.graph.initializer}
-    ports = [port.name for port in model.graph.input if port.name not in constants]
-    tensors = [value for value in given if isinstance(value, torch.Tensor)]
-    if len(tensors) != len(ports):
-        raise ValueError(f"the model was called with {len(tensors)} tensors and the exported one takes {len(ports)}")
-    return {name: _wide(value).numpy() for name, value in zip(ports, tensors, strict=True)}
 
 
 def _wide(value: Any) -> Any:
@@ -87,16 +76,5 @@ def _tensor(value: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(value).reshape(value.shape))
 
 
-class _Recorder(Float64):
-    """Runs a program in float64 and keeps the tensor that each node gives."""
-
-    def __init__(self, module: torch.fx.GraphModule) -> None:
-        super().__init__(module)
-        self.values: dict[str, torch.Tensor] = {}
-
-    def run_node(self, n: Node) -> Any:
-        result = super().run_node(n)
-        tensor = next((leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)), None)
-        if tensor is not None and n.op == "call_function":
-            self.values[n.name] = tensor.detach().clone()
-        return result
+class _Recorder(Recorder, Float64):
+    """The same in float64."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch.export import ExportedProgram
 
-__all__ = ["TELLING", "differ", "first_parting"]
+__all__ = ["TELLING", "Recorder", "differ", "first_parting"]
 
 TELLING = 1e-3
 """Differences below this part of a tensor's largest element are rounding's."""
@@ -90,7 +90,7 @@ def _eager_outputs(module: torch.nn.Module, call: Callable[[], Any]) -> dict[str
 def _exported_outputs(program: ExportedProgram, user: list[Any]) -> dict[str, list[torch.Tensor]]:
     """What the nodes of each module give, the last first, of modules that are called once."""
     given = [value.clone() if isinstance(value, torch.Tensor) else value for value in flat_inputs(program, user)]
-    recorder = _Recorder(program.graph_module)
+    recorder = Recorder(program.graph_module)
     with torch.no_grad():
         recorder.run(*given)
     found: dict[str, list[torch.Tensor]] = {}
@@ -103,7 +103,7 @@ def _exported_outputs(program: ExportedProgram, user: list[Any]) -> dict[str, li
     return {path: values for path, values in found.items() if len(calls[path]) == 1}
 
 
-class _Recorder(Interpreter):  # type: ignore[misc]
+class Recorder(Interpreter):  # type: ignore[misc]
     """Runs a program and keeps the first tensor that each node gives."""
 
     def __init__(self, module: torch.fx.GraphModule) -> None:
@@ -111,6 +111,7 @@ class _Recorder(Interpreter):  # type: ignore[misc]
         self.values: dict[str, torch.Tensor] = {}
 
     def run_node(self, n: Node) -> Any:
+        """Run a node, and keep what it gives."""
         result = super().run_node(n)
         tensor = _first_tensor(result)
         if tensor is not None and n.op == "call_function":

@@ -13,7 +13,7 @@ from corpus.places import place_of
 def both(net, *args):
     exported = export(net.eval(), args, {})
     program, model = converted(exported)
-    return program, model, [value for _, value in inputs_of(exported, args, {})]
+    return program, model, inputs_of(exported, args, {})
 
 
 NET = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Sequential(torch.nn.Tanh(), torch.nn.Sigmoid()))
