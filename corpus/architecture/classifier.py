@@ -204,7 +204,6 @@ def grid_search(
     labels: Sequence[str],
     settings: Settings,
     grid: Mapping[str, Sequence[Any]] = GRID,
-    progress: Callable[[int], object] = lambda _: None,
 ) -> list[tuple[Settings, float]]:
     """The mean accuracy over the folds for each combination of a grid, the best first."""
     found = []
@@ -212,5 +211,4 @@ def grid_search(
         tried = replace(settings, **dict(zip(grid, values, strict=True)))
         _, folds = cross_validate(counts, labels, tried)
         found.append((tried, sum(fold.accuracy for fold in folds) / len(folds)))
-        progress(1)
     return sorted(found, key=lambda one: -one[1])

@@ -33,9 +33,9 @@ class Features:
     parameters: Mapping[str, int]
     dimensions: Mapping[str, int]
 
-    def counts(self, kinds: Sequence[str] = KINDS[:2]) -> dict[str, int]:
-        """The counts of some kinds in one; their texts differ."""
-        return {text: count for kind in kinds for text, count in getattr(self, kind).items()}
+    def counts(self) -> dict[str, int]:
+        """The counts of what is learnt from, in one; the texts of the kinds differ."""
+        return {**self.connections, **self.parameters}
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, sorted."""

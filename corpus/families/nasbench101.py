@@ -165,7 +165,7 @@ def operation(name: str, width: int) -> nn.Module:
     return conv(width, width, 3 if name.startswith("conv3x3") else 1, act="relu")
 
 
-def layers(choices: Choices, *, stem: int = STEM, stacks: int = STACKS, cells: int = CELLS) -> nn.Module:
+def layers(choices: Choices, *, stem: int = STEM, cells: int = CELLS) -> nn.Module:
     """The network: stem, stacks of cells with halvings between them, classifier of ten classes."""
     from torch.nn import MaxPool2d
 
@@ -173,7 +173,7 @@ def layers(choices: Choices, *, stem: int = STEM, stacks: int = STACKS, cells: i
 
     parts: dict[str, nn.Module] = {"stem": conv(3, stem, 3, act="relu")}
     width = stem
-    for stack in range(stacks):
+    for stack in range(STACKS):
         after = width
         if stack:
             parts[f"halve{stack}"] = MaxPool2d(2, 2)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from corpus.graphs.computation import ComputationGraph
 
-__all__ = ["FORMATS", "draw"]
-
-FORMATS = ("svg", "png", "html")
+__all__ = ["draw"]
 
 
 def draw(graph: ComputationGraph, folder: Path, form: str) -> Path:
-    """Write the picture of a graph, named like it; where it is. Raises StorageError, and UsageError of `png`."""
+    """Write the picture of a graph, as ``svg``, ``png`` or ``html``, named like it; where it is.
+
+    Raises StorageError, and UsageError of `png`.
+    """
     scene = compose(graph)
     if form == "png":
         from fuzz.collection.drawing.png import png
