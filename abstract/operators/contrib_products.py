@@ -14,11 +14,11 @@ import numpy as np
 from abstract.dims import Dim, ceil_div
 from abstract.dtypes import BY_NAME, Kind
 from abstract.operator import Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
-from abstract.operators.contrib_quantized import Requantised, by_one, meant, restored
 from abstract.operators.elementwise import FLOAT, MARGIN
 from abstract.operators.linear import factor, matmul_shape, matrices
 from abstract.operators.quantization import dynamic, dynamic_error, scale_values
 from abstract.operators.quantized import matmul_integer, matmul_integer_error
+from abstract.operators.requantised import Requantised, by_one, meant, restored
 from abstract.running import Algebra, Bounding, Exact, Quantity, Running, bounds_of, rules
 
 if TYPE_CHECKING:

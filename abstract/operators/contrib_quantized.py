@@ -12,145 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.accuracy import in_type
-from abstract.dtypes import BY_NAME, DType
-from abstract.error import is_exact, spread, step_unit
-from abstract.narrow import between
+from abstract.error import is_exact
 from abstract.operator import Array, Bound, Call, Operator, Run, Scope, Typing
 from abstract.operators import pooling, quantization, softmax
 from abstract.operators.axes import from_front, signed
 from abstract.operators.broadcast import broadcast_shape
-from abstract.operators.elementwise import MARGIN, same_shape, sigmoid
-from abstract.operators.quantization import is_power_of_two, scale_values, stepped
+from abstract.operators.elementwise import same_shape, sigmoid
+from abstract.operators.requantised import FLOAT, Requantised, Triple, by_one, by_row, fixed, meant, quantisation
 from abstract.operators.window import window_params
-from abstract.running import Algebra, Bounding, Exact, Quantity, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from abstract.dtypes import DType
     from abstract.graph import Value
+    from abstract.running import Algebra, Quantity
     from abstract.schema import Signature
     from abstract.types import Shape
 
-__all__ = ["OPERATORS", "Requantised", "by_one", "by_row", "meant", "restored"]
+__all__ = ["OPERATORS"]
 
-_FLOAT = BY_NAME["float"]
 _ROWS = {row.name: row for family in (pooling, softmax) for row in family.OPERATORS}
-
-_TIE = 2.0**-30
-"""Less than exact quotients are apart: by the formulas of QLinearAdd and QLinearMul a zero point is added before the
-sum is rounded, which is another way at a tie where the zero point is odd."""
-
-Triple = tuple[int, int, int]
-"""The positions of an operand, its scale and its zero point."""
-
-
-def meant(k: Algebra, triple: Triple) -> Quantity:
-    """The numbers that a quantised operand stands for."""
-    x, scale, zero = (k.operand(i) for i in triple)
-    return restored(k, x, scale.reshape(()), None if zero is None else zero.reshape(()))
-
-
-def restored(k: Algebra, x: Quantity, scale: Quantity, zero: Quantity | None) -> Quantity:
-    """(x - zero) * scale; x * scale - zero * scale is as legal."""
-    y = (x if zero is None else x - zero) * scale
-    if zero is None or not isinstance(k, Bounding):
-        return y
-    size = (np.abs(x.value) + np.abs(zero.value)) * scale.value
-    return Running(y.value, y.error + size * (2 * k.steps.unit), y.steps)
-
-
-def by_row(k: Algebra, row: Operator, params: Mapping[str, Any], *operands: Quantity) -> Quantity:
-    """What an operator of ONNX makes of numbers meant, in float."""
-    arrays = tuple(x.value if isinstance(x, Running) else x for x in operands)
-    floats = (_FLOAT,) * len(arrays)
-    run = replace(k.run, params=params, inputs=arrays, dtypes=floats, output_dtypes=(_FLOAT,))
-    y = row.evaluate(run)
-    if not isinstance(k, Bounding):
-        return y[0]
-    bound = row.error(run, y, tuple(x.error for x in operands))[0]
-    grant, unit = in_type(row.accuracy, _FLOAT, run.contract), _FLOAT.unit
-    bound = bound + np.abs(y[0]) * (2 * grant.ulps * unit) + grant.units * unit
-    return Running(y[0], bound, k.steps)
-
-
-class Requantised:
-    """The rules of an operator on quantised numbers: ``real`` is what it makes of the numbers meant.
-
-    At a tie either neighbour will do: see ``_TIE``.
-
-    ``scale`` and ``zero`` are the positions of what the result is quantised by, ``operands`` says those of the
-    operands. ``linear``: where all scales are powers of two nothing is rounded on the way.
-    """
-
-    def __init__(
-        self, real: Callable[[Algebra], Quantity], scale: int, operands: Callable[[Run], Sequence[Triple]], *,
-        linear: bool = False,
-    ) -> None:  # fmt: skip
-        self.real, self.scale, self.operands, self.linear = real, scale, operands, linear
-
-    def _zero(self, run: Run) -> Array | int:
-        zero = run.optional(self.scale + 1)
-        return 0 if zero is None else zero.reshape(())
-
-    def _quotient(self, run: Run) -> Array:
-        return np.asarray(self.real(Exact(run)) / run[self.scale].reshape(()))
-
-    def evaluate(self, run: Run) -> tuple[Array, ...]:
-        """saturate(round(result / scale) + zero_point), ties to even."""
-        return (stepped(self._quotient(run), self._zero(run), run.output_dtypes[0]),)
-
-    def _is_exact(self, run: Run) -> bool:
-        scales = [self.scale, *(scale for _, scale, _ in self.operands(run))]
-        return self.linear and all(is_power_of_two(run[i]) for i in scales)
-
-    def error(self, run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-        """What the ends of the quotient's interval are rounded to."""
-        zero = e[self.scale + 1] if len(e) > self.scale + 1 else 0.0
-        zero = zero if isinstance(zero, float) else zero.reshape(())
-        if all(map(is_exact, e)) and self._is_exact(run):
-            return (self._between(run, y[0], self._quotient(run).astype(np.float64), _TIE),)
-        k = Bounding(replace(run, dtypes=(_FLOAT, *run.dtypes[1:])), e)
-        made, unit = self.real(k), step_unit(run, _FLOAT)
-        divisor, moved = run[self.scale].reshape(()), e[self.scale]
-        moved = moved if isinstance(moved, float) else moved.reshape(())
-        left = divisor - moved
-        quotient = made.value / divisor
-        reach = made.error / left + np.abs(quotient) * (moved / left + 4 * unit)
-        reach = np.where(left > 0, reach, np.inf) + np.abs(self._zero(run)) * (2 * unit)
-        return (self._between(run, y[0], quotient, reach) + zero,)
-
-    def _between(self, run: Run, y: Array, quotient: Array, reach: Bound) -> Bound:
-        low, high = (stepped(quotient + side * reach, self._zero(run), run.output_dtypes[0]) for side in (-1, 1))
-        return spread(between(y.astype(np.float64), low, high), y)
-
-    def defined(self, run: Run) -> bool:
-        """Exactly on ties, or so far from them that rounding does not decide."""
-        if self._is_exact(run):
-            return True
-        quotient, zero, dtype = self._quotient(run).astype(np.float64), self._zero(run), run.output_dtypes[0]
-        reach = MARGIN * np.max(np.abs(quotient), initial=1.0)
-        return bool(np.all(stepped(quotient - reach, zero, dtype) == stepped(quotient + reach, zero, dtype)))
-
-
-def _fixed(*triples: Triple) -> Callable[[Run], Sequence[Triple]]:
-    return lambda _run: triples
-
-
-# -- operands ------------------------------------------------------------------------------------------------------
-
-
-def by_one(s: Scope, scale: str, zero: str, *, optional: bool = False) -> tuple[Value, Value | None]:
-    """One scale and one zero point for all; left out now and then only where ONNX Runtime can do without.
-
-    It refuses most models without the zero point of an operand, and aborts at some without that of a result, all of
-    them optional by its text (docs/disputes.md).
-    """
-    return scale_values(s, (), scale), None if optional and s.coin(0.3) else s.shaped((), zero, weight=True)
-
-
-def _quantisation(s: Scope, *, optional: bool = False) -> tuple[Value, Value | None]:
-    return by_one(s, "float", "T", optional=optional)
 
 
 # -- two operands --------------------------------------------------------------------------------------------------
@@ -159,16 +41,16 @@ def _quantisation(s: Scope, *, optional: bool = False) -> tuple[Value, Value | N
 def propose_binary(s: Scope) -> Call:
     """Operands that broadcast, each with its own scale and zero point."""
     a = s.tensor("T")
-    first = _quantisation(s)
+    first = quantisation(s)
     b = s.broadcastable(a)
-    return Call((a, *first, b, *_quantisation(s), *_quantisation(s, optional=True)))
+    return Call((a, *first, b, *quantisation(s), *quantisation(s, optional=True)))
 
 
 def _binary_shape(t: Typing) -> tuple[Shape, ...]:
     return (broadcast_shape(t.store, t[0], t[3]),)
 
 
-_PAIR = _fixed((0, 1, 2), (3, 4, 5))
+_PAIR = fixed((0, 1, 2), (3, 4, 5))
 _ADD = Requantised(lambda k: meant(k, (0, 1, 2)) + meant(k, (3, 4, 5)), 6, _PAIR, linear=True)
 _MUL = Requantised(lambda k: meant(k, (0, 1, 2)) * meant(k, (3, 4, 5)), 6, _PAIR, linear=True)
 
@@ -176,7 +58,7 @@ _MUL = Requantised(lambda k: meant(k, (0, 1, 2)) * meant(k, (3, 4, 5)), 6, _PAIR
 def _known(s: Scope) -> tuple[Value, Value]:
     """A scale and a zero point as initializers: ONNX Runtime's QLinearWhere reads nowhere where one is computed."""
     dtype = s.dtype("T")
-    scale = s.constant(np.asarray(s.pick((0.125, 0.25, 0.5, 1.0, 0.3, 0.07, 3.0)), np.float32), _FLOAT)
+    scale = s.constant(np.asarray(s.pick((0.125, 0.25, 0.5, 1.0, 0.3, 0.07, 3.0)), np.float32), FLOAT)
     return scale, s.constant(np.asarray(s.integer(int(dtype.minimum), int(dtype.maximum))), dtype)
 
 
@@ -198,7 +80,7 @@ def _chosen(k: Algebra) -> Quantity:
     return k.where(condition, meant(k, (1, 2, 3)), meant(k, (4, 5, 6)))
 
 
-_WHERE = Requantised(_chosen, 7, _fixed((1, 2, 3), (4, 5, 6)), linear=True)
+_WHERE = Requantised(_chosen, 7, fixed((1, 2, 3), (4, 5, 6)), linear=True)
 
 
 def _where_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
@@ -214,7 +96,7 @@ def _where_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[
 
 def propose_unary(s: Scope) -> Call:
     """A tensor and how its result is quantised."""
-    return Call((s.tensor("T"), *_quantisation(s), *_quantisation(s)))
+    return Call((s.tensor("T"), *quantisation(s), *quantisation(s)))
 
 
 def propose_leaky(s: Scope) -> Call:
@@ -231,7 +113,7 @@ def _leaky(k: Algebra) -> Quantity:
 def propose_softmax(s: Scope) -> Call:
     """Along any axis, by the text of opset 13."""
     x = s.tensor("T", rank=(1, 5), where=lambda v: v.array.size > 0)
-    inputs = (x, *_quantisation(s, optional=True), *_quantisation(s))
+    inputs = (x, *quantisation(s, optional=True), *quantisation(s))
     return Call(inputs, {"opset": s.pick((13, 13, 17)), "axis": s.integer(-x.type.rank, x.type.rank - 1)})
 
 
@@ -244,7 +126,7 @@ def _softmax(k: Algebra) -> Quantity:
     return by_row(k, _ROWS["Softmax"], {"axis": axis}, x)
 
 
-_ONE = _fixed((0, 1, 2))
+_ONE = fixed((0, 1, 2))
 _LEAKY, _SOFTMAX = Requantised(_leaky, 3, _ONE), Requantised(_softmax, 3, _ONE)
 _SIGMOID = Requantised(lambda k: k.function("Sigmoid", sigmoid, meant(k, (0, 1, 2))), 3, _ONE)
 
@@ -329,14 +211,14 @@ def propose_average(s: Scope) -> Call:
         params["channels_last"] = last
     if "ceil_mode" not in params and s.coin(0.4):
         params["count_include_pad"] = s.pick((0, 1, 1))
-    return Call((x, *_quantisation(s), *_quantisation(s, optional=True)), params)
+    return Call((x, *quantisation(s), *quantisation(s, optional=True)), params)
 
 
 def propose_global(s: Scope) -> Call:
     """All of the spatial axes, with the channels in their place or last."""
     x = _images(s)
     params = {"channels_last": s.integer(0, 1)} if s.coin(0.7) else {}
-    return Call((x, *_quantisation(s), *_quantisation(s)), params)
+    return Call((x, *quantisation(s), *quantisation(s)), params)
 
 
 def _pooled_shape(name: str) -> Callable[[Typing], tuple[Shape, ...]]:
@@ -394,7 +276,7 @@ def max_pool_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tupl
 
 def _like_zero(t: Typing, sign: Signature) -> tuple[DType, ...]:
     del sign
-    return (t.dtypes[1] or _FLOAT,)
+    return (t.dtypes[1] or FLOAT,)
 
 
 def _by_axis(row: Operator) -> Callable[[Scope], Call]:

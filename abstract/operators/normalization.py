@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abstract.constraints import Infeasible, divisible
-from abstract.dtypes import BY_CODE, BY_NAME
-from abstract.error import is_exact, rounding_unit, spread, step_unit, summation, within_range
+from abstract.dtypes import BY_CODE
+from abstract.error import is_exact, rounding_unit, spread, step_unit
 from abstract.operator import Accuracy, Array, Bound, Call, Domain, NotCovered, Operator, Run, Scope, Typing
 from abstract.operators.axes import counted, from_front
 from abstract.operators.broadcast import broadcast_shape
 from abstract.operators.elementwise import FLOAT, same_shape
+from abstract.operators.normalized import FLOAT32, Axes, Normalized, epsilon_loss, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,6 @@ __all__ = ["OPERATORS"]
 
 _MODERATE = Domain(-64.0, 64.0)  # H6.14: squares of |x| > 256 leave float16
 _POSITIVE = Domain(low=0.0625, high=64.0)
-FLOAT32 = BY_NAME["float"]
-_LARGEST_LOSS = 0.1  # a relative error of the variance beyond this says nothing any more
-
-Axes = tuple[int, ...]
 
 
 def _not_empty(value: Value) -> bool:
@@ -43,99 +39,12 @@ def _per_channel(x: Array | float, rank: int) -> Any:
     return x if isinstance(x, float) else x.reshape(-1, *(1,) * (rank - 2)) if rank > 1 else x
 
 
-# -- statistics over axes and how they err ---------------------------------------------------------------------
-
-
-def _mean(run: Run, x: Array, axes: Axes) -> Array:
-    result: Array = run.arithmetic.sum(x, axes, keepdims=True) / max(prod(x.shape[a] for a in axes), 1)
-    return result
-
-
-class _Normalized:
-    """(x - mean) / sqrt(var + epsilon) over axes, or without a mean x / sqrt(mean(x**2) + epsilon)."""
-
-    __slots__ = ("axes", "centre", "centred", "deviation", "epsilon", "mean")
-
-    def __init__(self, run: Run, x: Array, axes: Axes, epsilon: float, *, centre: bool) -> None:
-        self.axes = axes
-        self.centre = centre
-        self.mean = _mean(run, x, axes) if centre else np.zeros((), dtype=x.dtype)
-        self.centred = x - self.mean if centre else x
-        self.deviation = np.sqrt(_mean(run, self.centred * self.centred, axes) + epsilon)
-        self.epsilon = epsilon
-
-    @property
-    def scaled(self) -> Array:
-        """The normalized values."""
-        result: Array = self.centred / self.deviation
-        return result
-
-    def errors(self, run: Run, error: Bound) -> tuple[Array, Array, Array]:
-        """Bounds on the mean, on the deviation, and on the scaled values.
-
-        Incoming: centring moves an element by its own and the mean error; the deviation is a 2-norm of centred
-        values, and centring is a projection, so it moves by the root of the mean square error at most. Rounding: a
-        mean errs by g mean|x|, a variance relatively by g E[x**2] / var, which admits E[x**2] - E[x]**2. Nothing is
-        known where a sum may leave the range of the type that it is kept in.
-        """
-        x, axes, dtype = run[0], self.axes, _stage(run)
-        count = max(prod(x.shape[a] for a in axes), 1)
-        factor = summation(run, count, dtype) + 4 * step_unit(run, dtype)
-        size = np.abs(x)
-        average: Any = np.add.reduce(size, axis=axes, keepdims=True) / count if self.centre else 0.0
-        moved = self.deviation * self._loss(run, size, average * factor, factor)
-        moved = moved + _epsilon_loss(run, self.epsilon) / self.deviation
-        mean: Any = average * factor
-        own = size * (2 * step_unit(run, dtype))
-        if not is_exact(error):
-            full = np.broadcast_to(np.asarray(error, dtype=np.float64), x.shape)
-            moved = moved + np.sqrt(np.add.reduce(full * full, axis=axes, keepdims=True) / count)
-            own = own + full
-            if self.centre:
-                mean = mean + np.add.reduce(full, axis=axes, keepdims=True) / count
-        kept = run.contract.accumulator(_stash(run))
-        mean = within_range(mean, count * (average + mean), kept) if self.centre else mean
-        moved = np.asarray(within_range(moved, count * np.square(self.deviation + moved), kept))
-        left = self.deviation - moved
-        scaled = np.where(left > 0, (own + mean + np.abs(self.scaled) * moved) / left, np.inf)
-        return mean, moved, scaled
-
-    def _loss(self, run: Run, size: Array, mean_error: Any, factor: float) -> Array | float:
-        """The relative rounding error of the deviation; inf beyond a tenth, 0 for a single element less itself."""
-        count = max(prod(size.shape[a] for a in self.axes), 1)
-        if self.centre and count == 1:
-            return 0.0
-        squares = np.add.reduce(size * size, axis=self.axes, keepdims=True) / count
-        # Half-width types are never accumulated in one pass but in float.
-        cancelled = squares * min(factor, summation(run, count, FLOAT32) + 4 * FLOAT32.unit) if self.centre else 0.0
-        loss = factor + (cancelled + mean_error * mean_error) / (self.deviation * self.deviation)
-        return np.where(loss > _LARGEST_LOSS, np.inf, loss)
-
-
-def _epsilon_loss(run: Run, epsilon: float) -> float:
-    """Half of what epsilon may be off by: the attribute is float32, and backends use 1e-5 or what float32 makes of it.
-
-    Seen only in double. The root of v + epsilon moves by this over the root.
-    """
-    own = run.dtypes[0]
-    return epsilon * 2.0**-25 if own is not None and own.name == "double" else 0.0
-
-
-def _stage(run: Run) -> DType:
-    """The type in which mean and deviation may be computed: the operand's, or a coarser ``stash_type`` (H6.14)."""
-    own, stash = run.dtypes[0] or FLOAT32, _stash(run)
-    return stash if stash.unit > own.unit else own
-
-
-def _stash(run: Run) -> DType:
-    """The type that the statistics are kept in by the specification: the operand's unless there is a ``stash_type``."""
-    own = run.dtypes[0] or FLOAT32
-    return BY_CODE.get(run.params.get("stash_type", own.code), own)
+# -- scale and bias -----------------------------------------------------------------------------------------------
 
 
 def _affine_error(run: Run, scaled: Array, error: Array, scale: Any, bias: Any, bounds: tuple[Any, Any]) -> Bound:
     """The error of scaled * scale + bias: products of errors, a rounding a step, whichever way it is folded."""
-    unit = max(rounding_unit(run, d) for d in (_stage(run), *run.dtypes))
+    unit = max(rounding_unit(run, d) for d in (stage(run), *run.dtypes))
     size = np.abs(scale)
     total: Bound = error * (size + bounds[0]) * (1 + 4 * unit) + np.abs(scaled) * (bounds[0] + size * (4 * unit))
     return total if bias is None else total + bounds[1] + np.abs(bias) * (2 * unit)
@@ -181,15 +90,15 @@ def _epsilon(run: Run) -> float:
 def instance(run: Run) -> tuple[Array, ...]:
     """Each plane of each instance by its own mean and variance."""
     x = run[0]
-    made = _Normalized(run, x, _instance_axes(run), _epsilon(run), centre=True)
+    made = Normalized(run, x, _instance_axes(run), _epsilon(run), centre=True)
     return (_affine(made.scaled, _per_channel(run[1], x.ndim), _per_channel(run[2], x.ndim)),)
 
 
 def instance_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """See ``_Normalized.errors`` and ``_affine_error``."""
+    """See ``Normalized.errors`` and ``_affine_error``."""
     del y
     x = run[0]
-    made = _Normalized(run, x, _instance_axes(run), _epsilon(run), centre=True)
+    made = Normalized(run, x, _instance_axes(run), _epsilon(run), centre=True)
     error = made.errors(run, e[0])[2]
     scale, bias = _per_channel(run[1], x.ndim), _per_channel(run[2], x.ndim)
     bounds = (_per_channel(e[1], x.ndim), _per_channel(e[2], x.ndim))
@@ -234,7 +143,7 @@ def _grouped(run: Run) -> tuple[Array, Callable[[Any], Any]]:
 def group(run: Run) -> tuple[Array, ...]:
     """Each group of channels of each instance by its own mean and variance."""
     x, fitted = _grouped(run)
-    made = _Normalized(run, x, tuple(range(2, x.ndim)), _epsilon(run), centre=True)
+    made = Normalized(run, x, tuple(range(2, x.ndim)), _epsilon(run), centre=True)
     return (_affine(made.scaled, fitted(run[1]), fitted(run[2])).reshape(run[0].shape),)
 
 
@@ -242,7 +151,7 @@ def group_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     """As for an instance, on the grouped input."""
     wide, fitted = _grouped(run)
     inner = replace(run, inputs=(wide, *run.inputs[1:]))
-    made = _Normalized(inner, wide, tuple(range(2, wide.ndim)), _epsilon(run), centre=True)
+    made = Normalized(inner, wide, tuple(range(2, wide.ndim)), _epsilon(run), centre=True)
     first = e[0] if isinstance(e[0], float) else np.broadcast_to(e[0], run[0].shape).reshape(wide.shape)
     error = made.errors(inner, first)[2]
     bounds = (fitted(e[1]), fitted(e[2]))
@@ -297,19 +206,19 @@ def _layer_axes(run: Run) -> Axes:
 
 def layer(run: Run) -> tuple[Array, ...]:
     """The last axes by their mean and variance; also returns the mean and 1 / deviation."""
-    made = _Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=True)
+    made = Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=True)
     return _affine(made.scaled, run[1], run.optional(2)), made.mean, 1 / made.deviation
 
 
 def layer_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """See ``_Normalized.errors``; the inverse deviation errs by moved / (d (d - moved))."""
-    made = _Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=True)
+    """See ``Normalized.errors``; the inverse deviation errs by moved / (d (d - moved))."""
+    made = Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=True)
     mean, moved, error = made.errors(run, e[0])
     bounds = (e[1], e[2] if len(e) > 2 else 0.0)
     total = _affine_error(run, made.scaled, error, run[1], run.optional(2), bounds)
     left = made.deviation - moved
     inverse = np.where(left > 0, moved / (made.deviation * left), np.inf)
-    inverse = inverse + 4 * step_unit(run, _stage(run)) / made.deviation
+    inverse = inverse + 4 * step_unit(run, stage(run)) / made.deviation
     return spread(total, y[0]), mean, inverse
 
 
@@ -322,13 +231,13 @@ def propose_rms(s: Scope) -> Call:
 
 def rms(run: Run) -> tuple[Array, ...]:
     """The last axes by the root of their mean square."""
-    made = _Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=False)
+    made = Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=False)
     return (_affine(made.scaled, run[1], None),)
 
 
 def rms_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """See ``_Normalized.errors``."""
-    made = _Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=False)
+    """See ``Normalized.errors``."""
+    made = Normalized(run, run[0], _layer_axes(run), _epsilon(run), centre=False)
     error = made.errors(run, e[0])[2]
     return (spread(_affine_error(run, made.scaled, error, run[1], None, (e[1], 0.0)), y[0]),)
 
@@ -366,7 +275,7 @@ def batch_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[B
     inverse = 1 / np.sqrt(variance + epsilon)
     slope = np.abs(scale) * inverse
     size = (np.abs(x) + np.abs(mean)) * slope
-    rounding = size * (6 * unit + _epsilon_loss(run, epsilon) * inverse * inverse) + np.abs(bias) * (2 * unit)
+    rounding = size * (6 * unit + epsilon_loss(run, epsilon) * inverse * inverse) + np.abs(bias) * (2 * unit)
     if all(map(is_exact, e)):
         return (spread(rounding, y[0]),)
     e_scale, e_bias, e_mean, e_variance = (_per_channel(b, x.ndim) for b in e[1:5])
@@ -389,10 +298,10 @@ def propose_mean_variance(s: Scope) -> Call:
     return Call((x,), {"axes": tuple(a - rank for a in axes) if s.coin(0.3) else axes})
 
 
-def _mean_variance(run: Run) -> _Normalized:
+def _mean_variance(run: Run) -> Normalized:
     rank = run[0].ndim
     axes = counted(run.params.get("axes", (0, 2, 3)), rank)
-    return _Normalized(run, run[0], axes, 0.0, centre=True)
+    return Normalized(run, run[0], axes, 0.0, centre=True)
 
 
 def mean_variance(run: Run) -> tuple[Array, ...]:
@@ -402,7 +311,7 @@ def mean_variance(run: Run) -> tuple[Array, ...]:
 
 
 def mean_variance_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    """See ``_Normalized.errors``; with or without the 1e-9, which kernels leave out."""
+    """See ``Normalized.errors``; with or without the 1e-9, which kernels leave out."""
     made = _mean_variance(run)
     error = made.errors(run, e[0])[2]
     return (error + np.abs(y[0]) * (1e-9 / made.deviation + 4 * step_unit(run, run.dtypes[0])),)
