@@ -19,18 +19,18 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from corpus.file import PART, move, part_of, read_json, write_json
 from corpus.labels import FILE as LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
-    "MODEL", "SCRIPTS", "STATE", "TRACE", "builds", "clean", "default_cache", "forget", "part", "place", "read_json",
-    "read_script", "read_state", "script_key", "statistics", "sweep", "write_json", "write_script", "write_state",
+    "MODEL", "SCRIPTS", "STATE", "TRACE", "builds", "clean", "default_cache", "forget", "part", "place",
+    "read_script", "read_state", "script_key", "statistics", "sweep", "write_script", "write_state",
 ]  # fmt: skip
 
 STATE, MODEL, TRACE, SCRIPTS = "state.json", "model.onnx", "graph.json", ".scripts"
-_PART = ".part-"
 
 
 def default_cache() -> Path:
@@ -57,31 +57,14 @@ def read_state(cache: Path, build: str) -> dict[str, Any]:
     return read_json(cache / build / STATE)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of JSON; an empty one where the file is missing or broken."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def write_state(cache: Path, build: str, state: Mapping[str, Any]) -> None:
     """Replace what is known of a build, whole or not at all. Raises OSError."""
     write_json(cache / build / STATE, state)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a file of JSON, whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part_ = path.with_name(f"{_PART}{os.getpid()}-{path.name}")
-    part_.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
-    part_.replace(path)
-
-
 def part(cache: Path, build: str) -> Path:
     """An empty folder in which a build can grow. Raises OSError."""
-    folder = cache / f"{_PART}{os.getpid()}-{build}"
+    folder = part_of(cache / build)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -89,15 +72,7 @@ def part(cache: Path, build: str) -> Path:
 
 def place(cache: Path, build: str, folder: Path) -> None:
     """Move what `part` gave to where the build belongs; an earlier one goes. Raises OSError."""
-    target = cache / build
-    if target.exists():
-        old = cache / f"{_PART}{os.getpid()}-{build}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-        folder.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        folder.rename(target)
+    move(folder, cache / build)
 
 
 # --- which builds came of a script ------------------------------------------------------------------------------------
@@ -160,7 +135,7 @@ def clean(cache: Path, names: Sequence[str], *, whole: bool) -> int:
 
 def sweep(cache: Path) -> None:
     """Remove what runs that were killed have left by halves; what a process that lives writes has its number in it."""
-    for left in cache.glob(f"{_PART}*"):
+    for left in cache.glob(f"{PART}*"):
         if not _alive(left.name):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -175,7 +150,7 @@ def forget(cache: Path, name: str) -> None:
 
 def _alive(name: str) -> bool:
     try:
-        os.kill(int(name.removeprefix(_PART).partition("-")[0]), 0)
+        os.kill(int(name.removeprefix(PART).partition("-")[0]), 0)
     except (ValueError, ProcessLookupError):
         return False
     except PermissionError:

@@ -134,7 +134,7 @@ def _build(
     else:
         source = {**request.facts, "hash": caught.hash, "class": state["class"], "arguments": request.arguments}
         state |= build(caught, folder, opset=request.opset, source=source, tell=stage)
-    store.write_json(folder / store.STATE, state)
+    store.write_state(cache, folder.name, state)
     save_to_cache(folder.parent, folder.name, {key: tuple(values) for key, values in request.labels.items()})
     store.place(cache, name, folder)
     tell({"event": "built", "build": name, "status": state["status"]})

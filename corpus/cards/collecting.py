@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from corpus.cards.card import parse
 from corpus.cards.catalogue import slug_of
 from corpus.cards.reading import CARD_BYTES, CardsError, Problem, json_lines
-from corpus.cards.tuples import write_lines
+from corpus.file import write_json, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -144,10 +144,7 @@ def _tasks(folder: Path) -> int:
          "synonyms": [name] if slug_of(str(one.get("label") or name)) != name else []}
         for name, one in sorted(found.items()) if isinstance(one, dict)
     ]  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / ".part-tasks.json"
-    part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / "tasks.json")
+    write_json(folder / "tasks.json", rows)
     return len(rows)
 
 

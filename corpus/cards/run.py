@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.cards.matching import ENOUGH, VERSION, match
 from corpus.cards.reading import CardsError, Problem, json_lines
-from corpus.cards.tuples import write_lines
+from corpus.file import write_json, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +95,7 @@ def match_all(
     summary.problems = len(problems)
     write_lines(folder / MATCHES, (known[key] for key in keys))
     write_lines(folder / PROBLEMS, problems)
-    _write_tasks(folder, catalogue)
+    write_json(folder / TASKS, catalogue.tasks_of_datasets())
     (folder / _FRESH).unlink()
     return summary
 
@@ -140,9 +140,3 @@ def _rules(catalogue: Catalogue, least: float) -> str:
 
 def _key(card: Card, rules: str) -> str:
     return hashlib.sha256(f"{rules}{card!r}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _write_tasks(folder: Path, catalogue: Catalogue) -> None:
-    part = folder / f".part-{TASKS}"
-    part.write_text(json.dumps(catalogue.tasks_of_datasets(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(folder / TASKS)

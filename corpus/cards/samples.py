@@ -139,7 +139,7 @@ def _sequence(path: Path, version: int) -> str:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The tuples of a file that `corpus.cards.tuples.write_lines` wrote. Raises CardsError."""
+    """The tuples of a file of `corpus.cards.tuples.Tuple.to_json`. Raises CardsError."""
     for number, row in json_lines(path):
         if isinstance(row, Problem) or not all(isinstance(row.get(key), str) for key in ("model", "dataset", "task")):
             raise CardsError(f"{path} is broken in line {number}: run `fuzz corpus tuples` again")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from corpus.cards.catalogue import slug_of
+from corpus.file import move, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from corpus.cards.catalogue import Catalogue
 
-__all__ = ["Tuple", "file_name", "tuples", "write_folders", "write_lines"]
+__all__ = ["Tuple", "file_name", "tuples", "write_folders"]
 
 _LIKE = 90.0
 _LONGEST = 200  # characters of a file's name; most file systems have 255 bytes
@@ -155,25 +155,9 @@ def file_name(name: str) -> str:
     return encoded or "%"
 
 
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write JSON lines, whole or not at all; how many. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    count = 0
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=True, sort_keys=True) + "\n")
-                count += 1
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return count
-
-
 def write_folders(folder: Path, found: Iterable[Tuple]) -> int:
     """Write {task}/{dataset}/{model}, each a JSON list of the three, in place of a former folder. Raises OSError."""
-    part = folder.with_name(f".part-{os.getpid()}-{folder.name}")
+    part = part_of(folder)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     count = 0
@@ -184,11 +168,7 @@ def write_folders(folder: Path, found: Iterable[Tuple]) -> int:
             text = json.dumps([one.model, one.dataset, one.task]) + "\n"
             (place / file_name(one.model)).write_text(text, encoding="utf-8")
             count += 1
-        old = folder.with_name(f".part-{os.getpid()}-{folder.name}.old")
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        move(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return count

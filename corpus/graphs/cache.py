@@ -21,6 +21,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
+from corpus.file import whole
 from corpus.graphs.computation import ComputationGraph, GraphError
 
 if TYPE_CHECKING:
@@ -160,23 +161,19 @@ class Cache:
     def replace(self, family: str, graphs: Iterable[ComputationGraph]) -> int:
         """Write a family anew, whole or not at all, as when its graphs got labels; how many it has. Raises OSError."""
         path = self._path(family)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder / f".{family}.lock"):
             entries: list[Entry] = []
             end = 0
-            try:
+            with whole(path) as part:
                 with part.open("wb") as file:
                     for graph in graphs:
                         packed = _packed(graph, family)
                         file.write(packed)
                         entries.append((graph.name, end, len(packed)))
                         end += len(packed)
-                # Between these two steps a kill would leave an index of other offsets, so that it goes first.
+                # Between this step and the next a kill would leave an index of other offsets, so that it goes first.
                 (self.folder / f"{family}{_INDEX}").unlink(missing_ok=True)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
             self._write_index(family, entries)
         return len(entries)
 
@@ -202,10 +199,8 @@ class Cache:
         return entries + _scanned(self._path(family), end) if size > end else entries
 
     def _write_index(self, family: str, entries: Sequence[Entry]) -> None:
-        index = self.folder / f"{family}{_INDEX}"
-        part = index.with_name(f".{index.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"version": _VERSION, "graphs": entries}) + "\n", encoding="utf-8")
-        part.replace(index)
+        with whole(self.folder / f"{family}{_INDEX}") as part:
+            part.write_text(json.dumps({"version": _VERSION, "graphs": entries}) + "\n", encoding="utf-8")
 
 
 def _packed(graph: ComputationGraph, family: str) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from corpus.cache import MODEL, STATE, TRACE, read_json
+from corpus.cache import MODEL, STATE, TRACE
+from corpus.file import read_json
 from corpus.graphs.computation import GraphError
 from corpus.labels import FILE as LABELS
 

@@ -87,7 +87,8 @@ def tuples(folder: Path, datasets: tuple[Path, ...], as_json: bool) -> None:
     """
     from corpus.cards.run import matched_rows
     from corpus.cards.tuples import tuples as made
-    from corpus.cards.tuples import write_folders, write_lines
+    from corpus.cards.tuples import write_folders
+    from corpus.file import write_lines
 
     with told():
         catalogue = _catalogue(datasets)
@@ -141,7 +142,7 @@ def samples(folder: Path, graphs: tuple[Path, ...], version: int, datasets: tupl
     """
     from corpus.cards.reading import CardsError
     from corpus.cards.samples import Graphs, Sample, rows, sample
-    from corpus.cards.tuples import write_lines
+    from corpus.file import write_lines
     from fuzz.errors import UsageError
 
     without: Counter[str] = Counter()

@@ -14,7 +14,7 @@ def make(cache, name, **state):
     (folder / "model.onnx").write_bytes(b"x" * 1000)
     (folder / "test_data_set_0").mkdir()
     (folder / "test_data_set_0" / "input_0.pb").write_bytes(b"y" * 500)
-    store.write_json(folder / store.STATE, {"status": "successful", **state})
+    store.write_state(cache, folder.name, {"status": "successful", **state})
     store.place(cache, name, folder)
 
 
