@@ -1,4 +1,7 @@
-"""One application of an operator, before it enters a graph: its parameters as the file holds them, what it computes."""
+"""One application of an operator, before it enters a graph: its parameters as the file holds them, what it computes.
+
+And whether a graph may have that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from abstract.bounded import tensors
 from abstract.constraints import Infeasible
 from abstract.dims import Dim, Expr
 from abstract.hazards.detection import avoided
+from abstract.narrow import is_narrow
 from abstract.nonfinite import carries
 from abstract.operator import as_array
 
@@ -17,10 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from abstract.dtypes import DType
-    from abstract.operator import Operator, Run
+    from abstract.operator import Array, Operator, Run
     from abstract.schema import Signature
 
-__all__ = ["concrete", "evaluated", "refuse_specials", "settle"]
+__all__ = ["admitted", "concrete", "evaluated", "refuse_specials", "settle"]
+
+_LARGEST = 8192  # elements of a computed tensor
+# Beyond these magnitudes sums stop being sharp (or, for float16, come near the end of the range).
+_CEILING = {"float16": 2048.0, "bfloat16": 1e4, "float": 1e6, "double": 1e9}
+_MARGIN = 1e-6  # relative: see docs/notes/witness-values.md
 
 
 def concrete(params: Mapping[str, Any], value: Callable[[Dim], int]) -> dict[str, Any]:
@@ -86,3 +95,38 @@ def refuse_specials(name: str, arrays: Sequence[Any]) -> None:
         for part in tensors(array):
             if part.dtype.kind == "f" and not np.isfinite(part).all():
                 raise Infeasible(f"{name} of what is not finite")
+
+
+def admitted(
+    row: Operator, array: Array, dtype: DType, palettes: Sequence[str], *, exact: bool,
+    limits: Callable[[], tuple[float, float]] | None = None,
+) -> tuple[float, float, float]:  # fmt: skip
+    """The range of a computed tensor and its margin; Infeasible where it is too large or leaves its type.
+
+    ``palettes`` are those of the model; ``limits`` gives least and most where they are known already.
+    """
+    if array.size > _LARGEST:
+        raise Infeasible(f"{row.name} makes {array.size} elements")
+    if not (dtype.is_ordered and array.size):
+        return 0.0, 0.0, 0.0
+    if "nonfinite" in palettes and dtype.is_float:
+        array, limits = array[np.isfinite(array)], None  # what is not finite is what the operands had
+        if not array.size:
+            return 0.0, 0.0, 0.0
+    low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
+    if not dtype.is_float:
+        # Sums and products may have wrapped around where 64 bits end; what is moved has not.
+        if low < dtype.minimum or high > (float(dtype.maximum) if row.exact else min(dtype.maximum, 2**53)):
+            raise Infeasible(f"{row.name} overflows {dtype}")
+        return low, high, 0.0
+    # Last bits differ between machines: no decision may hang on one.
+    # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
+    narrow = is_narrow(dtype)
+    margin = 0.0 if exact or narrow else _MARGIN * max(-low, high)
+    largest = dtype.maximum if narrow or (exact and row.exact) else dtype.maximum / 4
+    ceiling = largest if "large" in palettes else _CEILING.get(dtype.name, largest)
+    if dtype.minimum > 0 and low < dtype.minimum:
+        raise Infeasible(f"{row.name} makes a zero, and {dtype} has none")
+    if not (-ceiling <= low - margin and high + margin <= ceiling):
+        raise Infeasible(f"{row.name} leaves the range of {dtype}")
+    return low, high, margin

@@ -7,18 +7,15 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from abstract.bounded import tensors
 from abstract.constraints import Constraint, Constraints, Infeasible
 from abstract.graph import Graph, Node, Origin, Recipe, Value
-from abstract.narrow import is_narrow
 from abstract.operator import Array, Call, NotCovered, Operator, Run, Typing
 from abstract.operators import TABLE
 from abstract.reference import Float64
 from abstract.schema import Signature, signature
 from abstract.types import ContainerType, Parts, TensorType
-from fuzz.generate.application import concrete, evaluated, refuse_specials, settle
+from fuzz.generate.application import admitted, concrete, evaluated, refuse_specials, settle
 from fuzz.generate.emit import stored_type
 from fuzz.generate.hints import PROPAGATED, overflows
 
@@ -34,11 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder", "Grow"]
 
-_LARGEST = 8192  # elements of a computed tensor
-# Beyond these magnitudes sums stop being sharp (or, for float16, come near the end of the range).
-_CEILING = {"float16": 2048.0, "bfloat16": 1e4, "float": 1e6, "double": 1e9}
 _ARITHMETIC = Float64()
-_MARGIN = 1e-6  # relative: see docs/notes/witness-values.md
 _VISIBLE = 24  # the newest values of a graph that a body in it sees
 _UNCHANGED: Mapping[Value, Array] = MappingProxyType({})
 
@@ -314,7 +307,7 @@ class Builder:
                 raise Infeasible(f"{node.operator}: {broken}") from broken
             for value, array in zip(node.outputs, results, strict=False):
                 for part in tensors(array):
-                    self._admit(row, part, value.type.dtype, exact=value.exact)
+                    admitted(row, part, value.type.dtype, self.plan.palettes, exact=value.exact)
                 known[value] = array
         return tuple(known.get(v, v.array) for v in graph.outputs)
 
@@ -373,45 +366,14 @@ class Builder:
         """Refuse a rank that is not wanted, and what cannot be judged: too many elements, out of range, all alike."""
         if isinstance(value.type, ContainerType):
             for part in tensors(value.array):
-                self._admit(row, part, value.type.dtype, exact=value.exact)
+                admitted(row, part, value.type.dtype, self.plan.palettes, exact=value.exact)
             return
         array, dtype = value.array, value.type.dtype
         if array.ndim < self.plan.rank[0]:
             raise Infeasible(f"{row.name} makes a tensor of rank {array.ndim}")
-        low, high, margin = self._admit(row, array, dtype, exact=value.exact, limits=value.range)
+        low, high, margin = admitted(row, array, dtype, self.plan.palettes, exact=value.exact, limits=value.range)
         if dtype.is_float and high - low <= margin and array.size > 3 and self.choices.integer(0, 3):
             raise Infeasible(f"{row.name} is constant")
-
-    def _admit(
-        self, row: Operator, array: Array, dtype: DType, *, exact: bool,
-        limits: Callable[[], tuple[float, float]] | None = None,
-    ) -> tuple[float, float, float]:  # fmt: skip
-        """The range of a computed tensor and its margin; Infeasible where it is too large or leaves its type."""
-        if array.size > _LARGEST:
-            raise Infeasible(f"{row.name} makes {array.size} elements")
-        if not (dtype.is_ordered and array.size):
-            return 0.0, 0.0, 0.0
-        if self._specials and dtype.is_float:
-            array, limits = array[np.isfinite(array)], None  # what is not finite is what the operands had
-            if not array.size:
-                return 0.0, 0.0, 0.0
-        low, high = limits() if limits is not None else (float(array.min()), float(array.max()))
-        if not dtype.is_float:
-            # Sums and products may have wrapped around where 64 bits end; what is moved has not.
-            if low < dtype.minimum or high > (float(dtype.maximum) if row.exact else min(dtype.maximum, 2**53)):
-                raise Infeasible(f"{row.name} overflows {dtype}")
-            return low, high, 0.0
-        # Last bits differ between machines: no decision may hang on one.
-        # Of the narrow floats every number will do: what is put into them is rounded there, not computed.
-        narrow = is_narrow(dtype)
-        margin = 0.0 if exact or narrow else _MARGIN * max(-low, high)
-        largest = dtype.maximum if narrow or (exact and row.exact) else dtype.maximum / 4
-        ceiling = largest if "large" in self.plan.palettes else _CEILING.get(dtype.name, largest)
-        if dtype.minimum > 0 and low < dtype.minimum:
-            raise Infeasible(f"{row.name} makes a zero, and {dtype} has none")
-        if not (-ceiling <= low - margin and high + margin <= ceiling):
-            raise Infeasible(f"{row.name} leaves the range of {dtype}")
-        return low, high, margin
 
     # -- adapters --------------------------------------------------------------------------------------------------
 
