@@ -46,7 +46,7 @@ def budget(scale: Scale) -> Iterator[Figure]:
     part of that is no frames and no store, and told apart as far as the store knows of it. What it does not know of,
     the forking of fresh workers and the debugger that looks at crashes, is among all else.
     """
-    count = 60 if scale.quick else 600
+    count = 60 if scale.quick else 1000
     for name, more in (("nothing fails", _SOUND), ("operators alone", _PLAIN), ("default models", ())):
         short, early = _campaign(scale, count, more)
         long, root = _campaign(scale, 3 * count, more)

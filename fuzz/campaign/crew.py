@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Crew"]
 
 _DEPTH = 2  # messages of tasks that a process has in hand: one at work, one so that it need not wait
-_MOST = 8  # tasks of a message: beyond that its own cost does not count any more
+_MOST = 16  # tasks of a message: beyond that its own cost does not count any more
 _SPAN = 0.1  # seconds that a message may take: what is in hand is lost with the process, and ends late
 _FAREWELL = 5.0  # seconds that a process has to end its workers and itself
 _WATCHED = 0.25  # seconds between two looks at the memory that they hold
