@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from abstract.graph import Value
+    from abstract.types import Shape
 
-__all__ = ["counted", "drawn_indices", "from_either_end", "from_front", "index_constant", "is_one", "not_empty",
-           "operand", "permutation", "pinned", "reach", "signed", "spelt", "subset", "unique_indices",
-           "whole_number"]  # fmt: skip
+__all__ = ["counted", "drawn_indices", "from_either_end", "from_front", "index_constant", "index_shape", "is_one",
+           "long_axis", "not_empty", "operand", "permutation", "pinned", "reach", "signed", "spelt", "subset",
+           "unique_indices", "whole_number"]  # fmt: skip
 
 
 def operand(
@@ -155,3 +156,32 @@ def reach(s: Scope, dim: Dim, indices: Array) -> None:
     """Keep an axis long enough for constant indices into it at every other size as well."""
     if isinstance(dim, Expr) and indices.size:
         s.store.require(at_least(dim, int(max(indices.max() + 1, -indices.min()))))
+
+
+def long_axis(s: Scope, shape: tuple[int, ...]) -> int:
+    """An axis that is not empty."""
+    axes = [a for a, n in enumerate(shape) if n > 0]
+    if not axes:
+        raise Infeasible("no axis to index")
+    return int(s.pick(axes))
+
+
+def index_shape(s: Scope, shape: Shape, axis: int, longest: int, *, whole: bool = False) -> tuple[int, ...]:
+    """Sizes of an index tensor that fits a tensor's other axes; along the axis of indices any up to ``longest``.
+
+    ``whole`` keeps the other axes as long as the tensor's: of GatherElements the specification says no more than that
+    the ranks agree, and backends differ on shorter ones.
+    """
+    sizes = []
+    room = 256
+    for a, dim in enumerate(shape):
+        size = s.store.value(dim)
+        most = max(min(size if a != axis else longest, room), 1)
+        if a != axis and whole and size > most:
+            raise Infeasible("the indices would be too many")
+        count = size if a != axis and size <= most and (whole or s.coin(0.6)) else s.integer(1, most)
+        room //= count
+        if a != axis:
+            s.store.require(at_least(dim, count))
+        sizes.append(count)
+    return tuple(sizes)

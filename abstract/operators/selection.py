@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abstract.constraints import Infeasible, at_least
+from abstract.constraints import at_least
 from abstract.dims import product
 from abstract.dtypes import Kind
 from abstract.error import is_exact, moved, rounding_unit, tainted, underflow
@@ -17,6 +17,8 @@ from abstract.operators.axes import (
     from_either_end,
     from_front,
     index_constant,
+    index_shape,
+    long_axis,
     operand,
     reach,
     signed,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from abstract.types import Shape
 
 __all__ = ["OPERATORS", "mesh"]
+
 
 def mesh(shape: tuple[int, ...]) -> list[Array]:
     """One index array an axis that together read a tensor of this shape as it stands (an open mesh)."""
@@ -56,20 +59,13 @@ def picked(
     return rule
 
 
-def _long_axis(s: Scope, shape: tuple[int, ...]) -> int:
-    axes = [a for a, n in enumerate(shape) if n > 0]
-    if not axes:
-        raise Infeasible("no axis to index")
-    return int(s.pick(axes))
-
-
 # -- Gather ------------------------------------------------------------------------------------------------
 
 
 def propose_gather(s: Scope) -> Call:
     """Rows of one axis by constant or computed indices of rank 0 to 3."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 1024)
-    axis = _long_axis(s, x.array.shape)
+    axis = long_axis(s, x.array.shape)
     indices = drawn_indices(s, 1, x.type.shape[axis], rank=(0, min(3, 9 - x.type.rank)))
     return Call((x, indices), {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)})
 
@@ -92,8 +88,8 @@ def _gather_touched(run: Run, unsure: Array) -> Array:
 def propose_gather_elements(s: Scope) -> Call:
     """Indices of the operand's own rank, as long as it on the other axes."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 1024)
-    axis = _long_axis(s, x.array.shape)
-    shape = _index_shape(s, x.type.shape, axis, longest=6, whole=True)
+    axis = long_axis(s, x.array.shape)
+    shape = index_shape(s, x.type.shape, axis, longest=6, whole=True)
     count = prod(shape)
     size = x.array.shape[axis]
     start, step = s.integer(0, size - 1), s.integer(1, 7)
@@ -101,27 +97,6 @@ def propose_gather_elements(s: Scope) -> Call:
     reach(s, x.type.shape[axis], array)
     indices = index_constant(s, 1, array)
     return Call((x, indices), {} if axis == 0 and s.coin(0.5) else {"axis": signed(s, axis, x.type.rank)})
-
-
-def _index_shape(s: Scope, shape: Shape, axis: int, longest: int, *, whole: bool = False) -> tuple[int, ...]:
-    """Sizes of an index tensor that fits a tensor's other axes; along the axis of indices any up to ``longest``.
-
-    ``whole`` keeps the other axes as long as the tensor's: of GatherElements the specification says no more than that
-    the ranks agree, and backends differ on shorter ones.
-    """
-    sizes = []
-    room = 256
-    for a, dim in enumerate(shape):
-        size = s.store.value(dim)
-        most = max(min(size if a != axis else longest, room), 1)
-        if a != axis and whole and size > most:
-            raise Infeasible("the indices would be too many")
-        count = size if a != axis and size <= most and (whole or s.coin(0.6)) else s.integer(1, most)
-        room //= count
-        if a != axis:
-            s.store.require(at_least(dim, count))
-        sizes.append(count)
-    return tuple(sizes)
 
 
 def gather_elements_shape(t: Typing) -> tuple[Shape, ...]:
@@ -192,9 +167,9 @@ _EXTREMA_SINCE = 18  # the version at which max and min joined add and mul
 def propose_scatter_elements(s: Scope) -> Call:
     """Constant indices that never meet (hazards H3.2 and H3.3)."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 1024)
-    axis = _long_axis(s, x.array.shape)
+    axis = long_axis(s, x.array.shape)
     size = x.array.shape[axis]
-    shape = _index_shape(s, x.type.shape, axis, longest=min(size, 5))
+    shape = index_shape(s, x.type.shape, axis, longest=min(size, 5))
     line = unique_indices(s, shape[axis], size)
     # Each line along the axis has the same distances, shifted: still no two alike in a line.
     shift = np.arange(prod(shape) // shape[axis]).reshape([n if a != axis else 1 for a, n in enumerate(shape)])
@@ -377,7 +352,7 @@ def one_hot_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tuple
 def propose_compress(s: Scope) -> Call:
     """A constant condition no longer than the axis (hazard H3.16), or than the tensor read as one axis."""
     x = operand(s, rank=(1, 8), where=lambda v: 0 < v.array.size <= 256)
-    axis = _long_axis(s, x.array.shape)
+    axis = long_axis(s, x.array.shape)
     params: dict[str, Any] = {} if s.coin(0.3) else {"axis": signed(s, axis, x.type.rank)}
     whole = x.type.shape[axis] if params else product(x.type.shape)
     length = s.integer(1, min(s.store.value(whole), 12))
