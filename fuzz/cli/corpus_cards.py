@@ -57,7 +57,7 @@ def match(sources: tuple[Path, ...], datasets: tuple[Path, ...], out: Path, leas
     from fuzz.cli.progress import progress_bar
     from fuzz.errors import UsageError
 
-    with told():
+    with told(out):
         catalogue = _catalogue(datasets)
         with progress_bar("cards", None) as progress:
             summary = match_all(cards(sources), catalogue, out, least=least, progress=progress)
@@ -90,7 +90,7 @@ def tuples(folder: Path, datasets: tuple[Path, ...], as_json: bool) -> None:
     from corpus.cards.tuples import write_folders
     from corpus.file import write_lines
 
-    with told():
+    with told(folder):
         catalogue = _catalogue(datasets)
         rows = list(matched_rows(folder))
         found = [one for row in rows for one in made(row, catalogue)]
@@ -148,7 +148,7 @@ def samples(folder: Path, graphs: tuple[Path, ...], version: int, datasets: tupl
     without: Counter[str] = Counter()
     missing: dict[str, None] = {}
     found: list[Sample] = []
-    with told():
+    with told(folder):
         catalogue, drawn = _catalogue(datasets), Graphs(graphs, version)
         path = folder / "tuples.jsonl"
         if not path.is_file():
@@ -182,10 +182,11 @@ def _catalogue(sources: tuple[Path, ...]) -> Catalogue:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What cannot be used becomes one line; a package that is not there, the command that brings it."""
+def told(out: Path) -> Iterator[None]:
+    """What cannot be used, or written, becomes one line; a package that is not there, the command that brings it."""
     from corpus.cards.reading import CardsError
-    from fuzz.errors import StorageError, UsageError
+    from fuzz.errors import UsageError
+    from fuzz.file import unwritten
 
     try:
         yield
@@ -194,7 +195,7 @@ def told() -> Iterator[None]:
     except ModuleNotFoundError as problem:
         raise UsageError(f"{problem.name} is not installed: pip install 'dnnfuzz[corpus]'") from None
     except OSError as problem:
-        raise StorageError(f"{problem.filename} cannot be written: {problem.strerror}") from None
+        raise unwritten(problem, out) from None
 
 
 def _lines(summary: Summary, out: Path) -> list[str]:

@@ -49,7 +49,7 @@ def collect(
     """
     from fuzz.cli.progress import progress_bar
 
-    with told():
+    with told(out):
         from corpus.cards.collecting import KINDS, Wanted
         from corpus.cards.collecting import collect as fetch
 

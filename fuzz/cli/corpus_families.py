@@ -102,7 +102,8 @@ def sample(
     from corpus.graphs.cache import Cache
     from corpus.graphs.computation import GraphError
     from fuzz.cli.progress import progress_bar
-    from fuzz.errors import StorageError, UsageError
+    from fuzz.errors import UsageError
+    from fuzz.file import unwritten
 
     result = Sampled()
     try:
@@ -114,7 +115,7 @@ def sample(
     except (FamilyError, GraphError) as problem:
         raise UsageError(str(problem)) from None
     except OSError as problem:
-        raise StorageError(f"{problem.filename or out} cannot be written: {problem.strerror}") from None
+        raise unwritten(problem, out) from None
     except KeyboardInterrupt:
         click.echo(f"interrupted: {_told(result, out)}; the same command goes on", err=True)
         raise

@@ -60,8 +60,9 @@ def command(
     """
     from corpus.graphs.computation import GraphError
     from fuzz.collection.graphs import the_cache
-    from fuzz.errors import StorageError, UsageError
+    from fuzz.errors import UsageError
     from fuzz.execute.worker import Limits
+    from fuzz.file import unwritten
 
     if (backend is None) != (models is None):
         raise UsageError("a latency needs both: --backend TARGET and --models DIR")
@@ -75,7 +76,7 @@ def command(
     except GraphError as problem:
         raise UsageError(str(problem)) from None
     except OSError as problem:
-        raise StorageError(f"{problem.filename or graphs} cannot be written: {problem.strerror}") from None
+        raise unwritten(problem, graphs) from None
     except KeyboardInterrupt:
         echo("interrupted: what was measured is kept; the same command goes on")
         raise

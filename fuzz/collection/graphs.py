@@ -10,7 +10,8 @@ from corpus.cache import STATE, builds
 from corpus.graphs.cache import Cache
 from corpus.graphs.computation import GraphError
 from corpus.graphs.sources import SAVED, read_graph, title_of
-from fuzz.errors import StorageError, UsageError
+from fuzz.errors import UsageError
+from fuzz.file import unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -92,7 +93,7 @@ def gather(
     except GraphError as problem:
         raise UsageError(str(problem)) from None
     except OSError as problem:
-        raise StorageError(f"cannot write {cache.folder}: {problem.strerror or problem}; mend its rights") from None
+        raise unwritten(problem, cache.folder) from None
     return result
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fuzz.campaign.trial import Trial
-from fuzz.errors import StorageError
-from fuzz.file import write_json, write_text
+from fuzz.file import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -114,10 +112,4 @@ class Diary:
             self._day = self._read(date)
 
     def _read(self, date: str) -> Day:
-        path = self._folder / f"{date}.json"
-        if not path.exists():
-            return Day(date)
-        try:
-            return Day.from_json(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError(f"{path} cannot be read ({error}): remove it, and the day begins anew") from None
+        return read_json(self._folder / f"{date}.json", Day.from_json, "the day begins") or Day(date)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.registry import BACKENDS
 from fuzz.bisect.releases import in_index, is_older
-from fuzz.errors import StorageError
 from fuzz.execute.target import backend_of, parse_target, version_in
 from fuzz.execute.variant import varied
-from fuzz.file import write_json
+from fuzz.file import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +37,11 @@ class State:
 
 def read_state(root: Path) -> State:
     """The state that a root's service was left in. Raises StorageError for a file that is none."""
-    path = root / _FILE
-    if not path.exists():
-        return State()
-    try:
-        said = json.loads(path.read_text("utf-8"))
-        return State(int(said["turns"]), tuple(said["joined"]), tuple((str(n), str(v)) for n, v in said["seen"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} cannot be read ({error}): remove it, and the turns begin anew") from None
+    return read_json(root / _FILE, _state, "the turns begin") or State()
+
+
+def _state(said: Any) -> State:
+    return State(int(said["turns"]), tuple(said["joined"]), tuple((str(n), str(v)) for n, v in said["seen"]))
 
 
 class Rotation:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fuzz.errors import StorageError
-from fuzz.file import write_bytes, write_json, write_text
+from fuzz.file import read_json, unwritten, write_bytes, write_json, write_text
 
 
 def test_a_file_and_its_folder_are_made_and_nothing_else(tmp_path):
@@ -28,3 +28,23 @@ def test_what_cannot_be_written_is_told_with_the_way_out_and_the_old_one_stays(t
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"^cannot write .*; free some space or mend its rights$"):
         write_bytes(tmp_path / "file" / "below", b"new")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"n": "x"}', "[" * 100_000])
+def test_what_is_broken_is_told_with_what_begins_anew_without_it(tmp_path, content):
+    path = tmp_path / "state.json"
+    assert read_json(path, lambda said: int(said["n"]), "the count begins") is None
+    write_json(path, {"n": 3})
+    assert read_json(path, lambda said: int(said["n"]), "the count begins") == 3
+    path.write_text(content)
+    with pytest.raises(StorageError, match=r"state\.json cannot be read \(.*\): remove it, and the count begins anew$"):
+        read_json(path, lambda said: int(said["n"]), "the count begins")
+
+
+def test_what_another_package_could_not_write_is_told_with_the_way_out(tmp_path):
+    place = tmp_path / "out"
+    with pytest.raises(FileNotFoundError) as caught:
+        (place / "file").touch()
+    named = str(unwritten(caught.value, place))
+    assert named == f"cannot write {place / 'file'}: No such file or directory; free some space or mend its rights"
+    assert str(unwritten(OSError("odd"), place)) == f"cannot write {place}: odd; free some space or mend its rights"
