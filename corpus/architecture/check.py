@@ -116,11 +116,11 @@ def check(
         progress: told each fold.
 
     Raises:
-        ValueError: one line, where there are fewer than two classes to tell apart.
+        ValueError: one line that says how to mend it, where there are fewer than two classes to tell apart.
     """
     base = [one for one in known or samples if one.labels.get(key)]
     if not base:
-        raise ValueError(f"none of {len(known or samples)} models has a label {key}")
+        raise ValueError(f"none of {len(known or samples)} models has a label {key}: give them one, or check another")
     raw = [one.labels[key] for one in base]
     counts = [one.features.counts() for one in base]
     groups = grouped(pairs(counts, raw), raw)
@@ -128,7 +128,8 @@ def check(
     found = sorted(set(labels) - {OTHERS})
     if len(found) < 2:
         raise ValueError(
-            f"{len(found)} of {len(set(raw))} values of {key} are those of {least} models or more, and two are needed"
+            f"{len(found)} of {len(set(raw))} values of {key} are those of {least} models or more, and two are needed: "
+            "add models, or lower --least"
         )
     accuracies: tuple[float, ...] = ()
     if known:

@@ -244,8 +244,8 @@ def _member(file: BinaryIO, at: int) -> Entry | None:
     unpacker = zlib.decompressobj(wbits=31)
     text, length = b"", 0
     try:
-        while not unpacker.eof and (piece := file.read(_PIECE)):
-            text += unpacker.decompress(piece, _LARGEST)
+        while not unpacker.eof and len(text) <= _LARGEST and (piece := file.read(_PIECE)):
+            text += unpacker.decompress(piece)
             length += len(piece)
         name = json.loads(text)["name"] if unpacker.eof else None
     except (zlib.error, ValueError, KeyError, TypeError, RecursionError):

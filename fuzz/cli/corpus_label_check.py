@@ -71,7 +71,7 @@ def label_check(
         try:
             found = check(models, key, settings, known=learnt, least=least, threshold=threshold, progress=progress)
         except ValueError as problem:
-            raise UsageError(f"{problem}: add models, or lower --least") from None
+            raise UsageError(str(problem)) from None
     seconds = round(time.perf_counter() - start, 3)
     if as_json:
         print_json({**found.to_json(), "seconds": seconds})

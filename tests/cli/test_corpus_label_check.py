@@ -65,8 +65,9 @@ def test_models_are_checked_against_known_ones(collection, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     ((), "give a file of architectures"), (("missing.jsonl",), "cannot read missing.jsonl: No such file or directory"),
-    (("{}", "--label", "architecture"), "none of 40 models has a label architecture"),
-    (("{}", "--least", "21"), "0 of 2 values of model_type"),
+    (("{}", "--label", "architecture"), "none of 40 models has a label architecture: give them one"),
+    (("{}", "--least", "21"),
+     "0 of 2 values of model_type are those of 21 models or more, and two are needed: add models, or lower --least"),
 ])  # fmt: skip
 def test_misuse_is_told_in_one_line(collection, arguments, said):
     done = typed(*(one.format(collection) for one in arguments), code=2)

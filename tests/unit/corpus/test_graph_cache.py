@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from hashlib import sha256
 
 import pytest
 
@@ -107,3 +109,13 @@ def test_what_is_broken_is_told_in_one_line(cache, tmp_path):
     (cache.folder / "toy.index.json").write_text(json.dumps({"version": 1, "graphs": [["net-0", 0, 10**9]]}))
     with pytest.raises(GraphError, match="is broken; remove it"):
         cache.load("toy")
+
+
+def test_of_what_no_index_knows_no_more_is_unpacked_than_a_graph_may_have(cache, monkeypatch):
+    (path,) = cache.folder.glob("*.jsonl.gz")
+    (cache.folder / "toy.index.json").unlink()
+    noise = "".join(sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(8000))
+    path.write_bytes(path.read_bytes() + gzip.compress(json.dumps({"name": "large", "x": noise}).encode()))
+    assert cache.load("toy").names[20:] == ("large",)
+    monkeypatch.setattr("corpus.graphs.cache._LARGEST", 100_000)
+    assert len(cache.load("toy").names) == 20
