@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from corpus.cards.reading import CardsError, from_yaml, mappings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -86,8 +88,6 @@ def _split(text: str) -> tuple[str, str, int, list[str]]:
 
 
 def _metadata(block: str) -> tuple[Mapping[str, Any], list[str]]:
-    import yaml
-
     if not block.strip():
         return {}, []
     told = []
@@ -95,12 +95,9 @@ def _metadata(block: str) -> tuple[Mapping[str, Any], list[str]]:
         block = block[:_BLOCK]
         told.append(f"only the first {_BLOCK:,} characters of the metadata block were read")
     try:
-        # The base loader makes texts, lists and mappings and nothing else: no date that is none, no object.
-        found = yaml.load(block, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - the same
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        place = f" (line {mark.line + 2})" if mark else ""
-        told.append(f"the metadata block is no YAML{place}; its lists were read line by line")
+        found = from_yaml(block, first_line=2)
+    except CardsError as problem:
+        told.append(f"the metadata block is {problem}; its lists were read line by line")
         return _line_by_line(block), told
     if isinstance(found, dict):
         return found, told
@@ -142,20 +139,16 @@ def _datasets(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _results(metadata: Mapping[str, Any]) -> list[Result]:
     found = []
-    for number, model in enumerate(_mappings(metadata.get("model-index"))):
-        for index, result in enumerate(_mappings(model.get("results"))):
+    for number, model in enumerate(mappings(metadata.get("model-index"), _ENTRIES)):
+        for index, result in enumerate(mappings(model.get("results"), _ENTRIES)):
             task, data = _mapping(result.get("task")), _mapping(result.get("dataset"))
-            given = _mappings(result.get("metrics"))
+            given = mappings(result.get("metrics"), _ENTRIES)
             metrics = [(_first(one, "type", "name"), _word(one.get("value"))) for one in given]
             where = f"model-index[{number}].results[{index}]"
             name, identifier = _word(data.get("name")), _word(data.get("type"))
             configuration = _first(data, "config", "args")
             found.append(Result(where, _first(task, "type", "name"), name, identifier, configuration, tuple(metrics)))
     return found
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value[:_ENTRIES] if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.cards.card import Card, parse
 from corpus.cards.names import Spelling, Spellings, key_of
-from corpus.cards.reading import CardsError, Problem, files, json_lines, read_json, read_text
+from corpus.cards.reading import CardsError, Problem, files, json_lines, mappings, read_json, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -246,13 +246,13 @@ def _take_dataset(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
     if not slug:
         return
     tasks = []
-    for one in _mappings(row.get("tasks")):
+    for one in mappings(row.get("tasks")):
         label = _string(one.get("task"))
         task = _last(one.get("url")) or slug_of(label)
         if task:
             tasks.append(task)
             catalogue.add_task(Task(task, label or task))
-    hub = (_after(_string(one.get("url")), "huggingface.co/datasets/") for one in _mappings(row.get("data_loaders")))
+    hub = (_after(_string(one.get("url")), "huggingface.co/datasets/") for one in mappings(row.get("data_loaders")))
     full_name, description = _string(row.get("full_name")), _string(row.get("description"))
     found = Dataset(slug, name, full_name, description, _strings(row.get("variants")), tuple(filter(None, hub)))
     catalogue.add_dataset(replace(found, part_of=_string(row.get("part_of")), tasks=_merged(tasks, ())))
@@ -267,9 +267,9 @@ def _take_table(catalogue: Catalogue, row: Mapping[str, Any]) -> None:
         slug = slug_of(name)
         if slug:
             catalogue.add_task(Task(slug, name, _string(one.get("description")), _strings(one.get("synonyms"))))
-            for data in _mappings(one.get("datasets")):
+            for data in mappings(one.get("datasets")):
                 catalogue.measured.append((_string(data.get("dataset")), _string(data.get("description")), slug))
-        pending.extend(reversed(_mappings(one.get("subtasks"))))
+        pending.extend(reversed(mappings(one.get("subtasks"))))
 
 
 def _take_card(catalogue: Catalogue, card: Card) -> None:
@@ -304,10 +304,6 @@ def _take_description(catalogue: Catalogue, path: Path, parts: tuple[str, ...]) 
         catalogue.add_task(Task(slug, name, description))
     else:
         catalogue.add_dataset(Dataset(slug, name, description=description))
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _strings(value: Any) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from corpus.cards.card import Card, Result, parse
-from corpus.cards.reading import CardsError, Problem, files, json_lines, read_text
+from corpus.cards.reading import CardsError, Problem, files, from_yaml, json_lines, mappings, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -139,23 +139,19 @@ def _joined(card: Card, row: Mapping[str, Any]) -> Card:
 
 def _metafile(path: Path) -> Iterator[Card | Problem]:
     """The models of a metafile: each a card without text, with the datasets of its results and of its collection."""
-    import yaml
-
     text = read_text(path)
     try:
-        content = yaml.load(text.text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - texts, lists, mappings
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark else ""
-        raise CardsError(f"{path} is no YAML{place}") from None
+        content = from_yaml(text.text)
+    except CardsError as problem:
+        raise CardsError(f"{path} is {problem}") from None
     collections, models = {}, []
     parts = content if isinstance(content, list) else [content]
     for part in parts:
         if isinstance(part, dict):
-            for index, one in enumerate(_mappings(part.get("Collections"))):
+            for index, one in enumerate(mappings(part.get("Collections"))):
                 collections[_word(one.get("Name"))] = (f"Collections[{index}]", one)
             # Old files are a list of models.
-            models += _mappings(part.get("Models")) or ([part] if "Results" in part and "Name" in part else [])
+            models += mappings(part.get("Models")) or ([part] if "Results" in part and "Name" in part else [])
     if not models:
         yield Problem(str(path), "it lists no models under Models")
     for index, one in enumerate(models):
@@ -183,17 +179,13 @@ def _training(where: str, holder: Mapping[str, Any]) -> Iterable[Result]:
 
 def _measured(where: str, model: Mapping[str, Any]) -> Iterable[Result]:
     given = model.get("Results")
-    for index, one in enumerate(_mappings(given if isinstance(given, list) else [given])):
+    for index, one in enumerate(mappings(given if isinstance(given, list) else [given])):
         metrics = one.get("Metrics")
         pairs = metrics.items() if isinstance(metrics, dict) else ()
         yield Result(
             f"{where}.Results[{index}]", _word(one.get("Task")), _word(one.get("Dataset")),
             metrics=tuple((_word(key), _word(value)) for key, value in pairs),
         )  # fmt: skip
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _word(value: Any) -> str:

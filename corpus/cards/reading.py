@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["CARD_BYTES", "CardsError", "Problem", "Text", "files", "json_lines", "read_json", "read_text"]
+__all__ = [
+    "CARD_BYTES", "CardsError", "Problem", "Text", "files", "from_yaml", "json_lines", "mappings", "read_json",
+    "read_text",
+]  # fmt: skip
 
 CARD_BYTES = 256 * 2**10
 """So much of a card is read. Cards have some KB; longer ones are tables and logs."""
@@ -112,6 +115,26 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
         if not number:
             raise CardsError(f"{path} cannot be read: {_why(problem)}") from None
         yield number + 1, Problem(f"{path}:{number + 1}", f"it cannot be read from here on: {_why(problem)}")
+
+
+def from_yaml(text: str, first_line: int = 1) -> Any:
+    """What YAML says, as texts, lists and mappings and nothing else: no date that is none, no object.
+
+    Raises:
+        CardsError: "no YAML", and in which line, of which the text's first is ``first_line``.
+    """
+    import yaml
+
+    try:
+        return yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - see above
+    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+        mark = getattr(problem, "problem_mark", None)
+        raise CardsError(f"no YAML (line {mark.line + first_line})" if mark else "no YAML") from None
+
+
+def mappings(value: Any, most: int | None = None) -> list[Mapping[str, Any]]:
+    """The mappings in what should be a list of them, of its first ``most`` entries; none where it is no list."""
+    return [one for one in value[:most] if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def files(root: Path) -> Iterator[Path | Problem]:
