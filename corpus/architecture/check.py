@@ -133,27 +133,22 @@ def check(
         )
     accuracies: tuple[float, ...] = ()
     if known:
-        made, names = train(counts, labels, settings), tuple(sorted(set(labels)))
         tested = [one for one in samples if groups.get(one.labels.get(key, "")) in found]
-        rows = list(zip(tested, made.probabilities([one.features.counts() for one in tested]), strict=True))
+        made = train(counts, labels, settings)
+        shares = made.probabilities([one.features.counts() for one in tested])
+        rows = list(zip(tested, shares, strict=True))
     else:
-        names, folds = cross_validate(counts, labels, settings, progress)
-        accuracies = tuple(fold.accuracy for fold in folds)
-        doubted = {
-            place for place, row in _rows(folds).items()
-            if names[int(row.argmax())] != labels[place] and row.max() >= threshold
-        }  # fmt: skip
-        at = _rows(cross_validate(counts, labels, settings, progress, doubted)[1])
+        at, accuracies = _doubted(counts, labels, settings, threshold, progress)
         rows = [(base[place], at[place]) for place in sorted(at) if labels[place] in found]
-    suspects = []
+    names, suspects = tuple(sorted(set(labels))), []
     for sample, row in rows:
         label, best = groups[sample.labels[key]], int(row.argmax())
         if names[best] in {label, OTHERS} or row[best] < threshold:
             continue
         others = [place for place, one in enumerate(base) if one != sample]
         has, lacks = _why(sample, [(counts[place], labels[place]) for place in others], label, names[best])
-        told = [raw[place] for place in others]
         if any(abs(one.of_other - one.of_label) >= EVIDENCE for one in (*has, *lacks)):
+            told = [raw[place] for place in others]
             near = twins([counts[place] for place in others], told, sample.features.counts())
             suspects.append(Suspect(
                 sample.name, sample.labels[key], names[best], float(row[best]), float(row[names.index(label)]),
@@ -162,6 +157,20 @@ def check(
     suspects.sort(key=lambda one: (-one.probability, one.name))
     same = tuple(sorted({group for group in groups.values() if "|" in group}))
     return Checked(key, len(samples), len(samples) - len(rows), tuple(found), same, accuracies, tuple(suspects))
+
+
+def _doubted(
+    counts: Sequence[Mapping[str, int]], labels: Sequence[str], settings: Settings, threshold: float,
+    progress: Callable[[int], object],
+) -> tuple[dict[int, NDArray[np.float32]], tuple[float, ...]]:  # fmt: skip
+    """The probabilities of each model where those in doubt are not learnt from; the accuracies where they are."""
+    names, folds = cross_validate(counts, labels, settings, progress)
+    doubted = {
+        place for place, row in _rows(folds).items()
+        if names[int(row.argmax())] != labels[place] and row.max() >= threshold
+    }  # fmt: skip
+    again = cross_validate(counts, labels, settings, progress, doubted)[1]
+    return _rows(again), tuple(fold.accuracy for fold in folds)
 
 
 def _rows(folds: Sequence[Fold]) -> dict[int, NDArray[np.float32]]:
