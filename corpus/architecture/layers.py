@@ -107,14 +107,17 @@ class Architecture:
         return Architecture(layers, connections, removed)
 
 
-def abstract_architecture(graph: ComputationGraph) -> Architecture:
-    """The architecture of a computation graph; one made with ``whole`` has the layers that compute nothing, too."""
+def abstract_architecture(graph: ComputationGraph, *, operators: bool = False) -> Architecture:
+    """The architecture of a computation graph; one made with ``whole`` has the layers that compute nothing, too.
+
+    With ``operators`` each node is a layer, whatever module it is in: as in a graph that nobody exported.
+    """
     layer_of: list[int] = []
     members: list[list[Node]] = []
     names: list[tuple[str, str]] = []
     known: dict[str, int] = {}
     for node in graph.nodes:
-        path, kind = _layer_of(node)
+        path, kind = ("", _bare(node.source)) if operators else _layer_of(node)
         if kind.startswith(_CHECKS):
             layer_of.append(-1)
             continue

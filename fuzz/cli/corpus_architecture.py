@@ -23,23 +23,26 @@ __all__ = ["architecture"]
 @click.option("--out", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE.jsonl",
               help="Add the architectures to this file; a model that it has by name stays as it is.")  # fmt: skip
 @click.option("--model-type", metavar="NAME", help="The label model_type of all that are added and have none.")
+@click.option("--operators", is_flag=True,
+              help="Take each operator for a layer, whatever module it was exported from: to compare with models that "
+              "were generated.")  # fmt: skip
 @click.option("--known", multiple=True, type=FilePath(path_type=Path, file_okay=True), metavar="ARCHITECTURES",
               help="Say how far each model is from the nearest of these.")  # fmt: skip
 @json_option
 def architecture(
-    models: tuple[Path, ...], corpus: Path | None, out: Path | None, model_type: str | None, known: tuple[Path, ...],
-    as_json: bool,
+    models: tuple[Path, ...], corpus: Path | None, out: Path | None, model_type: str | None, operators: bool,
+    known: tuple[Path, ...], as_json: bool,
 ) -> int:  # fmt: skip
     """Make abstract architectures of models: layers with parameters and dimensions, and what feeds what.
 
     A model is anything that `fuzz corpus graph` reads: an .onnx file, a SavedModel, a build; folders are searched. The
     distance is 1 less the share of connections of layers, counted, that a model has in common with the nearest known
     one: 0 is the same, 1 nothing in common. Compare like with like: an ONNX model has other layers than the trace of
-    the same network.
+    the same network, and --operators other ones again.
 
     \b
-    fuzz corpus architecture zoo/ --out zoo.jsonl
-    fuzz corpus architecture fuzz-root/cases --known zoo.jsonl
+    fuzz corpus architecture zoo/ --operators --out zoo.jsonl
+    fuzz corpus architecture fuzz-root/cases --operators --known zoo.jsonl
 
     --json prints {out, added, present, models: [{name, labels, layers, connections, back_edges, distance, nearest,
     new}], unread: [{file, why}], seconds}: the last three without --known are null; new are connections that no known
@@ -62,7 +65,7 @@ def architecture(
     rows: list[Described] = []
     try:
         with progress_bar("models", len(found)) as progress:
-            rows.extend(described(found, near, labels, unread, progress))
+            rows.extend(described(found, near, labels, unread, progress, operators=operators))
     except KeyboardInterrupt:
         if out is not None:
             append(out, rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from corpus.architecture.collection import Sample, line, read
-from corpus.architecture.distance import distance
+from corpus.architecture.distance import Known
 from corpus.architecture.features import features
 from corpus.architecture.layers import ArchitectureError, abstract_architecture
 from corpus.cache import builds
@@ -57,7 +57,7 @@ def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
 
 def described(
     models: Sequence[tuple[Path, str]], known: Sequence[Sample], labels: Mapping[str, str],
-    unread: list[tuple[str, str]], progress: Callable[[int], object],
+    unread: list[tuple[str, str]], progress: Callable[[int], object], *, operators: bool = False,
 ) -> Iterator[Described]:  # fmt: skip
     """The architectures of models, each a path and a name.
 
@@ -67,10 +67,12 @@ def described(
         labels: of all that have no other; the class of a build is its architecture.
         unread: gets what could not be read, and why.
         progress: told each model.
+        operators: each operator of an ONNX model is a layer, whatever module it is in.
     """
+    near = Known(known) if known else None
     for path, name in models:
         try:
-            graph = read_graph(path, name=name, whole=True, traced=True)
+            graph = read_graph(path, name=name, whole=True, traced=not operators)
         except GraphError as problem:
             unread.append((str(path), str(problem)))
         except OSError as problem:
@@ -79,8 +81,8 @@ def described(
             told = {**labels, **{key: str(value) for key, value in graph.labels.items()}}
             if "class" in told:
                 told.setdefault("architecture", told["class"])
-            made = abstract_architecture(graph)
-            yield Described(name, told, made, distance(features(made), known) if known else None)
+            made = abstract_architecture(graph, operators=operators)
+            yield Described(name, told, made, None if near is None else near.distance(features(made)))
         progress(1)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from backends.tensor import Value as StoredValue
     from fuzz.generate.settings import Settings
 
-__all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor"]
+__all__ = ["Generated", "Summary", "case_id", "generate_case", "generate_cases", "to_tensor", "write_generated"]
 
 _REWRITTEN = 3  # models of windows for one of them that is rewritten
 
@@ -141,10 +141,15 @@ def _write(root: str, settings: Settings, seeds: Sequence[int]) -> tuple[int, in
     supports = joint_support(settings.targets)
     for seed in seeds:
         made = generate_case(Seeded(seed), settings, supports)
-        files = None if made.apart is None else made.apart.files
-        write_case(Path(root), case_id(seed), made.stored, made.data_sets, {"seed": seed, **made.record}, files)
+        write_generated(Path(root), seed, made)
         nodes += made.nodes
     return len(seeds), nodes
+
+
+def write_generated(root: Path, seed: int, made: Generated) -> None:
+    """Write what was made of a seed. Raises StorageError."""
+    files = None if made.apart is None else made.apart.files
+    write_case(root, case_id(seed), made.stored, made.data_sets, {"seed": seed, **made.record}, files)
 
 
 def _chunks(seeds: Sequence[int], size: int) -> Iterator[Sequence[int]]:

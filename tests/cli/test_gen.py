@@ -227,3 +227,40 @@ def test_nan_and_infinities_are_there_where_they_are_asked_for(unmeasured, fuzz)
         for case in cases for tensor in onnx.load(case.model_path).graph.initializer
     ]  # fmt: skip
     assert any(a.dtype.kind == "f" and not np.isfinite(a).all() for a in arrays)
+
+
+def test_unlike_keeps_of_each_group_what_no_known_architecture_has(unmeasured, fuzz):
+    """A case that is kept is the seed's own; on the known cases themselves nothing is new."""
+    settings = ("--nodes", 5, "--structure", "none", "--for", "onnxruntime")
+    assert fuzz("gen", "--root", "all", "--count", 40, *settings).returncode == 0
+    fuzz("corpus", "architecture", "all/cases", "--operators", "--out", "known.jsonl")
+    done = fuzz("gen", "--root", "none", "--count", 10, *settings, "--unlike", "known.jsonl", "--json")
+    assert json.loads(done.stdout)["unlike"] == {"distance": 0.0, "new": 0, "unchosen": {"distance": 0.0, "new": 0}}
+    for jobs in (1, 2):
+        done = fuzz("gen", "--root", f"far{jobs}", "--count", 10, "--seed", 100, "--group", 5, *settings, "--unlike",
+                    "known.jsonl", "--jobs", jobs, "--json")  # fmt: skip
+        told = json.loads(done.stdout)
+        assert (told["cases"], told["root"]) == (10, f"far{jobs}")
+        assert told["unlike"]["new"] > told["unlike"]["unchosen"]["new"] > 0
+    assert tree(fuzz.home / "far1") == tree(fuzz.home / "far2")
+    seeds = [read_record(case)["seed"] for case in find_cases(fuzz.home / "far1")]
+    assert [(seed - 100) // 5 for seed in seeds] == list(range(10))
+    fuzz("gen", "--root", "own", "--seed", seeds[3], "--count", 1, *settings)
+    own = f"cases/{seeds[3]:08d}"
+    assert tree(fuzz.home / "own" / own) == tree(fuzz.home / "far1" / own)
+
+
+def test_what_unlike_cannot_be_asked(fuzz):
+    layers = '"layers": [["a", "Conv2d", {}, null, null]], "connections": [], "removed": 0'
+    (fuzz.home / "torch.jsonl").write_text(f'{{"name": "net", "labels": {{}}, {layers}}}\n', "utf-8")
+    (fuzz.home / "empty.jsonl").write_text("", "utf-8")
+    for arguments, said in (
+        (("--unlike", "torch.jsonl"), "make the file with `fuzz corpus architecture --operators`"),
+        (("--unlike", "empty.jsonl"), "no architecture is in empty.jsonl"),
+        (("--unlike", "absent.jsonl"), "cannot read absent.jsonl"),
+        (("--unlike", "empty.jsonl", "--from", "m.onnx"), "--from and --unlike do not go together"),
+    ):
+        done = fuzz("gen", "--count", 2, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -17,7 +17,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encod
 def test_the_examples_print_what_they_are_said_to(tmp_path):
     made, read, learnt = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (printed,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    ((command, said),) = re.findall(r"```console\n\$ (.*?)\n(.*?)```", PAGE, re.DOTALL)
+    unlike, checked = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    command, _, said = checked.removeprefix("$ ").partition("\n")
 
     def run(arguments, code):
         done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -31,3 +32,6 @@ def test_the_examples_print_what_they_are_said_to(tmp_path):
     # Seconds and percentages of the network are the machine's; that they are there is not.
     numberless = [re.sub(r"[\d.]+( s\)|%)", "#", text) for text in (run([FUZZ, *command.split()[1:]], 1), said)]
     assert numberless[0] == numberless[1]
+    for line in unlike.splitlines():
+        told = run([FUZZ, *line.split()[2:]], 0)
+    assert "; new: " in told

@@ -14,7 +14,7 @@ from torch import nn
 from corpus.architecture.check import check
 from corpus.architecture.classifier import OTHERS, Settings, classes, cross_validate, grid_search, parts, train
 from corpus.architecture.collection import Sample, line, read, read_vectors, write_vectors
-from corpus.architecture.distance import apart, distance
+from corpus.architecture.distance import Distance, Known, distance
 from corpus.architecture.features import Features, Vocabulary, features
 from corpus.architecture.layers import LIBRARY, Architecture, ArchitectureError, abstract_architecture, of_trace
 from corpus.architecture.noise import likely, mixture, principal_components
@@ -274,8 +274,12 @@ def test_the_distance_to_what_is_known():
     known = [sample("one", "x", "a", "b"), sample("two", "x", "c")]
     found = distance(Features({"a": 1, "b": 1, "n": 2}, {}, {}), known)
     assert (found.value, found.nearest, found.new) == (0.5, "one", ("n",))
-    assert apart({}, {}) == 0
-    assert apart({"a": 2}, {"a": 1, "b": 1}) == pytest.approx(1 - 1 / 3)
+    near = Known([*known, sample("three", "x", "a", "c"), sample("empty", "x")])
+    assert near.distance(Features({}, {}, {})).value == 0
+    assert near.distance(Features({}, {}, {})).nearest == "empty"
+    assert near.distance(Features({"a": 2}, {}, {})).value == pytest.approx(1 - 1 / 3)
+    assert near.distance(Features({"a": 2}, {}, {})).nearest == "one"  # "three" is as near
+    assert near.distance(Features({"n": 2}, {}, {})) == Distance(1, "empty", ("n",))
     with pytest.raises(ValueError, match="no model is known"):
         distance(Features({}, {}, {}), [])
 
