@@ -42,7 +42,8 @@ class _Gen(SeveralValues):
               "nodes, and every fourth a mutant of the whole. Repeat it for several.")  # fmt: skip
 @click.option("--unlike", "known", multiple=True, type=FilePath(path_type=Path, file_okay=True),
               metavar="ARCHITECTURES", help="Of every few seeds keep the case with the most connections of "
-              "operators that no architecture of this file has (`fuzz corpus architecture --operators --out`). Repeat it for several.")  # fmt: skip
+              "operators that no architecture of this file has (`fuzz corpus architecture --operators --out`). Repeat "
+              "it for several.")  # fmt: skip
 @click.option("--group", type=click.IntRange(2, 1000), default=4, show_default=True, metavar="K",
               help="With --unlike: how many seeds one case is chosen of; S to S+N*K-1 in all.")  # fmt: skip
 @generator_options

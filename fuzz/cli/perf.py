@@ -80,12 +80,13 @@ def command(
     Exit code 1 means findings.
 
     With --predictor the candidate's latency at the model's own size is compared with the predicted one. A model that
-    is far off by the predictor's own error, in two processes, is told; that is a hint and no finding.
+    is far off by the predictor's own error, in two processes, is told, with the node at which it leaves the
+    prediction: its first nodes are timed by themselves. That is a hint and no finding.
 
     --json prints {candidate, baseline, cases, verdicts: {ORACLE: {ok, slow, ...}}, measurements: [{case, oracle,
     verdict, message, scale, comparisons: [{candidate, baseline, ratio, difference, p}], points: [{scale, operations,
     bytes, seconds}]}]}, times in seconds; with --predictor also expectations: [{case, why, measured, predicted,
-    deviation, far, node, share}], times in ms.
+    deviation, far, node, share, place: {node, operator, share}}], times in ms.
     """
     from fuzz.execute.worker import Limits
     from fuzz.judge.verdict import FINDINGS

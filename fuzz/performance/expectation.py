@@ -7,19 +7,22 @@ median of such differences, is more than six times their spread; and so it is ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import exp
 from typing import TYPE_CHECKING, Any
 
 from corpus.graphs.computation import ComputationGraph, GraphError
 from fuzz.case import read_inputs
 from fuzz.errors import CaseError, UsageError
+from fuzz.performance.place import Place, place
 from fuzz.performance.timer import Refused, Subject, Timer
 from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
+
+    import onnx
 
     from corpus.predictor.training import Fitted
     from fuzz.case import Case
@@ -37,7 +40,8 @@ class Expectation:
     """What a case took and what was predicted, in ms; ``why`` it cannot be said, else "".
 
     ``deviation`` is in spreads, above 0 where it took longer; ``far`` that it is far off, and was so again. ``node`` is
-    the one with the largest ``share`` of the prediction, "" where the predictor has no shares.
+    the one with the largest ``share`` of the prediction, "" where the predictor has no shares. ``place`` is the node at
+    which what is far off leaves the prediction, None where nothing is, or it cannot be said.
     """
 
     case: str
@@ -48,16 +52,19 @@ class Expectation:
     far: bool = False
     node: str = ""
     share: float = 0.0
+    place: Place | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
     def text(self) -> str:
         """One line for a person."""
         if self.why:
             return f"{self.case}: no prediction: {self.why}"
         place = f"; predicted to take most of it: {self.node}, {self.share:.0%}" if self.node else ""
+        if self.place is not None:
+            place = f"; {self.place.share:.0%} of the difference at {self.place.node} ({self.place.operator}){place}"
         return (
             f"{self.case}: {'FAR OFF' if self.far else 'as predicted'}: {self.measured:.3g} ms, predicted "
             f"{self.predicted:.3g} ms ({self.deviation:+.1f} spreads){place}"
@@ -103,7 +110,26 @@ def expect(case: Case, fitted: Fitted, plan: Plan, stop: Event) -> Expectation:
     except (GraphError, CaseError, OSError, Refused) as problem:
         return Expectation(case.id, str(problem))
     node, share = _largest(fitted, graph)
-    return Expectation(case.id, "", measured, told, off, far, node, share)
+    found = _place(subject, fitted, plan, stop) if far else None
+    return Expectation(case.id, "", measured, told, off, far, node, share, found)
+
+
+def _place(subject: Subject, fitted: Fitted, plan: Plan, stop: Event) -> Place | None:
+    """The node at which the measurement leaves the prediction, which is freed of its known bias."""
+    from corpus.graphs.onnx_graph import from_onnx
+    from corpus.predictor.training import predict
+
+    target = fitted.target
+
+    def excess(model: onnx.ModelProto) -> float:
+        (told,) = predict(fitted, [from_onnx(model)])
+        due = target.told(target.learned(told) + (target.bias or 0.0))
+        return _milliseconds(replace(subject, model=model.SerializeToString()), plan, stop) - due
+
+    try:
+        return place(subject.model, excess)
+    except (GraphError, Refused):
+        return None
 
 
 def _milliseconds(subject: Subject, plan: Plan, stop: Event) -> float:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from onnx import numpy_helper, parser
 
@@ -22,6 +23,7 @@ from fuzz.errors import UsageError
 from fuzz.execute.target import parse_target
 from fuzz.performance.expectation import expect, predictor
 from fuzz.performance.measurement import Plan
+from fuzz.performance.place import Place, place
 
 PLAN = Plan(parse_target("onnxruntime"), parse_target("onnxruntime:opt=0"))
 SUMS = Settings(features="costs", readout="shares", layers=1, width=8)
@@ -61,6 +63,44 @@ def test_what_is_expected_and_what_is_far_off(case):
     assert fast.far
     assert fast.deviation < -6
     assert not asked(made, replace(KNOWN, offset=-50.0, bias=50.0)).far
+
+
+def test_a_node_that_takes_most_of_it_is_found(case):
+    """The predictor expects next to nothing: what leaves the prediction is what takes most of the time."""
+    slow = "e = Tile (x, s)  r = Relu (x)  m = MatMul (e, e)  a = ReduceSum <keepdims = 0> (m)  y = Add (r, a)"
+    made = case(f"g (float[4,4] x) => (float[4,4] y) <int64[2] s = {{200, 200}}> {{ {slow} }}")
+    found = asked(made, replace(KNOWN, offset=-50.0))
+    assert asked(made, KNOWN).place is None
+    assert found.far
+    assert found.place.operator == "MatMul"
+    assert found.place.share > 0.5
+    assert "of the difference at m (MatMul); predicted to take" in found.text()
+    assert found.to_json()["place"]["node"] == "m"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_node_at_which_half_of_the_excess_has_come_together(sign):
+    text = "g (float[4] x) => (float[4] y) { a = Relu (x)  b = Neg (a)  c = Abs (b)  d = Exp (c)  y = Sin (d) }"
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}').SerializeToString()
+    asked_for = []
+
+    def excess(part):
+        onnx.checker.check_model(part, full_check=True)
+        assert [info.name for info in part.graph.input] == ["x"]
+        asked_for.append(len(part.graph.node))
+        return sign * sum({"Relu": 1, "Neg": 1, "Abs": 7}.get(node.op_type, 0.25) for node in part.graph.node)
+
+    assert place(model, excess) == Place("c", "Abs", 7 / 9.5)
+    assert asked_for == [5, 2, 3]
+    assert place(model, lambda _part: 0.0) is None
+
+
+def test_what_cannot_be_cut_has_no_place():
+    text = "g (float[4] x, bool c) => (float[4] y) { y = If (c) <then_branch = t () => (float[4] z) { z = Relu (x) }, "
+    text += "else_branch = e () => (float[4] z) { z = Neg (x) }> }"
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}').SerializeToString()
+    assert place(model, lambda _part: 1.0) is None
+    assert place(b"no model", lambda _part: 1.0) is None
 
 
 def test_a_mean_has_no_shares(case):
