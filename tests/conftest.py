@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import tomllib
 import zipfile
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -28,10 +30,92 @@ CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
 MEASURES = pytest.StashKey[str | None]()
 
 
+OURS = ("abstract", "backends", "corpus", "fuzz")
+
+
+class Forks:
+    """Processes that share the tests' own code are measured as what they are forked from.
+
+    coverage starts in each (`patch = ["fork"]`), a test that is marked ``untraced`` or not, and with it puts back what
+    makes it measure the processes that those start in their turn.
+    """
+
+    resting = False
+    asked = True
+
+    def before(self) -> None:
+        """In the process that forks."""
+        self.asked = CONFIGURATION in os.environ
+
+    def after(self) -> None:
+        """In the new one, when coverage has started."""
+        if not self.asked:
+            os.environ.pop(CONFIGURATION, None)
+        if self.resting:
+            threading.settrace(None)
+            trace(None)
+
+
+FORKS = pytest.StashKey[Forks]()
+
+
 def pytest_configure(config):
     """Processes that tests start are measured where they ask for it; those of xdist are before they read this."""
     if not config.getoption("numprocesses", None):
         config.stash[MEASURES] = os.environ.pop(CONFIGURATION, None)
+    forks = config.stash[FORKS] = Forks()
+    os.register_at_fork(before=forks.before, after_in_child=forks.after)
+
+
+def coverage_tracer():
+    """The tracer, where it is coverage's."""
+    tracer = sys.gettrace()
+    return tracer if type(tracer).__module__.startswith("coverage") else None
+
+
+def trace(tracer):
+    """Go on with coverage's tracer, or rest.
+
+    `sys.settrace` would not do to go on: the returns from frames that it was not set in would be missed, and lines
+    after them booked on another file.
+    """
+    if tracer is None:
+        sys.settrace(None)
+    else:
+        tracer.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Tests are collected without the tracer, but for the modules of ours that they import.
+
+    It would cost as much again as rewriting the assertions and importing what others have written.
+    """
+    tracer = coverage_tracer()
+    if tracer is None:
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for loader in (SourceFileLoader, type(__loader__)):  # pytest's own rewrites assertions, of `fuzz` too
+            patch.setattr(loader, "exec_module", traced(loader.exec_module, tracer))
+        trace(None)
+        try:
+            return (yield)
+        finally:
+            trace(tracer)
+
+
+def traced(execute, tracer):
+    """What executes a module, with the tracer where the module is ours."""
+
+    def exec_module(loader, module):
+        before = sys.gettrace()
+        trace(tracer if module.__name__.partition(".")[0] in OURS else None)
+        try:
+            execute(loader, module)
+        finally:
+            trace(before)
+
+    return exec_module
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,14 +125,17 @@ def pytest_runtest_call(item):
     pytest-cov's own ``no_cover`` stops one tracer and leaves that of the process, with xdist the one that goes on. Both
     ends are in one frame, so the tracer sees as many calls as returns.
     """
-    tracer = sys.gettrace()
-    if item.get_closest_marker("untraced") is None or not type(tracer).__module__.startswith("coverage"):
+    tracer = coverage_tracer()
+    if item.get_closest_marker("untraced") is None or tracer is None:
         return (yield)
-    sys.settrace(None)
+    forks = item.config.stash[FORKS]
+    forks.resting = True
+    trace(None)
     try:
         return (yield)
     finally:
-        sys.settrace(tracer)
+        trace(tracer)
+        forks.resting = False
 
 
 @pytest.fixture(scope="session", autouse=True)

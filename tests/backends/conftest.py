@@ -13,15 +13,16 @@ from backends.frame import Frame, encode
 from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
 from backends.tensor import from_numpy
+from fuzz.execute.nursery import Nursery
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits, Worker
 
 HERE = Path(__file__).parent
-SIDE_BY_SIDE = 3  # workers that a process of the tests keeps: a gigabyte each of some backends
+# Workers that a process of the tests keeps, and processes that they are forks of: a gigabyte each of some backends.
+SIDE_BY_SIDE = 3
 # Some tests make environments: pip and uv keep caches, and pip asks for the version of Rust. Tests that draw share the
 # process and its home directory: matplotlib keeps a list of fonts.
-# Keras writes its settings wherever TensorFlow is imported: by scripts of other tests too, which this home outlives.
-OF_OTHERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/", ".cache/matplotlib/", ".keras/")
+OF_OTHERS = (".cache/pip/", ".cache/uv/", ".local/share/uv/", ".rustup/", ".cache/matplotlib/")
 TARGETS = (
     "onnxruntime",
     "onnxruntime:opt=0",
@@ -132,29 +133,63 @@ def home(tmp_path_factory):
     assert not left, f"a backend has left files in the home directory: {left}"
 
 
-@pytest.fixture(scope="session")
-def workers(home, measures):
-    """Makes the worker of a target when it is first asked for, or anew where it has died or made room for others."""
-    made: dict[str, Worker] = {}
+def needs(name: str) -> None:
+    """Skip the test where a backend is not installed."""
+    entry = BACKENDS[name.partition(":")[0]]
+    if installed_version(entry) is None:
+        pytest.skip(f"{entry.name} is not installed: {entry.install_command()}")
 
-    def worker(target: str) -> Worker:
-        kept = made.pop(target, None)
+
+class Workers:
+    """The worker of each target that is asked for, made when it first is, or anew where it has died or made room.
+
+    A backend is imported once for all its targets: their workers are forks, as those of `fuzz run` are. Those that are
+    measured come from another process than those that are not.
+    """
+
+    def __init__(self, measures: dict[str, str]) -> None:
+        self._measures = measures
+        self._made: dict[str, Worker] = {}
+        self._nurseries: dict[tuple[str, bool], Nursery] = {}
+
+    def __call__(self, text: str) -> Worker:
+        kept = self._made.pop(text, None)
         if kept is None or not kept.alive:
-            entry = BACKENDS[target.partition(":")[0]]
-            if installed_version(entry) is None:
-                pytest.skip(f"{entry.name} is not installed: {entry.install_command()}")
-            if len(made) >= SIDE_BY_SIDE:
-                made.pop(next(iter(made))).close()
+            needs(text)
+            target, measured = parse_target(text), text not in UNMEASURED
             with pytest.MonkeyPatch.context() as patch:
-                for name, value in measures.items() if target not in UNMEASURED else ():
+                for name, value in self._measures.items() if measured else ():
                     patch.setenv(name, value)
-                kept = Worker(parse_target(target), Limits(60.0, 4 << 30), threading.Event())
-        made[target] = kept
+                nursery = self._nursery(target.backend, measured)
+                kept = nursery.worker(target, Limits(60.0, 4 << 30), threading.Event())
+            if len(self._made) >= SIDE_BY_SIDE:
+                self._made.pop(next(iter(self._made))).close()
+        self._made[text] = kept
         return kept
 
-    yield worker
-    for each in made.values():
-        each.close()
+    def _nursery(self, backend: str, measured: bool) -> Nursery:
+        if (backend, measured) not in self._nurseries:
+            while len(self._nurseries) >= SIDE_BY_SIDE:
+                oldest = next(iter(self._nurseries))
+                for text in [text for text in self._made if text.partition(":")[0] == oldest[0]]:
+                    self._made.pop(text).close()
+                self._nurseries.pop(oldest).__exit__(None, None, None)
+            self._nurseries[backend, measured] = Nursery()
+        return self._nurseries[backend, measured]
+
+    def close(self) -> None:
+        for each in self._made.values():
+            each.close()
+        for each in self._nurseries.values():
+            each.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def workers(home, measures):
+    """Makes the worker of a target."""
+    made = Workers(measures)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 
+from backends.frame import Frame, encode
 from backends.passes import load_passes
 from backends.registry import BACKENDS, installed_version
 from fuzz.execute.target import parse_target
@@ -50,32 +46,15 @@ def test_a_disabled_optimizer_leaves_the_graph_alone(show):
     assert len(onnx.load_model_from_string(files["optimised.onnx"]).graph.node) == 4
 
 
-PASSES = """
-import json
-import sys
-
-from backends.tvm import BACKEND
-
-model = sys.stdin.buffer.read()
-for pipeline, disabled in (("default", ""), ("cpu", ""), ("zero", ""), ("unfused", ""), ("zero", "FuseOps")):
-    options = {"pipeline": pipeline} | ({"disable": disabled} if disabled else {})
-    program = BACKEND.compile(model, None, options, lambda _: None)
-    print(json.dumps([pipeline, disabled, "FuseOps" in program.artefacts()["passes.txt"].decode()]))
-"""
-
-
-def test_tvm_fuses_in_the_pipelines_that_say_so(workers, model):
-    """One process for all: TVM takes five seconds to start, and nothing of a pipeline stays in it."""
-    workers("tvm")
-    done = subprocess.run(
-        [sys.executable, "-c", PASSES],
-        input=model(MODEL), capture_output=True, check=False, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        ["default", "", False], ["cpu", "", True], ["zero", "", True], ["unfused", "", False],
-        ["zero", "FuseOps", False],
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("target", "fuses"),
+    [
+        ("tvm", False), ("tvm:pipeline=cpu", True), ("tvm:pipeline=zero", True), ("tvm:pipeline=unfused", False),
+        ("tvm:disable=FuseOps,pipeline=zero", False),
+    ],
+)  # fmt: skip
+def test_tvm_fuses_in_the_pipelines_that_say_so(target, fuses, show):
+    assert (b"FuseOps" in show(target)["passes.txt"]) == fuses
 
 
 def test_tvm_shows_graph_bytecode_and_code(show):
@@ -91,15 +70,21 @@ def test_openvino_shows_what_its_plugin_runs(show):
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "tvm", "jax", "xla", "onnxoptimizer", "onnxscript", "onnxslim"])
-def test_the_table_of_passes_is_what_the_backend_says(name, workers, request):
-    workers(name)
-    if name != "xla":  # the same code as jax's, and the longest to import
-        request.getfixturevalue("measured")
+def test_the_table_of_passes_is_what_the_backend_says(name, workers):
     table = load_passes(name)
     assert table is not None
+    worker = workers(name)
     if installed_version(BACKENDS[name]) != table.version:
         pytest.skip(f"the table is of {table.version}")
-    assert passes(parse_target(name), Limits(60.0, 4 << 30)) == table
+    attempt = worker.execute(encode(Frame("passes")))
+    assert [tuple(row.fields["passes"]) for row in attempt.reports] == [table.names]
+
+
+def test_a_target_is_asked_for_its_passes(workers):
+    workers("onnxruntime")
+    table = load_passes("onnxruntime")
+    assert table is not None
+    assert passes(parse_target("onnxruntime"), Limits(60.0, 4 << 30)).names == table.names
 
 
 def test_every_name_of_a_rewrite_rule_is_one_of_onnxruntimes(workers, model):

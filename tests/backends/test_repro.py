@@ -1,7 +1,12 @@
-"""Scripts that show real bugs, each run by itself in a clean process, those under findings/ too."""
+"""Scripts that show real bugs, each run by itself in a clean process.
+
+Those under findings/, of which there are many, run in forks of a process that has imported what they import, which is
+nearly all that they take. Each kind of script runs as its reader would run it all the same.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -13,7 +18,7 @@ import numpy as np
 import pytest
 from onnx import parser
 
-from backends.registry import BACKENDS, installed_version
+from backends.registry import BACKENDS, NO_TELEMETRY, installed_version
 from backends.tensor import from_numpy
 from fuzz.execute.attempt import Limits
 from fuzz.execute.target import parse_target
@@ -50,6 +55,74 @@ def alone(path):
             env={**environment, "HOME": home},
         )  # fmt: skip
     return done.returncode, done.stdout
+
+
+# Imports what its arguments name; then each line that it reads has a script run in a fork, and it answers its status.
+FORKS = """
+import importlib, json, os, runpy, signal, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(len(os.listdir("/proc/self/task")), flush=True)
+while line := sys.stdin.readline():
+    path, home, said = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(300)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 1)
+        os.environ["HOME"] = home
+        os.chdir(os.path.dirname(path))
+        sys.argv[:] = [path]
+        runpy.run_path(path, run_name="__main__")
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+class Forks:
+    """Runs scripts as `alone` does, in forks of one process for those in a row that import the same.
+
+    Packages that have threads once they are imported cannot be forked; scripts of those are processes of their own.
+    """
+
+    def __init__(self, home):
+        self._home, self._imports, self._process = home, None, None
+
+    def __call__(self, path):
+        imports = imported(path)
+        if imports != self._imports:
+            self.close()
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", FORKS, *imports],
+                text=True, bufsize=1, env={**environment, **NO_TELEMETRY, "HOME": str(self._home)},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            self._imports, self._threads = imports, self._process.stdout.readline().strip()
+        if self._threads != "1":
+            return alone(path)
+        with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as place:
+            said = Path(place, "said")
+            self._process.stdin.write(json.dumps([str(path), home, str(said)]) + "\n")
+            return int(self._process.stdout.readline()), said.read_text("utf-8")
+
+    def close(self):
+        if self._process is not None:
+            self._process.communicate()
+
+
+def imported(path):
+    """The modules that a script imports at its top, sorted."""
+    (block,) = (node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Try))
+    names = {alias.name for node in block.body if isinstance(node, ast.Import) for alias in node.names}
+    return sorted(names | {node.module for node in block.body if isinstance(node, ast.ImportFrom)})
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    made = Forks(tmp_path_factory.mktemp("imports"))
+    yield made
+    made.close()
 
 
 X23 = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
@@ -136,7 +209,7 @@ def test_what_does_not_fail_gets_no_papers(tmp_path):
 
 
 @pytest.mark.parametrize("folder", FOUND, ids=lambda folder: folder.name)
-def test_the_script_of_each_finding_fails_as_described(folder):
+def test_the_script_of_each_finding_fails_as_described(folder, forks):
     """Where the release is installed that it was found in; a finding without a script says why there is none."""
     verdict = json.loads((folder / "verdict.json").read_text("utf-8"))
     told = verdict.get("repro")
@@ -149,7 +222,7 @@ def test_the_script_of_each_finding_fails_as_described(folder):
     name = verdict["target"].partition(":")[0].partition("=")[0]
     if installed_version(BACKENDS[name]) != verdict["version"]:
         pytest.skip(f"{name} {verdict['version']} is not installed")
-    status, said = alone(folder / "repro.py")
+    status, said = forks(folder / "repro.py")
     assert status == 1, said
     assert told["says"].partition(":")[0] == "BUG"
     assert said[said.index("BUG: ") :].split("\n", 1)[0][:40] == told["says"].split("\n", 1)[0][:40]
