@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -22,7 +24,7 @@ from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits, Worker, WorkerError
 
 HERE = Path(__file__).parent
-LIMITS = Limits(1.0, 1 << 30)
+LIMITS = Limits(60.0, 1 << 30)
 
 
 @pytest.fixture
@@ -47,6 +49,13 @@ def begin(nursery, target, limits=LIMITS):
 
 def mother_of(worker):
     return psutil.Process(worker._process.pid).parent()
+
+
+def ended(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_forked_worker_answers_as_one_that_was_started(toy, requests, nursery):
@@ -78,7 +87,7 @@ def test_a_forked_worker_answers_as_one_that_was_started(toy, requests, nursery)
 )
 def test_what_ends_a_forked_worker_is_told_and_the_next_one_is_well(toy, requests, nursery, action, outcome, words):
     bad, fine = requests(f"{action}@run", "fine")
-    limits = Limits(60.0, 256 << 20) if outcome is Outcome.OOM else LIMITS
+    limits = {Outcome.OOM: Limits(60.0, 256 << 20), Outcome.TIMEOUT: Limits(1.0, 1 << 30)}.get(outcome, LIMITS)
     with begin(nursery, toy(), limits) as worker:
         found = worker.execute(bad)
         assert (found.outcome, words in found.message, worker.alive) == (outcome, True, False)
@@ -86,7 +95,9 @@ def test_what_ends_a_forked_worker_is_told_and_the_next_one_is_well(toy, request
             assert "Segmentation fault" in found.stderr
     with begin(nursery, toy()) as worker:
         assert worker.execute(fine).outcome is Outcome.OK
-    assert nursery.spent > (0.4 if action == "spin" else 0.0)
+    assert nursery.spent > 0
+    if action == "spin":  # a busy machine may have given it little
+        assert nursery.spent > float(re.search(r"\(([\d.]+) s of CPU time\)", found.message)[1]) - 0.1
 
 
 def test_files_go_where_the_worker_and_not_its_mother_keeps_them(toy, requests, nursery, tmp_path, monkeypatch):
@@ -127,6 +138,8 @@ def test_a_mother_that_is_gone_takes_her_workers_along_and_is_replaced(toy, requ
     (fine,) = requests("fine")
     with begin(nursery, toy()) as worker:
         mother_of(worker).kill()
+        while not ended(worker._process.pid):  # else it may answer before it dies
+            time.sleep(0.01)
         found = worker.execute(fine)
         assert (found.outcome, found.message) == (Outcome.CRASH, "the worker died of SIGKILL")
     with begin(nursery, toy()) as worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import subprocess
 import sys
 
@@ -27,19 +28,29 @@ def campaign():
     return Campaign(SETTINGS, parse_targets(("onnxruntime",)), Limits(60.0, 4096 << 20))
 
 
+class Fatal(Examine):
+    """A task that kills the process that it is sent to, as soon as that one reads it."""
+
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
+def given(*tasks):
+    """Hands out tasks, then nothing."""
+    left = iter(tasks)
+    return lambda: next(left, None)
+
+
 def tasks(*seeds):
     """Hands out seeds, then nothing."""
-    left = iter(map(Examine, seeds))
-    return lambda: next(left, None)
+    return given(*map(Examine, seeds))
 
 
 def test_a_seed_that_ends_its_process_twice_is_told(campaign, tmp_path):
     found = []
     with Crew(campaign, tmp_path, 1) as crew:
-        for trials in crew.results(tasks(7), 0.02):
+        for trials in crew.results(given(Fatal(7)), 0.02):
             found.extend(trials)
-            if not found:
-                crew._members[0]._process.kill()
     (trial,) = found
     assert trial == Trial(7, problem="the process that examined it ended with exit code -9")
 
@@ -88,12 +99,11 @@ def test_one_of_many_seeds_that_ends_each_process_is_told_alone(campaign, tmp_pa
     """The one that is at work by itself when a process dies is the one."""
     found = []
     with Crew(campaign, tmp_path, 1) as crew:
-        crew._members[0].share = 4
-        for trials in crew.results(tasks(1, 2, 3), 0.02):
+        (member,) = crew._members
+        member.share = 4
+        for trials in crew.results(given(Examine(1), Fatal(2), Examine(3)), 0.02):
             found.extend(trials)
-            member = crew._members[0]
-            if any(task.seed == 2 for task in list(member.pending)[:1]) or member.doubtful:
-                member._process.kill()
+        assert member not in crew._members
     problems = {trial.seed: trial.problem for trial in found}
     assert problems == {1: "", 2: "the process that examined it ended with exit code -9", 3: ""}
     assert len(found) == 3
