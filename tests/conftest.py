@@ -59,14 +59,6 @@ class Forks:
 FORKS = pytest.StashKey[Forks]()
 
 
-def pytest_configure(config):
-    """Processes that tests start are measured where they ask for it; those of xdist are before they read this."""
-    if not config.getoption("numprocesses", None):
-        config.stash[MEASURES] = os.environ.pop(CONFIGURATION, None)
-    forks = config.stash[FORKS] = Forks()
-    os.register_at_fork(before=forks.before, after_in_child=forks.after)
-
-
 def coverage_tracer():
     """The tracer, where it is coverage's."""
     tracer = sys.gettrace()
@@ -87,10 +79,17 @@ def trace(tracer):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
-    """Tests are collected without the tracer, but for the modules of ours that they import.
+    """Processes that tests start are measured where they ask for it; tests are collected without the tracer.
 
-    It would cost as much again as rewriting the assertions and importing what others have written.
+    But for the modules of ours that they import: rewriting assertions and importing what others have written would cost
+    half as much again. Each coverage that starts puts what it is found by into the environment, and its own
+    handler of forks before ours: pytest-cov's, in a process of xdist, is the last, when the session starts.
     """
+    if session.config.getoption("numprocesses", None):  # the processes that run tests do this
+        return (yield)
+    session.config.stash[MEASURES] = os.environ.pop(CONFIGURATION, None)
+    forks = session.config.stash[FORKS] = Forks()
+    os.register_at_fork(before=forks.before, after_in_child=forks.after)
     tracer = coverage_tracer()
     if tracer is None:
         return (yield)
