@@ -6,9 +6,9 @@
 # make campaign-valid    100,000 models over all settings before checker and runtime (half an hour; goes on where it was)
 # make campaign-faults   each planted fault: how long until it is found (hours; goes on where it was)
 # make campaign-reduction   failing cases of planted faults and real bugs made small (hours; goes on where it was)
-# make campaign-corpus   every small model of the corpora exported, run and compared (half an hour; goes on where it was)
+# make campaign-corpus   every small model of the corpora exported, run and compared (an hour; goes on where it was)
 # make campaign-families   a hundred networks of each search space built, exported, run and compared (hours; goes on where it was)
-# make campaign-architectures   a thousand models of forty types traced, and what can be learnt of them (half an hour; goes on where it was)
+# make campaign-architectures   two thousand models of 42 types traced, and what can be learnt of them (half an hour or more; goes on where it was)
 # make campaign-predictor   networks of each family measured, latencies of unseen families predicted (hours; goes on where it was)
 # make campaign-doctor   ONNX's own tests on every backend that is installed: docs/backends.md (hours; goes on where it was)
 # make lint    the first half of `make test`

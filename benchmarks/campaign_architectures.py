@@ -1,4 +1,4 @@
-"""`make campaign-architectures`: a thousand small models of forty types traced, their architectures kept, learnt.
+"""`make campaign-architectures`: two thousand small models of 42 types traced, their architectures kept, learnt.
 
 python benchmarks/campaign_architectures.py run [--count N] [--types T ...]   goes on where it was, a round of all types
 python benchmarks/campaign_architectures.py report   docs/campaigns/architectures.{json,md}
