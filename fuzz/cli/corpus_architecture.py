@@ -12,6 +12,7 @@ from fuzz.cli.options import FilePath, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from fuzz.collection.architectures import Described
+    from fuzz.collection.graphs import Unread
 
 __all__ = ["architecture"]
 
@@ -50,7 +51,7 @@ def architecture(
     """
     from fuzz.cli.progress import progress_bar
     from fuzz.collection.architectures import append, described, gather
-    from fuzz.collection.graphs import find
+    from fuzz.collection.graphs import find, useless
     from fuzz.errors import UsageError
 
     if not models and corpus is None:
@@ -61,7 +62,7 @@ def architecture(
         raise UsageError(f"no architecture is in {', '.join(map(str, known))}")
     found = find(models, corpus)
     labels = {"model_type": model_type} if model_type else {}
-    unread: list[tuple[str, str]] = []
+    unread: list[Unread] = []
     rows: list[Described] = []
     try:
         with progress_bar("models", len(found)) as progress:
@@ -72,19 +73,18 @@ def architecture(
             echo(f"interrupted: {out} has what was read until then; the same command goes on")
         raise
     if not rows:
-        file, why = unread[0]
-        raise UsageError(f"none of {len(found)} models can be read: {why if file in why else f'{file}: {why}'}")
+        raise useless(len(found), unread)
     added = append(out, rows) if out is not None else 0
     seconds = round(time.perf_counter() - start, 3)
     if as_json:
-        failed = [{"file": file, "why": why} for file, why in unread]
+        failed = [one.to_json() for one in unread]
         print_json({"out": out and str(out), "added": added, "present": len(rows) - added if out else 0,
                     "models": [_row(one) for one in rows], "unread": failed, "seconds": seconds})  # fmt: skip
         return 0
     for one in rows:
         click.echo(_told(one))
-    for file, why in unread:
-        click.echo(f"not read: {file}: {why.removeprefix(f'{file} ')}")
+    for problem in unread:
+        click.echo(f"not read: {problem.text()}")
     if out is not None:
         click.echo(f"{added:,} added to {out}, {len(rows) - added:,} there before")
     return 0

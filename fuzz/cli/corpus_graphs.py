@@ -46,7 +46,7 @@ def graph(models: tuple[Path, ...], corpus: Path | None, out: Path, family: str,
     """
     from corpus.graphs.cache import Cache
     from fuzz.cli.progress import progress_bar
-    from fuzz.collection.graphs import find, gather
+    from fuzz.collection.graphs import find, gather, useless
     from fuzz.errors import UsageError
 
     if not models and corpus is None:
@@ -61,8 +61,7 @@ def graph(models: tuple[Path, ...], corpus: Path | None, out: Path, family: str,
         echo(f"interrupted: {family} in {out} has {_many(len(cache.names(family)), 'graph')}; the same command goes on")
         raise
     if result.unread and not result.added and not result.present:
-        file, why = result.unread[0]
-        raise UsageError(f"none of {len(found)} models can be read: {why if file in why else f'{file}: {why}'}")
+        raise useless(len(found), result.unread)
     seconds = round(time.perf_counter() - start, 3)
     if as_json:
         print_json({"out": str(out), "seconds": seconds, **result.to_json()})
@@ -75,7 +74,7 @@ def _told(result: Gathered, out: Path, seconds: float) -> list[str]:
     before = f", {result.present:,} {were} there" if result.present else ""
     made = f"{_many(result.added, 'graph')} of {_many(result.nodes, 'node')}"
     head = f"{made} added to {result.family} in {out}{before} ({seconds:.1f} s)"
-    return [head, *(f"  not read: {file}: {why.removeprefix(f'{file} ')}" for file, why in result.unread)]
+    return [head, *(f"  not read: {one.text()}" for one in result.unread)]
 
 
 @click.command()

@@ -10,8 +10,7 @@ from corpus.architecture.distance import Known
 from corpus.architecture.features import features
 from corpus.architecture.layers import ArchitectureError, abstract_architecture
 from corpus.cache import builds
-from corpus.graphs.computation import GraphError
-from corpus.graphs.sources import read_graph
+from fuzz.collection.graphs import noted
 from fuzz.errors import StorageError, UsageError
 from fuzz.file import write_text
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from corpus.architecture.distance import Distance
     from corpus.architecture.layers import Architecture
+    from fuzz.collection.graphs import Unread
 
 __all__ = ["Described", "append", "described", "gather"]
 
@@ -57,7 +57,7 @@ def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
 
 def described(
     models: Sequence[tuple[Path, str]], known: Sequence[Sample], labels: Mapping[str, str],
-    unread: list[tuple[str, str]], progress: Callable[[int], object], *, operators: bool = False,
+    unread: list[Unread], progress: Callable[[int], object], *, operators: bool = False,
 ) -> Iterator[Described]:  # fmt: skip
     """The architectures of models, each a path and a name.
 
@@ -71,13 +71,8 @@ def described(
     """
     near = Known(known) if known else None
     for path, name in models:
-        try:
-            graph = read_graph(path, name=name, whole=True, traced=not operators)
-        except GraphError as problem:
-            unread.append((str(path), str(problem)))
-        except OSError as problem:
-            unread.append((str(path), problem.strerror or str(problem)))
-        else:
+        graph = noted(path, unread, name=name, whole=True, traced=not operators)
+        if graph is not None:
             told = {**labels, **{key: str(value) for key, value in graph.labels.items()}}
             if "class" in told:
                 told.setdefault("architecture", told["class"])

@@ -19,9 +19,25 @@ if TYPE_CHECKING:
 
     from corpus.graphs.computation import ComputationGraph
 
-__all__ = ["Gathered", "chosen", "find", "gather", "the_cache"]
+__all__ = ["Gathered", "Unread", "chosen", "find", "gather", "noted", "the_cache", "useless"]
 
 _SUFFIXES = frozenset({".onnx", ".pb"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A model that could not be read, and why."""
+
+    file: str
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"file": self.file, "why": self.why}
+
+    def text(self) -> str:
+        """One line, which names the file once."""
+        return self.why if self.file in self.why else f"{self.file}: {self.why}"
 
 
 @dataclass(slots=True)
@@ -33,13 +49,13 @@ class Gathered:
     added: int = 0
     present: int = 0
     nodes: int = 0
-    unread: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "family": self.family, "models": self.models, "added": self.added, "present": self.present,
-            "nodes": self.nodes, "unread": [{"file": file, "why": why} for file, why in self.unread],
+            "nodes": self.nodes, "unread": [one.to_json() for one in self.unread],
         }  # fmt: skip
 
 
@@ -101,18 +117,31 @@ def _graphs(
     wanted: Sequence[tuple[Path, str]], family: str, result: Gathered, progress: Callable[[int], object]
 ) -> Iterator[ComputationGraph]:
     for path, name in wanted:
-        try:
-            graph = read_graph(path, name=name, family=family)
-        except GraphError as problem:
-            result.unread.append((str(path), str(problem)))
-        except OSError as problem:
-            result.unread.append((str(path), problem.strerror or str(problem)))
-        else:
+        graph = noted(path, result.unread, name=name, family=family)
+        if graph is not None:
             operations = graph.flops()
             counted = {"parameters": graph.parameters()} | ({} if operations is None else {"flops": operations})
             result.nodes += len(graph.nodes)
             yield graph.labelled(counted)
         progress(1)
+
+
+def noted(
+    path: Path, unread: list[Unread], *, name: str, family: str = "", whole: bool = False, traced: bool = False
+) -> ComputationGraph | None:
+    """What `read_graph` gives; None, and a note in ``unread``, where it cannot be read."""
+    try:
+        return read_graph(path, name=name, family=family, whole=whole, traced=traced)
+    except GraphError as problem:
+        unread.append(Unread(str(path), str(problem)))
+    except OSError as problem:
+        unread.append(Unread(str(path), problem.strerror or str(problem)))
+    return None
+
+
+def useless(models: int, unread: Sequence[Unread]) -> UsageError:
+    """What to say where none of so many models could be read."""
+    return UsageError(f"none of {models:,} models can be read: {unread[0].text()}")
 
 
 def the_cache(folder: Path) -> Cache:
