@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -101,14 +102,13 @@ def _of_all(far: Sequence[Distance]) -> tuple[float, int]:
 
 
 def _rows(root: Path, near: Known, settings: Settings, groups: Sequence[range], jobs: int) -> Iterator[_Row]:
+    write = partial(_written, root, near, settings)  # goes to a process once a chunk: what is known may be much
     if jobs <= 1 or len(groups) < 8:
         seldom_collect()
-        for group in groups:
-            yield _written(root, near, settings, group)
+        yield from map(write, groups)
         return
     with process_pool(jobs) as pool:
-        yield from pool.map(_written, *zip(*((root, near, settings, group) for group in groups), strict=True),
-                            chunksize=8)  # fmt: skip
+        yield from pool.map(write, groups, chunksize=8)
 
 
 def _written(root: Path, near: Known, settings: Settings, group: range) -> _Row:
