@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-FUZZ = Path(sys.executable).with_name("fuzz")
 
+@pytest.fixture
+def typed(fuzz):
+    """A command that ends with the status that is expected of it."""
 
-def typed(*arguments, code=0):
-    command = [FUZZ, "corpus", "architecture", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == code, (arguments, done.stdout, done.stderr)
-    return done
+    def run(*arguments, code=0):
+        done = fuzz("corpus", "architecture", *arguments)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+
+    return run
 
 
 def save(path, *operators):
@@ -30,7 +30,7 @@ def save(path, *operators):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]), path)
 
 
-def test_models_are_described_kept_once_and_measured_against(tmp_path):
+def test_models_are_described_kept_once_and_measured_against(typed, tmp_path):
     zoo, out = tmp_path / "zoo", tmp_path / "out" / "zoo.jsonl"
     save(zoo / "a.onnx", "Relu", "Tanh")
     save(zoo / "b.onnx", "Abs")
@@ -58,7 +58,7 @@ def test_models_are_described_kept_once_and_measured_against(tmp_path):
     (("{}/good.onnx", "--known", "{}/empty.jsonl"), "no architecture"),
     (("{}/good.onnx", "--out", "{}/bad.onnx"), "it is no architecture"),
 ])  # fmt: skip
-def test_misuse_is_told_in_one_line(tmp_path, arguments, said):
+def test_misuse_is_told_in_one_line(typed, tmp_path, arguments, said):
     (tmp_path / "bad.onnx").write_bytes(b"no model\n")
     (tmp_path / "empty.jsonl").write_bytes(b"")
     save(tmp_path / "good.onnx", "Relu")

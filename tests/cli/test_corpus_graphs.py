@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -16,14 +17,17 @@ from onnx import TensorProto, helper
 
 from corpus.graphs.cache import Cache
 
-FUZZ = Path(sys.executable).with_name("fuzz")
 
+@pytest.fixture
+def typed(fuzz):
+    """A command that ends with the status that is expected of it."""
 
-def typed(*arguments, code=0, folder=None):
-    command = [FUZZ, "corpus", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    assert done.returncode == code, (arguments, done.stdout, done.stderr)
-    return done
+    def run(*arguments, code=0):
+        done = fuzz("corpus", *arguments)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+
+    return run
 
 
 def value(name):
@@ -43,7 +47,7 @@ def models(tmp_path):
     return folder
 
 
-def test_graphs_of_a_folder_then_again_then_drawn(models, tmp_path):
+def test_graphs_of_a_folder_then_again_then_drawn(typed, models, tmp_path):
     cache, pictures = tmp_path / "graphs", tmp_path / "pictures"
     first = json.loads(typed("graph", models, "--out", cache, "--family", "zoo", "--json").stdout)
     assert (first["models"], first["added"], first["present"], first["nodes"]) == (3, 2, 0, 6)
@@ -61,7 +65,7 @@ def test_graphs_of_a_folder_then_again_then_drawn(models, tmp_path):
     assert "Tanh" in (pictures / "net.html").read_text("utf-8")
 
 
-def test_a_sequence_is_written_or_printed(models, tmp_path):
+def test_a_sequence_is_written_or_printed(typed, models, tmp_path):
     model = models / "a" / "net.onnx"
     text = typed("sequence", model, "--version", "2").stdout
     assert [one.get("type") for one in ET.fromstring(text).iter("node")] == ["input", "Relu", "output"]  # noqa: S314
@@ -85,8 +89,9 @@ def test_a_sequence_is_written_or_printed(models, tmp_path):
         (["sequence", "a/net.onnx", "--version", "5"], "5 is not in the range"),
     ],
 )
-def test_misuse_is_one_line(arguments, said, models):
-    done = typed(*arguments, code=2, folder=models)
+def test_misuse_is_one_line(typed, fuzz, arguments, said, models):
+    shutil.copytree(models, fuzz.home, dirs_exist_ok=True)
+    done = typed(*arguments, code=2)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
