@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from corpus.architecture.classifier import OTHERS, classes, cross_validate, train
+from corpus.architecture.classifier import OTHERS, classes, cross_validate, grid_search, train
 from corpus.architecture.twins import grouped, pairs, twins
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from corpus.architecture.classifier import Fold, Settings
     from corpus.architecture.collection import Sample
 
-__all__ = ["EVIDENCE", "THRESHOLD", "Checked", "Shares", "Suspect", "check"]
+__all__ = ["EVIDENCE", "THRESHOLD", "Checked", "Shares", "Suspect", "check", "tuned"]
 
 THRESHOLD = 0.5
 """The least probability of another class that makes a label suspect."""
@@ -118,19 +118,9 @@ def check(
     Raises:
         ValueError: one line that says how to mend it, where there are fewer than two classes to tell apart.
     """
-    base = [one for one in known or samples if one.labels.get(key)]
-    if not base:
-        raise ValueError(f"none of {len(known or samples)} models has a label {key}: give them one, or check another")
+    base, counts, groups, labels = _lesson(known or samples, key, least)
     raw = [one.labels[key] for one in base]
-    counts = [one.features.counts() for one in base]
-    groups = grouped(pairs(counts, raw), raw)
-    labels = classes([groups[label] for label in raw], least)
     found = sorted(set(labels) - {OTHERS})
-    if len(found) < 2:
-        raise ValueError(
-            f"{len(found)} of {len(set(raw))} values of {key} are those of {least} models or more, and two are needed: "
-            "add models, or lower --least"
-        )
     accuracies: tuple[float, ...] = ()
     if known:
         tested = [one for one in samples if groups.get(one.labels.get(key, "")) in found]
@@ -157,6 +147,34 @@ def check(
     suspects.sort(key=lambda one: (-one.probability, one.name))
     same = tuple(sorted({group for group in groups.values() if "|" in group}))
     return Checked(key, len(samples), len(samples) - len(rows), tuple(found), same, accuracies, tuple(suspects))
+
+
+def tuned(
+    samples: Sequence[Sample], key: str, settings: Settings, grid: Mapping[str, Sequence[Any]], *, least: int = 20,
+    progress: Callable[[int], object] = lambda _: None,
+) -> list[tuple[Settings, float]]:  # fmt: skip
+    """How well labels are predicted with each combination of a grid of settings, the best first. Raises as `check`."""
+    _, counts, _, labels = _lesson(samples, key, least)
+    return grid_search(counts, labels, settings, grid, progress)
+
+
+def _lesson(
+    samples: Sequence[Sample], key: str, least: int
+) -> tuple[list[Sample], list[dict[str, int]], dict[str, str], list[str]]:
+    """What is learnt from: models with a label, their n-grams, the group of each label, the class of each model."""
+    base = [one for one in samples if one.labels.get(key)]
+    if not base:
+        raise ValueError(f"none of {len(samples)} models has a label {key}: give them one, or check another")
+    raw = [one.labels[key] for one in base]
+    counts = [one.features.counts() for one in base]
+    groups = grouped(pairs(counts, raw), raw)
+    labels = classes([groups[label] for label in raw], least)
+    if len(found := set(labels) - {OTHERS}) < 2:
+        raise ValueError(
+            f"{len(found)} of {len(set(raw))} values of {key} are those of {least} models or more, and two are needed: "
+            "add models, or lower --least"
+        )
+    return base, counts, groups, labels
 
 
 def _doubted(

@@ -204,11 +204,12 @@ def grid_search(
     labels: Sequence[str],
     settings: Settings,
     grid: Mapping[str, Sequence[Any]] = GRID,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> list[tuple[Settings, float]]:
-    """The mean accuracy over the folds for each combination of a grid, the best first."""
+    """The mean accuracy over the folds for each combination of a grid, the best first; progress is told each fold."""
     found = []
     for values in product(*grid.values()):
         tried = replace(settings, **dict(zip(grid, values, strict=True)))
-        _, folds = cross_validate(counts, labels, tried)
+        _, folds = cross_validate(counts, labels, tried, progress)
         found.append((tried, sum(fold.accuracy for fold in folds) / len(folds)))
     return sorted(found, key=lambda one: -one[1])

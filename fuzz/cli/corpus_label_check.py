@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fuzz.cli.options import FilePath, Number, json_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from corpus.architecture.check import Checked, Suspect
+    from corpus.architecture.classifier import Settings
 
 __all__ = ["label_check"]
 
@@ -30,12 +32,17 @@ __all__ = ["label_check"]
               help="How many models a class must have to be checked.")  # fmt: skip
 @click.option("--threshold", type=Number(min=0, max=1), default=0.5, show_default=True, metavar="P",
               help="The least probability of another class that makes a label suspect.")  # fmt: skip
+@click.option("--noise", type=Number(min=0, max=0.5), default=0, show_default=True, metavar="SHARE",
+              help="Leave this share out of what is learnt from: the least likely by a Gaussian mixture.")  # fmt: skip
+@click.option("--grid", multiple=True, type=click.Choice(["rate", "dropout", "batch", "widths", "all"]),
+              help="First try several values of this setting of the classifier, with those of each other --grid, and "
+              "take what predicts labels best.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="Of the folds and the initial weights.")  # fmt: skip
 @json_option
 def label_check(
     sources: tuple[Path, ...], corpus: Path | None, key: str, known: tuple[Path, ...], least: int, threshold: float,
-    seed: int, as_json: bool,
+    noise: float, grid: tuple[str, ...], seed: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Report models whose label does not fit their architecture, with the evidence.
 
@@ -53,10 +60,11 @@ def label_check(
     --json prints {label, models, unchecked, classes, groups, accuracies, suspects: [{name, label, looks_like,
     probability, of_label, has: [{text, of_label, of_other}], lacks: […], twins: {LABEL: n}}], seconds}: unchecked have
     no label or one that too few have; n-grams that a suspect has or lacks, with the shares of the two classes' models
-    that have them; twins are models with exactly its n-grams.
+    that have them; twins are models with exactly its n-grams. With --grid also settings, and grid: [{settings,
+    accuracy}], the best first.
     """
-    from corpus.architecture.check import check
-    from corpus.architecture.classifier import Settings
+    from corpus.architecture.check import check, tuned
+    from corpus.architecture.classifier import GRID, Settings
     from fuzz.cli.progress import progress_bar
     from fuzz.collection.architectures import gather
     from fuzz.errors import UsageError
@@ -66,18 +74,33 @@ def label_check(
     start = time.perf_counter()
     models, learnt = gather(sources, corpus), gather(known, None)
     # Smaller batches than published: a small collection would see too few steps.
-    settings = Settings(seed=seed, batch=32)
-    with progress_bar("folds", None if known else 2 * settings.folds) as progress:
+    settings = Settings(seed=seed, batch=32, noise=noise)
+    asked = {name: values for name, values in GRID.items() if name in grid or "all" in grid}
+    folds = settings.folds * ((0 if known else 2) + (prod(map(len, asked.values())) if asked else 0))
+    tried: list[tuple[Settings, float]] = []
+    with progress_bar("folds", folds or None) as progress:
         try:
+            if asked:
+                tried = tuned(learnt or models, key, settings, asked, least=least, progress=progress)
+                settings = tried[0][0]
             found = check(models, key, settings, known=learnt, least=least, threshold=threshold, progress=progress)
         except ValueError as problem:
             raise UsageError(str(problem)) from None
     seconds = round(time.perf_counter() - start, 3)
     if as_json:
-        print_json({**found.to_json(), "seconds": seconds})
+        rows = [{"settings": _named(one, asked), "accuracy": round(accuracy, 4)} for one, accuracy in tried]
+        more = {"settings": rows[0]["settings"], "grid": rows} if rows else {}
+        print_json({**found.to_json(), **more, "seconds": seconds})
     else:
+        for one, accuracy in tried:
+            told = ", ".join(f"{name} {value}" for name, value in _named(one, asked).items())
+            click.echo(f"labels predicted: {accuracy:.1%} with {told}")
         click.echo("\n".join(_lines(found, seconds)))
     return 1 if found.suspects else 0
+
+
+def _named(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in names}
 
 
 def _lines(found: Checked, seconds: float) -> Iterator[str]:

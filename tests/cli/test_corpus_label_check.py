@@ -57,10 +57,19 @@ def test_nothing_is_suspect_then_a_planted_label_is(collection):
 
 def test_models_are_checked_against_known_ones(collection, tmp_path):
     (tmp_path / "new.jsonl").write_text(row("liar", "dense", "input", "Conv2d", "ReLU", "output"), "utf-8")
-    told = typed(tmp_path / "new.jsonl", "--known", collection, code=1).stdout
+    told = typed(tmp_path / "new.jsonl", "--known", collection, "--noise", "0.05", code=1).stdout
     assert told.splitlines()[0].startswith("1 of 1 labels suspect")
     assert "liar: labelled dense" in told
     assert "has Conv2d (in 0% of its label, 100% of the other)" in told
+    tried = json.loads(typed(tmp_path / "new.jsonl", "--known", collection, "--grid", "dropout", "--grid", "batch",
+                             "--json", code=1).stdout)  # fmt: skip
+    assert [one["name"] for one in tried["suspects"]] == ["liar"]
+    assert sorted((one["settings"]["dropout"], one["settings"]["batch"]) for one in tried["grid"]) == [
+        (0.2, 64), (0.2, 256), (0.5, 64), (0.5, 256),
+    ]  # fmt: skip
+    shares = [one["accuracy"] for one in tried["grid"]]
+    assert shares == sorted(shares, reverse=True)
+    assert tried["settings"] == tried["grid"][0]["settings"]
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
