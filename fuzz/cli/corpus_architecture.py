@@ -57,7 +57,7 @@ def architecture(
     if not models and corpus is None:
         raise UsageError("give a model, a folder of models, or a cache of `fuzz corpus run` as -d DIR")
     start = time.perf_counter()
-    near = gather(known, None)
+    near = gather(known)
     if known and not near:
         raise UsageError(f"no architecture is in {', '.join(map(str, known))}")
     found = find(models, corpus)

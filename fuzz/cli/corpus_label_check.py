@@ -12,10 +12,11 @@ import click
 from fuzz.cli.options import FilePath, Number, json_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from corpus.architecture.check import Checked, Suspect
     from corpus.architecture.classifier import Settings
+    from fuzz.collection.graphs import Unread
 
 __all__ = ["label_check"]
 
@@ -58,10 +59,10 @@ def label_check(
     Exit code 1 where a label is suspect.
 
     --json prints {label, models, unchecked, classes, groups, accuracies, suspects: [{name, label, looks_like,
-    probability, of_label, has: [{text, of_label, of_other}], lacks: […], twins: {LABEL: n}}], seconds}: unchecked have
-    no label or one that too few have; n-grams that a suspect has or lacks, with the shares of the two classes' models
-    that have them; twins are models with exactly its n-grams. With --grid also settings, and grid: [{settings,
-    accuracy}], the best first.
+    probability, of_label, has: [{text, of_label, of_other}], lacks: […], twins: {LABEL: n}}], unread: [{file,
+    why}], seconds}: unchecked have no label or one that too few have; n-grams that a suspect has or lacks, with the
+    shares of the two classes' models that have them; twins are models with exactly its n-grams; unread are builds. With
+    --grid also settings, and grid: [{settings, accuracy}], the best first.
     """
     from corpus.architecture.check import check, tuned
     from corpus.architecture.classifier import GRID, Settings
@@ -72,7 +73,8 @@ def label_check(
     if not sources and corpus is None:
         raise UsageError("give a file of architectures, or a cache of `fuzz corpus run` as -d DIR")
     start = time.perf_counter()
-    models, learnt = gather(sources, corpus), gather(known, None)
+    unread: list[Unread] = []
+    models, learnt = gather(sources, corpus, unread), gather(known)
     # Smaller batches than published: a small collection would see too few steps.
     settings = Settings(seed=seed, batch=32, noise=noise)
     asked = {name: values for name, values in GRID.items() if name in grid or "all" in grid}
@@ -90,12 +92,13 @@ def label_check(
     if as_json:
         rows = [{"settings": _named(one, asked), "accuracy": round(accuracy, 4)} for one, accuracy in tried]
         more = {"settings": rows[0]["settings"], "grid": rows} if rows else {}
-        print_json({**found.to_json(), **more, "seconds": seconds})
+        failed = [one.to_json() for one in unread]
+        print_json({**found.to_json(), **more, "unread": failed, "seconds": seconds})
     else:
         for one, accuracy in tried:
             told = ", ".join(f"{name} {value}" for name, value in _named(one, asked).items())
             click.echo(f"labels predicted: {accuracy:.1%} with {told}")
-        click.echo("\n".join(_lines(found, seconds)))
+        click.echo("\n".join(_lines(found, unread, seconds)))
     return 1 if found.suspects else 0
 
 
@@ -103,11 +106,13 @@ def _named(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names}
 
 
-def _lines(found: Checked, seconds: float) -> Iterator[str]:
+def _lines(found: Checked, unread: Sequence[Unread], seconds: float) -> Iterator[str]:
     checked = found.models - found.unchecked
     yield f"{len(found.suspects):,} of {checked:,} labels suspect, {len(found.classes)} classes ({seconds:.1f} s)"
     if found.unchecked:
         yield f"  not checked: {found.unchecked:,} models without a label, or with one that too few have"
+    if unread:
+        yield f"  not read: {len(unread):,} builds, such as {unread[0].text()}"
     for group in found.groups:
         yield f"  taken as one, since their graphs are the same: {', '.join(group.split('|'))}"
     if found.accuracies:

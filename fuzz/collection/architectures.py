@@ -35,10 +35,10 @@ class Described:
     distance: Distance | None
 
 
-def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
+def gather(sources: Sequence[Path], corpus: Path | None = None, unread: list[Unread] | None = None) -> list[Sample]:
     """The models of files of JSON lines and of a cache's builds; of one that is there twice the last.
 
-    Raises UsageError.
+    ``unread`` gets the builds that could not be read. Raises UsageError.
     """
     found: dict[str, Sample] = {}
     for source in sources:
@@ -50,7 +50,7 @@ def gather(sources: Sequence[Path], corpus: Path | None) -> list[Sample]:
             raise UsageError(f"cannot read {source}: {problem.strerror or problem}") from None
     if corpus is not None:
         models = [(corpus / name, name) for name in builds(corpus)]
-        for one in described(models, (), {}, [], lambda _: None):
+        for one in described(models, (), {}, [] if unread is None else unread, lambda _: None):
             found[one.name] = Sample(one.name, one.labels, features(one.architecture))
     return list(found.values())
 
@@ -86,7 +86,7 @@ def append(path: Path, models: Sequence[Described]) -> int:
 
     The file is replaced as a whole, so that nothing is lost where it is interrupted. Raises UsageError, StorageError.
     """
-    before = {one.name for one in gather([path], None)} if path.exists() else set()
+    before = {one.name for one in gather([path])} if path.exists() else set()
     new = [one for one in models if one.name not in before]
     if not new:
         return 0

@@ -23,7 +23,13 @@ def test_a_build_is_read_from_its_trace_and_its_class_is_its_architecture(tmp_pa
     (build / "graph.json").write_text(json.dumps(Graph(vertices, edges).to_json()), "utf-8")
     (build / "state.json").write_text(json.dumps({"class": "Net", "model": "net"}), "utf-8")
     (build / "labels.json").write_text(json.dumps({"model_type": ["toy"]}), "utf-8")
-    (one,) = gather([], tmp_path)
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed" / "state.json").write_text(json.dumps({"status": "failed"}), "utf-8")
+    unread = []
+    (one,) = gather([], tmp_path, unread)
+    assert [each.text() for each in unread] == [
+        f"{tmp_path / 'failed'} holds neither model.onnx nor graph.json, nor is it a SavedModel"
+    ]
     assert (one.name, one.labels["model_type"], one.labels["architecture"]) == ("net_0", "toy", "Net")
     assert dict(one.features.connections) == {"input -> Conv2d": 1, "Conv2d -> relu": 1, "relu -> output": 1}
     assert one.features.parameters["Conv2d stride=[1, 1]"] == 1
