@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +10,18 @@ from corpus.architecture.collection import line
 from corpus.architecture.layers import Architecture, Connection, Layer
 
 pytest.importorskip("torch", reason="the classifier is PyTorch's")
-FUZZ = Path(sys.executable).with_name("fuzz")
 
 
-def typed(*arguments, code=0):
-    command = [FUZZ, "corpus", "label-check", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == code, (arguments, done.stdout, done.stderr)
-    return done
+@pytest.fixture
+def typed(fuzz):
+    """A command that ends with the status that is expected of it."""
+
+    def run(*arguments, code=0):
+        done = fuzz("corpus", "label-check", *arguments)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+
+    return run
 
 
 def row(name, label, *kinds):
@@ -40,7 +41,7 @@ def collection(tmp_path):
     return tmp_path / "all.jsonl"
 
 
-def test_nothing_is_suspect_then_a_planted_label_is(collection):
+def test_nothing_is_suspect_then_a_planted_label_is(typed, collection):
     assert typed(collection).stdout.startswith("0 of 40 labels suspect, 2 classes (")
     with collection.open("a", encoding="utf-8") as file:
         file.write(row("liar", "conv", "input", "Linear", "ReLU", "output"))
@@ -55,7 +56,7 @@ def test_nothing_is_suspect_then_a_planted_label_is(collection):
     assert {**found, "seconds": 0} == {**again, "seconds": 0}
 
 
-def test_models_are_checked_against_known_ones(collection, tmp_path):
+def test_models_are_checked_against_known_ones(typed, collection, tmp_path):
     (tmp_path / "new.jsonl").write_text(row("liar", "dense", "input", "Conv2d", "ReLU", "output"), "utf-8")
     told = typed(tmp_path / "new.jsonl", "--known", collection, "--noise", "0.05", code=1).stdout
     assert told.splitlines()[0].startswith("1 of 1 labels suspect")
@@ -78,7 +79,7 @@ def test_models_are_checked_against_known_ones(collection, tmp_path):
     (("{}", "--least", "21"),
      "0 of 2 values of model_type are those of 21 models or more, and two are needed: add models, or lower --least"),
 ])  # fmt: skip
-def test_misuse_is_told_in_one_line(collection, arguments, said):
+def test_misuse_is_told_in_one_line(typed, collection, arguments, said):
     done = typed(*(one.format(collection) for one in arguments), code=2)
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
