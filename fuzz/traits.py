@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TRAITS", "View", "counted", "traits"]
 
-_CONTAINERS = ("sequence_type", "optional_type")
-
 
 class View:
     """A model as traits look at it: its graph, all nodes wherever they are, who makes and reads what."""

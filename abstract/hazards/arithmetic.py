@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from abstract.hazards.hazard import Mask
     from abstract.operator import Array, Run
 
-__all__ = ["HAZARDS", "NARROW_OVERFLOW", "WIDE_OVERFLOW", "nan_result", "no_quotient"]
+__all__ = ["HAZARDS", "NARROW_OVERFLOW", "WIDE_OVERFLOW", "nan_result"]
 
 _LARGE_ANGLE = 1e4 + 1
 _INTEGER = ("Abs", "Add", "CumProd", "CumSum", "Div", "Gemm", "LeakyRelu", "MatMul", "Mul", "Neg", "PRelu", "Pow",
@@ -72,11 +72,6 @@ def _harmless(run: Run) -> Run:
     if own is not None and own.minimum < 0:
         bad = bad | ((b == -1) & (a == own.minimum))
     return replace(run, inputs=(a, np.where(bad, 1, b), *run.inputs[2:]))
-
-
-def no_quotient(run: Run) -> bool:
-    """Whether some integers have no quotient, or none of their type: by 0, and the least number by -1."""
-    return bool(_by_zero(run, ()) or _least_by_minus_one(run, ()))
 
 
 # -- powers, shifts, functions ---------------------------------------------------------------------------------

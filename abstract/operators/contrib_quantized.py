@@ -24,10 +24,8 @@ from abstract.operators.window import window_params
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from abstract.dtypes import DType
     from abstract.graph import Value
     from abstract.running import Algebra, Quantity
-    from abstract.schema import Signature
     from abstract.types import Shape
 
 __all__ = ["OPERATORS"]
@@ -192,8 +190,8 @@ def _outer(shape: Shape, last: Any) -> Shape:
     return (shape[0], *shape[2:], shape[1]) if last else shape
 
 
-def _images(s: Scope, variable: str = "T") -> Value:
-    return s.tensor(variable, rank=(3, 5), where=lambda v: all(v.array.shape))
+def _images(s: Scope) -> Value:
+    return s.tensor("T", rank=(3, 5), where=lambda v: all(v.array.shape))
 
 
 def _pool_params(s: Scope, shape: Shape) -> dict[str, Any]:
@@ -272,11 +270,6 @@ def max_pool_error(run: Run, y: tuple[Array, ...], e: tuple[Bound, ...]) -> tupl
     full = np.broadcast_to(np.asarray(e[0], np.float64), run[0].shape)
     (bound,) = _ROWS["MaxPool"].error(inner, made, (_last_first(full),))
     return (_first_last(np.broadcast_to(bound, made[0].shape)),)
-
-
-def _like_zero(t: Typing, sign: Signature) -> tuple[DType, ...]:
-    del sign
-    return (t.dtypes[1] or FLOAT,)
 
 
 def _by_axis(row: Operator) -> Callable[[Scope], Call]:

@@ -77,10 +77,6 @@ class Account:
             return 2
         return 1 if self.red or self.stale else 0
 
-    def of_entry(self, entry: Entry) -> tuple[Result, ...]:
-        """The results that an entry decided."""
-        return tuple(result for result in self.results if result.entry == entry)
-
 
 def run_gate(
     cases: Sequence[Case], targets: Sequence[Target], expectations: Expectations, limits: Limits, *, jobs: int,
