@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["NEEDS", "InstallError", "commands", "install", "installed"]
+__all__ = ["NEEDS", "TRANSLATOR", "InstallError", "commands", "install", "installed", "lacking"]
 
 _TIMM = ("torch", "huggingface-hub", "numpy", "pillow", "PyYAML", "safetensors", "timm", "torchvision")
 
@@ -31,7 +31,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "nas_families": ("torch",),
     "popular_on_huggingface": ("torch", "transformers"),
 })  # fmt: skip
-"""Distributions by corpus."""
+"""Distributions by corpus, beside the `TRANSLATOR`."""
+TRANSLATOR = ("torch", "onnxscript")
+"""What torch needs to make an ONNX model of anything."""
 
 _BARE = frozenset({"timm", "torchvision"})
 
@@ -42,7 +44,21 @@ class InstallError(RuntimeError):
 
 def installed(corpora: Iterable[str]) -> dict[str, str | None]:
     """The distributions that corpora need, and which release of each is in this environment; None where it is not."""
-    return {name: _version(name) for name in dict.fromkeys(need for corpus in corpora for need in NEEDS[corpus])}
+    asked = [*corpora]
+    needs = [*(need for corpus in asked for need in NEEDS[corpus]), *(TRANSLATOR if asked else ())]
+    return {name: _version(name) for name in dict.fromkeys(needs)}
+
+
+def lacking(corpora: Iterable[str], *, translates: bool) -> dict[str, list[str]]:
+    """By corpus the distributions that it needs and that are not here; one of a stranger's needs torch, at the least.
+
+    Those of the translator count where it ``translates``.
+    """
+    found = {}
+    for corpus in sorted(set(corpora)):
+        needs = dict.fromkeys((*NEEDS.get(corpus, TRANSLATOR[:1]), *(TRANSLATOR if translates else ())))
+        found[corpus] = [name for name in needs if _version(name) is None]
+    return {corpus: names for corpus, names in found.items() if names}
 
 
 def commands(missing: Sequence[str], constraints: Path) -> list[list[str]]:

@@ -124,6 +124,10 @@ def _build(
     from corpus.labels import save_to_cache
 
     cache = Path(request.cache)
+    known = store.read_state(cache, name).get("status", "analyzed")
+    if request.analyze_only and known != "analyzed":  # what was built already says as much, and more
+        tell({"event": "built", "build": name, "status": known})
+        return
     folder = store.part(cache, name)
 
     def stage(word: str) -> None:

@@ -11,7 +11,7 @@ import click
 from fuzz.cli.options import FilePath, Number, backends_option, jobs_option, json_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fuzz.collection.lane import Result
     from fuzz.collection.plan import Job
@@ -119,6 +119,7 @@ def run(
     except LabelsError as problem:
         raise UsageError(str(problem)) from None
     todo = jobs_of(globs, asked)
+    _require(todo, translates=not analyze_only)
     targets = () if build_only or analyze_only else _targets(backends or ("onnxruntime",), device)
     plan = Plan(
         cache or default_cache(), targets, arguments, iterations, timeout, memory, isolation, analyze_only, build_only,
@@ -151,6 +152,19 @@ def run(
             click.echo(line)
         click.echo(f"builds are in {plan.cache}; `fuzz corpus report -d {plan.cache}` makes a table of them")
     return 1 if summary.findings else 0
+
+
+def _require(jobs: Sequence[Job], *, translates: bool) -> None:
+    """Raise UsageError where a corpus needs what is not installed: each of its models would fail alike."""
+    from corpus.requirements import NEEDS, lacking
+    from fuzz.errors import UsageError
+
+    lacks = lacking((job.entry.corpus for job in jobs), translates=translates)
+    names = list(dict.fromkeys(name for needs in lacks.values() for name in needs))
+    if names:
+        known = " ".join(corpus for corpus in lacks if corpus in NEEDS) or "selftest"
+        verb = "is" if len(names) == 1 else "are"
+        raise UsageError(f"{', '.join(names)} {verb} not installed: fuzz corpus install {known}")
 
 
 def _split(text: str) -> list[str]:

@@ -133,8 +133,9 @@ class Lane:
             return True
         states = [store.read_state(self._plan.cache, name) for name in record.get("builds", ())]
         lacking = not (self._plan.build_only or self._plan.analyze_only)
+        undone = {"killed"} if self._plan.analyze_only else {"killed", "analyzed"}
         return "builds" in record and all(
-            state and state.get("status") != "killed" and not (lacking and self._is_cleaned(name, state))
+            state and state.get("status") not in undone and not (lacking and self._is_cleaned(name, state))
             for name, state in zip(record["builds"], states, strict=True)
         )
 

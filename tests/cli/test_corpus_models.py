@@ -96,7 +96,7 @@ def test_install_says_what_is_there_or_what_it_would_run(fuzz):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["corpora"] == ["torchvision", "graph_convolutions"]
-    assert set(told["distributions"]) == {*NEEDS["torchvision"], "torch-geometric"}
+    assert set(told["distributions"]) == {*NEEDS["torchvision"], "torch-geometric", "onnxscript"}
     missing = [name for name, version in told["distributions"].items() if version is None]
     assert bool(missing) == bool(told["commands"])
 

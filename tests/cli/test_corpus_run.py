@@ -114,6 +114,9 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
     assert load_from_cache(fuzz.home / "c", build)["task"] == ["Computer_Vision"]
     files = {path.name for path in (fuzz.home / "c" / build).iterdir()}
     assert {"model.onnx", "case.json", "test_data_set_0", "graph.json", "state.json"} <= files
+    looked = states(fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--analyze-only", "--json"))["Net"]
+    assert looked == net
+    assert {path.name for path in (fuzz.home / "c" / build).iterdir()} == files
 
     # All other commands take the cache for a root.
     assert fuzz("exec", "--root", "c", "--backend", "reference").returncode == 0
@@ -121,8 +124,10 @@ def test_scripts_are_run_built_judged_told_and_run_once(fuzz, scripts):
     assert {target: row["ok"] for target, row in diff["verdicts"].items()} == {"onnxruntime": 1, "reference": 1}
 
     # One of the models that a script calls, by its hash; with other arguments it is another build.
+    found_only = fuzz("corpus", "run", f"mine/pair.py::{net['hash']}", "-d", "p", "--analyze-only", "--json")
+    assert states(found_only)["Net"]["status"] == "analyzed"
     picked = fuzz("corpus", "run", f"mine/pair.py::{net['hash']}", "-d", "p", "--build-only", "--json")
-    assert [state["hash"] for state in states(picked).values()] == [net["hash"]]
+    assert [(state["hash"], state["status"]) for state in states(picked).values()] == [(net["hash"], "successful")]
     batch = fuzz("corpus", "run", "mine/pair.py", "-d", "c", "--script-args", "--batch 5", "--analyze-only", "--json")
     assert states(batch)["Net"]["inputs"] == [["[0][0]", "float32", [5, 4]]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpus import requirements
-from corpus.requirements import NEEDS, InstallError, commands, install, installed
+from corpus.requirements import NEEDS, InstallError, commands, install, installed, lacking
 
 PINS = Path("pins.txt")
 
@@ -32,8 +32,14 @@ def test_without_an_installer(monkeypatch):
 
 def test_what_is_installed_and_what_is_not(monkeypatch):
     monkeypatch.setattr(requirements, "NEEDS", {"a": ("pytest", "no-such-distribution")})
-    assert installed(["a", "a"]) == {"pytest": pytest.__version__, "no-such-distribution": None}
+    monkeypatch.setattr(requirements, "TRANSLATOR", ("pytest", "no-translator"))
+    here = {"pytest": pytest.__version__, "no-such-distribution": None, "no-translator": None}
+    assert installed(["a", "a"]) == here
     assert set(installed([])) == set()
+    assert lacking(["a", "own"], translates=True) == {
+        "a": ["no-such-distribution", "no-translator"], "own": ["no-translator"],
+    }  # fmt: skip
+    assert lacking(["a", "own"], translates=False) == {"a": ["no-such-distribution"]}
     assert "torch" in NEEDS["selftest"]
 
 
