@@ -56,7 +56,9 @@ def _of_file(path: Path) -> Iterator[Sample]:
     try:
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError):
-        raise ArchitectureError(f"{path} is no file of JSON lines") from None
+        raise ArchitectureError(
+            f"{path} is no file of JSON lines: `fuzz corpus architecture MODEL --out FILE.jsonl` makes one"
+        ) from None
     # What follows the last end of a line was being written when something ended it.
     for number, row in enumerate(text.split("\n")[:-1], 1):
         try:

@@ -135,7 +135,10 @@ def load(sources: Sequence[Path]) -> Catalogue:
         _read(catalogue, source)
         if len(catalogue.datasets) + len(catalogue.tasks) == before:
             why = f": {catalogue.problems[-1].text}" if catalogue.problems else ""
-            raise CardsError(f"{source} holds no datasets or tasks in a format that is known{why}")
+            raise CardsError(
+                f"{source} holds no datasets or tasks{why}: dumps of papers-with-code, folders of descriptions and of "
+                "dataset cards are read"
+            )
     _place(catalogue)
     if list(sources) != [_OWN]:
         _lend(catalogue, own())

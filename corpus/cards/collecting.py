@@ -154,7 +154,9 @@ def _dumps(folder: Path) -> int:
 
     names = [name for name in HfApi().list_repo_files(_MIRROR, repo_type="dataset") if _DUMPS.search(name)]
     if not names:
-        raise CardsError(f"the mirror {_MIRROR} holds no dumps of datasets and evaluation tables any more")
+        raise CardsError(
+            f"the mirror {_MIRROR} holds no dumps of datasets and evaluation tables any more: name the others alone"
+        )
     for name in sorted(names):
         hf_hub_download(_MIRROR, name, repo_type="dataset", local_dir=folder)
     return len(names)

@@ -209,7 +209,7 @@ def accuracies(path: Path) -> dict[str, dict[str, float | str]]:
     except OSError as problem:
         raise UsageError(f"cannot read {path}: {problem.strerror}") from None
     except (ValueError, RecursionError):
-        raise UsageError(f"{path} is no JSON") from None
+        content = None
     rows: dict[str, Any] = content if isinstance(content, dict) else {"": None}
     if any(type(one) not in {int, float} or not -_LARGEST < one < _LARGEST for one in rows.values()):
         raise UsageError(f'{path} is no table of accuracies: write {{"name of a graph": 0.93, …}}')
