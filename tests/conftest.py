@@ -28,8 +28,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What makes coverage measure a process: each that the tests start would be, if this stayed in their environment.
 CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
 MEASURES = pytest.StashKey[str | None]()
-
-
 OURS = ("abstract", "backends", "corpus", "fuzz")
 
 
@@ -79,11 +77,12 @@ def trace(tracer):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
-    """Processes that tests start are measured where they ask for it; tests are collected without the tracer.
+    """Processes that tests start are measured where they ask for it; only our modules are while tests are collected.
 
-    But for the modules of ours that they import: rewriting assertions and importing what others have written would cost
-    half as much again. Each coverage that starts puts what it is found by into the environment, and its own
-    handler of forks before ours: pytest-cov's, in a process of xdist, is the last, when the session starts.
+    To trace the rewriting of assertions and the imports of what others have written takes half as long again.
+
+    This is the first moment at which no other coverage will start: each puts what it is found by into the environment,
+    and registers a handler of forks that has to run before ours. In a process of xdist the last one is pytest-cov's.
     """
     if session.config.getoption("numprocesses", None):  # the processes that run tests do this
         return (yield)
