@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FUZZ = Path(sys.executable).with_name("fuzz")
 BREEDER = Path(__file__).with_name("breeder.py")
 LONGEST = 300.0  # seconds of a command
-CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
 # The console script in a process that is measured; those that it starts are not: workers have tests of their own.
 MEASURED = """
 import os, runpy, sys
@@ -67,15 +66,9 @@ def told(environment: Mapping[str, str]) -> dict[str, str]:
 TOLD = told(os.environ)
 
 
-@pytest.fixture(autouse=True)
-def commands_are_measured(measured):
-    """At least one test of each command."""
-
-
 @pytest.fixture
-def unmeasured(commands_are_measured, monkeypatch):
-    """But for those of this test: others measure the same lines."""
-    monkeypatch.delenv(CONFIGURATION, raising=False)
+def unmeasured():
+    """What `fuzz` runs in this test is not measured: other tests measure the same lines."""
 
 
 class Breeder:
@@ -129,19 +122,21 @@ def breeders(measures):
 
 
 @pytest.fixture
-def fuzz(tmp_path, breeders, measures):
+def fuzz(request, tmp_path, breeders, measures):
     """Run `fuzz ARGUMENTS` in an empty folder.
 
     The process is a fork (breeder.py), unless Python itself is told something by its environment or ``before`` is
     given, shell that runs first, such as a limit; coverage, which would write its own files under that limit, is off
-    then. Of other processes only the first is measured.
+    then. Of other processes only the first is measured. What a test starts by `fuzz.program` itself is not: a signal
+    that arrives while coverage holds its lock, which is at any call, would leave the process waiting for it for good.
     """
     home = tmp_path / "here"
     home.mkdir()
+    wanted = bool(measures) and "unmeasured" not in request.fixturenames
 
     def run(*arguments: object, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {key: value for key, value in os.environ.items() if key != "FUZZ_ROOT"} | environment
-        measured = bool(clean.pop(CONFIGURATION, "")) and not before
+        measured = wanted and not before
         if not before and told(clean) == TOLD:
             return breeders(measured=measured).run([str(each) for each in arguments], home, clean)
         command = [str(FUZZ), *map(str, arguments)]

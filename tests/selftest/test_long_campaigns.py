@@ -110,10 +110,12 @@ def test_faults_are_found_by_cases_that_show_them(root):
     (name,) = (path.name for path in (root / "findings").iterdir())
     text = '<ir_version: 8, opset_import: ["" : 17]> g ({0}[2] x) => ({0}[2] z) {{ z = {1}({2}) }}'
     for element, operator, word, found in [
-        ("bool", "Xor", "wrong (value)", ["xor-as-or"]), ("int32", "Div", "wrong (value)", ["floor-division"]),
-        ("float", "Relu", "wrong (value)", ["dropped-activation"]), ("bool", "Xor", "crash at run", []),
+        ("float", "Round", "wrong (value)", ["half-away-from-zero"]),
+        ("int32", "Mod", "wrong (value)", ["remainder-sign"]),
+        ("float", "Relu", "wrong (value)", ["dropped-activation"]),
+        ("int32", "Mod", "crash at run", []),
     ]:  # fmt: skip
-        model = onnx.parser.parse_model(text.format(element, operator, "x" if operator == "Relu" else "x, x"))
+        model = onnx.parser.parse_model(text.format(element, operator, "x, x" if operator == "Mod" else "x"))
         (root / "findings" / name / "model.onnx").write_bytes(model.SerializeToString())
         assert steering.bugs(root, [{"id": name, "signature": word}]) == found
     assert steering.spent(root) == 0.0
@@ -126,10 +128,14 @@ def test_both_ways_are_compared_at_the_same_cpu_time():
         return {"seconds": seconds, "cases": 1, "findings": len(bugs), "bugs": list(bugs)}
 
     curves = {"--steer": [row(5, "a"), row(9, "a", "b")], "--no-steer": [row(6, "a"), row(12, "a", "c")]}
-    found = steering.summary(curves)
-    assert (found["common_seconds"], found["at_common"], found["ratio"]) == (9, {"--steer": 2, "--no-steer": 1}, 2.0)
-    assert found["ways"]["--no-steer"]["bugs"] == 2
-    assert json.dumps(found)
+    late = {"--steer": [row(20, "a")], "--no-steer": [row(4), row(20, "b", "c", "d")]}
+    found = steering.summary([curves, late])
+    assert found["common_seconds"] == 9
+    assert found["faults"] == {
+        1: {"--steer": [0, 0], "--no-steer": [0, 0]}, 2: {"--steer": [0, 0], "--no-steer": [0, 0]},
+        4: {"--steer": [0, 0], "--no-steer": [0, 0]}, 9: {"--steer": [2, 0], "--no-steer": [1, 0]},
+    }  # fmt: skip
+    assert json.loads(json.dumps(found))["series"] == [curves, late]
 
 
 def test_where_the_noisy_fault_is_known_others_show():
