@@ -45,7 +45,11 @@ def process_pool(jobs: int, *, memory: int | None = None) -> Iterator[ProcessPoo
 
 
 def prepare_process(memory: int | None = None) -> None:
-    """Make a process one of the driver's: Ctrl-C is not its own to handle, and it dies with the driver."""
+    """Make a process one of the driver's: Ctrl-C is not its own to handle, and it dies with the driver.
+
+    One whose ``memory`` is bounded reads models, and what a library prints before it ends the process over one is not
+    for the terminal: standard error is closed to it.
+    """
     _die_with_driver()
     seldom_collect()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -53,6 +57,9 @@ def prepare_process(memory: int | None = None) -> None:
     if memory is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 def _die_with_driver() -> None:
