@@ -34,24 +34,24 @@ def place(model: bytes, excess: Callable[[onnx.ModelProto], float]) -> Place | N
     """The node at which half of a model's excess has come together.
 
     ``excess`` is what a model takes beyond what is predicted, in ms, or below it. None where the model has bodies,
-    functions, external data, types that nobody knows, or no excess. Raises what ``excess`` raises.
+    functions, external data, types that nobody knows, no nodes, or no excess. Raises what ``excess`` raises.
     """
     parsed = whole(model)
-    if parsed is None:
+    if parsed is None or not parsed.graph.node or not (total := excess(parsed)):
         return None
     nodes = parsed.graph.node
-    known = {0: 0.0, len(nodes): excess(parsed)}
-    total = known[len(nodes)]
-    low, high = 0, len(nodes)
+    low, before = 0, 0.0
+    high, after = len(nodes), total
     while high - low > 1:
         middle = (low + high) // 2
         part = beginning(parsed, middle)
         if part is None:
             return None
-        known[middle] = excess(part)
-        low, high = (low, middle) if 2 * known[middle] * total >= total * total else (middle, high)
-    if not total:
-        return None
+        here = excess(part)
+        if here / total >= 0.5:
+            high, after = middle, here
+        else:
+            low, before = middle, here
     node = nodes[high - 1]
     name = node.name or next((output for output in node.output if output), "")
-    return Place(name, node.op_type, (known[high] - known[low]) / total)
+    return Place(name, node.op_type, (after - before) / total)

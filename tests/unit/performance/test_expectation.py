@@ -101,6 +101,8 @@ def test_what_cannot_be_cut_has_no_place():
     model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}').SerializeToString()
     assert place(model, lambda _part: 1.0) is None
     assert place(b"no model", lambda _part: 1.0) is None
+    empty = parser.parse_model('<ir_version: 8, opset_import: ["" : 17]> g (float[4] x) => (float[4] x) { }')
+    assert place(empty.SerializeToString(), lambda _part: 1.0) is None
 
 
 def test_a_mean_has_no_shares(case):
