@@ -155,6 +155,18 @@ def fuzz(request, tmp_path, breeders, measures):
 
 
 @pytest.fixture
+def ending(fuzz):
+    """Run `fuzz ARGUMENTS`, which ends with the status that is expected of it."""
+
+    def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = fuzz(*arguments)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+
+    return run
+
+
+@pytest.fixture
 def refused():
     """Misuse: exit 2, nothing on standard output, one line on standard error that holds the given words."""
 
