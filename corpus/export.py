@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
+from corpus.exporter import convert
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import onnx
@@ -83,7 +84,7 @@ def translate(program: ExportedProgram, path: Path, opset: int = OPSET) -> onnx.
     import onnx
 
     with _quiet():
-        made = _convert(program, opset)
+        made = convert(program, opset)
         tensors = (*program.state_dict.values(), *program.constants.values())
         size = sum(tensor.nbytes for tensor in tensors if isinstance(tensor, torch.Tensor))
         if size > _SMALLEST_EXTERNAL:
@@ -102,44 +103,8 @@ def converted(program: ExportedProgram, opset: int = OPSET) -> tuple[ExportedPro
     Raises whatever the exporter raises.
     """
     with _quiet():
-        made = _convert(program, opset)
+        made = convert(program, opset)
         return made.exported_program, made.model_proto
-
-
-def _convert(program: ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
-    with _registry_kept():
-        made = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False)
-    if made is None:
-        raise RuntimeError("the exporter made nothing")
-    return made
-
-
-@contextlib.contextmanager
-def _registry_kept() -> Iterator[None]:
-    """The exporter's table of operators, made anew for each model otherwise, made once a process and opset.
-
-    That takes longer than translating a small model. It is no part of PyTorch's interface: without it nothing is kept.
-    """
-    try:
-        from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-        before = vars(ONNXRegistry).get("from_torchlib")
-    except ImportError:
-        before = None
-    if not isinstance(before, classmethod):
-        yield
-        return
-    ONNXRegistry.from_torchlib = classmethod(_once(before.__func__))
-    try:
-        yield
-    finally:
-        ONNXRegistry.from_torchlib = before
-
-
-@lru_cache(maxsize=1)
-def _once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, which remembers what it made."""
-    return lru_cache(maxsize=2)(make)
 
 
 def _strip(model: onnx.ModelProto) -> None:
