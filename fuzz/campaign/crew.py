@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from fuzz.campaign.service import serve
+from fuzz.campaign.member import serve
 from fuzz.campaign.task import Reduce, Task
 from fuzz.campaign.trial import Exhibit, Trial
 from fuzz.errors import FuzzError

@@ -104,6 +104,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     insist()
     _open_standard_streams()
+    # Processes of ours are one a core. Threads of NumPy's beside them would wait for one another, and judge seven times
+    # as long; it asks when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result = fuzz.main(standalone_mode=False)
         code = result if isinstance(result, int) else FOUND_NOTHING

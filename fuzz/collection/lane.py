@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from backends.protocol import Outcome
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "Outcome", "Result"]
 
 _REPEATED = frozenset({Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '(\w+)'")
 _STORED = 64 * 2**20  # bytes of outputs from which on an execution is not kept in the store
 
 
@@ -71,6 +74,12 @@ class _Gathered:
     executions: list[tuple[Execution, str]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     worked: bool = False
+
+
+def _came_since(error: str) -> bool:
+    """Whether an error is that a package was missing which is there now."""
+    missing = _MISSING.search(error)
+    return missing is not None and find_spec(missing[1]) is not None
 
 
 class Lane:
@@ -124,18 +133,22 @@ class Lane:
             return list(record["builds"]), str(record["problem"])
         gathered.worked = True
         names, problem = self._build(job, key)
+        failed = job.stem(plan)
+        if failed not in names and (plan.cache / failed).is_dir():
+            store.forget(plan.cache, failed)  # when it came to no model
         store.write_script(plan.cache, key, {"builds": names, "problem": problem, "script": job.entry.path})
         return names, problem
 
     def _complete(self, record: dict[str, Any]) -> bool:
-        """Whether nothing is missing, nor ended by a kill or a limit, which another try may not meet."""
+        """Whether nothing is missing, nor ended by what may not come again: a kill, a limit, a missing package."""
         if self._plan.rebuild == "never":
             return True
         states = [store.read_state(self._plan.cache, name) for name in record.get("builds", ())]
         lacking = not (self._plan.build_only or self._plan.analyze_only)
         undone = {"killed"} if self._plan.analyze_only else {"killed", "analyzed"}
-        return "builds" in record and all(
+        return "builds" in record and not _came_since(str(record["problem"])) and all(
             state and state.get("status") not in undone and not (lacking and self._is_cleaned(name, state))
+            and not _came_since(str(state.get("error", "")))
             for name, state in zip(record["builds"], states, strict=True)
         )
 
@@ -191,7 +204,10 @@ class Lane:
         cache = self._plan.cache
         names = [name for name in store.builds(cache) if name.startswith(f"{job.stem(self._plan)}_")]
         states = [(name, store.read_state(cache, name)) for name in names]
-        return [name for name, state in states if state.get("key") == key and state.get("status") != "killed"]
+        return [
+            name for name, state in states
+            if state.get("key") == key and state.get("status") != "killed" and not _came_since(str(state.get("error")))
+        ]  # fmt: skip
 
     def _fail(self, job: Job, key: str, state: dict[str, Any]) -> str:
         """A script that calls no model, or did not get so far, has a build that says so; its name."""

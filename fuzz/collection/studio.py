@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import corpus
 from fuzz.execute.group import end_group
 from fuzz.execute.process import resident_bytes, tree
+from fuzz.execute.scratch import Scratch
 from fuzz.execute.worker import Interrupted
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Studio:
         self._seconds, self._memory, self._stop = seconds, memory, stop
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._scratch: Scratch | None = None
         self._rest = b""
 
     def __enter__(self) -> Self:
@@ -75,7 +77,9 @@ class Studio:
             self._channel.close()
         if self._process is not None:
             end_group(self._process)
-        self._process = self._channel = None
+        if self._scratch is not None:
+            self._scratch.remove()
+        self._process = self._channel = self._scratch = None
         self._rest = b""
 
     def _ready(self) -> socket.socket:
@@ -84,8 +88,10 @@ class Studio:
         ours, theirs = socket.socketpair()
         folder = str(Path(corpus.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
+        self._scratch = Scratch.make()  # torch_geometric leaves a file in the temporary folder for each layer it makes
         # One thread each: there is a process a core, and sums in another order would be another answer.
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+                       "TMPDIR": self._scratch.path}  # fmt: skip
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "corpus.worker", str(theirs.fileno()), str(os.getpid())],

@@ -31,7 +31,8 @@ Net(4)(torch.rand(int(sys.argv[2]) if len(sys.argv) > 2 else 1, 4))
 Guarded()(torch.ones(2))
 """
 DIES = """
-import os, signal, torch
+import os, signal, tempfile, torch
+os.close(tempfile.mkstemp()[0])
 class Dies(torch.nn.Module):
     def forward(self, x):
         if torch.compiler.is_compiling():
@@ -180,11 +181,14 @@ def test_models_that_keep_count_hand_through_draw_and_are_exported_wrongly(fuzz,
 
 
 def test_a_model_that_ends_the_process_fails_alone(fuzz, scripts):
-    result = fuzz("corpus", "run", "mine/dies.py", "-d", "c", "--iterations", 0, "--json", COVERAGE_PROCESS_CONFIG="")
+    (place := fuzz.home / "temporary").mkdir()
+    result = fuzz("corpus", "run", "mine/dies.py", "-d", "c", "--iterations", 0, "--json", COVERAGE_PROCESS_CONFIG="",
+                  TMPDIR=str(place))  # fmt: skip
     found = states(result)
     assert (found["Dies"]["status"], found["Dies"]["stage"]) == ("killed", "export")
     assert "signal 11" in found["Dies"]["error"]
     assert found["ReLU"]["targets"]["onnxruntime"]["verdict"] == "ok"
+    assert list(place.iterdir()) == []  # what scripts and libraries leave in the temporary folder goes with the process
 
 
 def test_a_script_that_hangs_is_ended_and_the_run_goes_on(fuzz, scripts):
@@ -192,6 +196,20 @@ def test_a_script_that_hangs_is_ended_and_the_run_goes_on(fuzz, scripts):
     (state,) = states(result).values()
     assert (result.returncode, state["status"], state["stage"]) == (0, "killed", "script")
     assert state["error"] == "timeout: not done within 4 s"
+
+
+def test_a_script_that_lacked_a_package_runs_again_once_it_is_there(fuzz):
+    (fuzz.home / "lacks.py").write_text("import brought, torch\ntorch.nn.ReLU()(torch.ones(2))\n", "utf-8")
+    (packages := fuzz.home / "packages").mkdir()
+
+    def run():
+        result = fuzz("corpus", "run", "lacks.py", "-d", "c", "--build-only", "--json", PYTHONPATH=str(packages))
+        return states(result), json.loads(result.stdout)["summary"]
+
+    (state,) = run()[0].values()
+    assert (state["status"], state["error"]) == ("failed", "ModuleNotFoundError: No module named 'brought'")
+    (packages / "brought.py").write_text("", "utf-8")
+    assert run()[0]["ReLU"]["status"] == "successful"
 
 
 def test_a_script_that_takes_more_memory_than_it_may_is_ended(fuzz, scripts):

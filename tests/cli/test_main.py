@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -37,6 +38,23 @@ def test_help_imports_nothing_heavy(unmeasured, name):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_linear_algebra_takes_one_thread_a_process_unless_somebody_says_otherwise(unmeasured, given, threads):
+    program = (
+        "import os, sys; from fuzz.cli.main import main\n"
+        "sys.argv[1:] = ['ops', '--json']\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        "    from fuzz.judge import judge\n"
+        "    print(os.environ['OPENBLAS_NUM_THREADS'], len(os.listdir('/proc/self/task')), file=sys.stderr)"
+    )
+    place = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")} | given
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=place)
+    told, running = done.stderr.split()
+    assert told == threads
+    assert int(running) <= int(threads)
 
 
 def test_version(fuzz):

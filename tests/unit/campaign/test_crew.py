@@ -13,7 +13,7 @@ from fuzz.campaign.campaign import Campaign
 from fuzz.campaign.crew import Crew
 from fuzz.campaign.examiner import Examiner
 from fuzz.campaign.ledger import Ledger
-from fuzz.campaign.service import serve
+from fuzz.campaign.member import serve
 from fuzz.campaign.task import Examine
 from fuzz.campaign.trial import Answer, Exhibit, Failure, Sighting, Trial, finding_id
 from fuzz.execute.attempt import Limits
@@ -122,7 +122,7 @@ def test_as_many_go_together_as_take_a_moment(campaign, tmp_path):
 
 
 def test_a_process_imports_nothing_that_takes_time_before_it_can_die_with_its_driver():
-    script = "import sys, fuzz.campaign.service; print('numpy' in sys.modules, 'onnx' in sys.modules)"
+    script = "import sys, fuzz.campaign.member; print('numpy' in sys.modules, 'onnx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
 

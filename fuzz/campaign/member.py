@@ -1,4 +1,4 @@
-"""What a process of the crew runs.
+"""A process of the crew, and what it runs.
 
 It imports next to nothing: the examiner takes seconds to be imported, and a process that is still at that does not know
 yet whether its driver lives.
