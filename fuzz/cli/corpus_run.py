@@ -43,7 +43,7 @@ def cache_option(*, several: bool = False) -> Callable[[Command], Command]:
                  "  [default: onnxruntime]", required=False)  # fmt: skip
 @click.option("--device", metavar="NAME", help="The device of the targets that do not name one, such as cuda.")
 @click.option("--iterations", type=click.IntRange(min=0), default=100, show_default=True, metavar="N",
-              help="Samples of the latency on each target, in 2 s for a model at most; 0 measures none.",
+              help="Samples of the latency on each target, in 1 s for a model at most; 0 measures none.",
               )  # fmt: skip
 @click.option("--timeout", type=Number(min=0, min_open=True), default=300.0, show_default=True, metavar="S",
               help="Seconds for a script to call its models, for each to be built, and to run on a target.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET", "Latency", "latencies"]
 
-BUDGET = 2.0
+BUDGET = 1.0
 """Seconds after which a model's samples end, whatever their number."""
 
 _LEAST = 3
@@ -60,7 +60,7 @@ def latencies(timers: Mapping[str, Timer], subject: Subject, iterations: int) ->
         order = list(quick) if number % 2 == 0 else list(reversed(quick))
         for name in order:
             try:
-                taken[name].append(timers[name].sample(0, quick[name]))
+                taken[name].append(timers[name].sample(0, quick[name], alone=len(order) == 1))
             except Refused:
                 del quick[name]
         if number + 1 >= _LEAST and time.monotonic() - start > BUDGET:

@@ -96,10 +96,13 @@ class Timer:
         (seconds,) = self._ask(Frame("time", fields))
         return seconds
 
-    def sample(self, data_set: int, quick: float) -> float:
-        """Seconds of a call, of as many calls as make a sample; ``quick`` is about what one takes. Raises Refused."""
+    def sample(self, data_set: int, quick: float, *, alone: bool = False) -> float:
+        """Seconds of a call, of as many calls as make a sample; ``quick`` is about what one takes. Raises Refused.
+
+        One that takes turns with others runs once before, unless it is ``alone``.
+        """
         repetitions = min(max(round(_SAMPLE / max(quick, 1e-9)), 1), _MOST_REPETITIONS)
-        return self.run(data_set, repetitions=repetitions, warm=int(quick < _WARM_BELOW))
+        return self.run(data_set, repetitions=repetitions, warm=int(quick < _WARM_BELOW and not alone))
 
     def _ask(self, frame: Frame) -> list[float]:
         if self._worker is None or not self._worker.alive:

@@ -19,8 +19,8 @@ class Stopwatch:
     def run(self, _data_set, **_options):
         return next(self.seconds)
 
-    def sample(self, _data_set, _quick):
-        self.log.append(self.name)
+    def sample(self, _data_set, _quick, *, alone):
+        self.log.append("alone" if alone else self.name)
         return next(self.seconds)
 
 
@@ -33,6 +33,12 @@ def test_targets_are_sampled_in_turns_and_told_by_median_and_quartiles():
     a = found["a"]
     assert (a.median, a.lower, a.upper, a.mean, a.samples, a.compile) == (3, 2, 4, 3, 5, 0.5)
     assert (found["b"].throughput, found["b"].upper - found["b"].lower) == (0.25, 0)
+
+
+def test_one_that_takes_no_turns_has_nothing_to_warm_up_for():
+    log = []
+    latencies({"a": Stopwatch(log, "a", [2, 2, 2]), "b": Stopwatch(log, "b", [], refuses=True)}, None, 3)
+    assert log == ["alone", "alone"]
 
 
 def test_a_single_sample_is_enough():
