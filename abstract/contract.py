@@ -7,7 +7,7 @@ one kept from node to node (and so double rounding).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -52,6 +52,13 @@ class Contract:
     narrow_double: bool = False
     narrow_int64: bool = False
     float_as: str = ""
+
+    def admits(self, other: Contract) -> bool:
+        """Whether all that the other one allows is allowed here too, so that no bound is smaller there than here."""
+        mine, theirs = asdict(self), asdict(other)
+        return mine["float_as"] == theirs["float_as"] and all(
+            theirs[name] <= mine[name] for name in mine if name != "float_as"
+        )
 
     @property
     def held(self) -> Mapping[DType, DType]:

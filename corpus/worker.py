@@ -39,6 +39,7 @@ __all__ = ["Request", "main", "serve"]
 _PR_SET_PDEATHSIG = 1
 _TAIL = 2000  # characters of what a script printed
 _LARGE = 2 << 30  # bytes of resident memory; the libraries alone take less than one GiB
+_SELDOM = (20_000, 20, 20)  # allocations before the collector looks through the young, ... of what is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _set_aside() -> None:
         gc.unfreeze()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_SELDOM)
 
 
 def _build(

@@ -101,11 +101,15 @@ class Examination:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """What one output is to be, in float64, and how it is known."""
+    """What one output is to be, in float64, and how it is known.
+
+    ``drawn`` says that the bound was nowhere small enough to count: what was sampled is all that is granted.
+    """
 
     name: str
     value: Bounded
     decided: str
+    drawn: bool = False
 
 
 def examine(case: Case, executions: Sequence[Execution], tolerances: Sequence[float]) -> Examination:
@@ -124,15 +128,17 @@ def examine(case: Case, executions: Sequence[Execution], tolerances: Sequence[fl
     exported = read_values(case.folder / "program", "output")
     seen = [max(tolerance, _seen(one, two)) for tolerance, one, two in zip(tolerances, exported, exact, strict=True)]
     bench = _Bench(program, inputs, [port.name for port in ports.outputs], exact, seen)
-    answers = {EAGER: bench.answer(eager), PROGRAM: bench.answer(exported)}
-    answers[TRANSLATION] = bench.translation()
-    for execution in executions:
+    backends = {}
+    for execution in executions:  # first, since PyTorch may do what any of them may
         if execution.outcome is Outcome.OK:
-            answers[execution.target] = bench.answer(execution.outputs[0], execution.target)
+            backends[execution.target] = bench.answer(execution.outputs[0], execution.target)
         else:
             sample = Sample(inputs, eager, foreign=True)
             (verdict,) = judge(case.id, model, str(case.folder), [sample], [execution])
-            answers[execution.target] = Answer(verdict.verdict, "outcome", message=verdict.message or execution.message)
+            told = verdict.message or execution.message
+            backends[execution.target] = Answer(verdict.verdict, "outcome", message=told)
+    front = {EAGER: bench.answer(eager), PROGRAM: bench.answer(exported), TRANSLATION: bench.translation()}
+    answers = front | backends
     invalid = _invalid(program.model)
     if invalid:
         told = f"onnx.checker refuses the exported model: {invalid}"
@@ -186,6 +192,10 @@ class _Bench:
     def due(self, target: str) -> list[_Due]:
         """What is due of a target: the reference's values, or the program's in float64 where there is none."""
         key = contract(target)
+        # Where a bound did not count, no larger one does: the model is not interpreted again for it.
+        same = (due for other, due in self._known.items() if key.admits(other) and all(one.drawn for one in due))
+        if key not in self._known and (found := next(same, None)) is not None:
+            self._known[key] = found
         if key not in self._known:
             try:
                 values = reference_values(self._program, self._inputs, target, limit=_LIMIT)
@@ -216,7 +226,8 @@ class _Bench:
             limits, decided = np.where(sharp, proved, np.minimum(proved, sampled)), SAMPLED
         else:
             limits, decided = np.where(telling, proved, np.inf), "bound" if bool(telling.any()) else ""
-        return _Due(self._names[position], Bounded(value, limits, known.dtype), decided)
+        drawn = decided == SAMPLED and not bool(sharp.any()) and bool((proved >= sampled).all())
+        return _Due(self._names[position], Bounded(value, limits, known.dtype), decided, drawn)
 
     def _folded(self, position: int, due: _Due) -> _Due:
         """What PyTorch is granted: the exporter computes constants ahead, and rounds them otherwise.

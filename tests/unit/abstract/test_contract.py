@@ -192,3 +192,15 @@ class TestTf32:
         plain, tf32 = (bound("Einsum", "float", a, b, contract=c, equation="...ij,jk->ik") for c in (PERMISSIVE, TF32))
         assert plain < 0.1
         assert tf32 > 2 * 1000 * TF32_UNIT
+
+
+@pytest.mark.parametrize(("loose", "strict", "admitted"), [
+    (PERMISSIVE, PERMISSIVE, True),
+    (PERMISSIVE, WIDE, True),
+    (WIDE, PERMISSIVE, False),
+    (PERMISSIVE, Contract(winograd=4), False),
+    (Contract(winograd=6), Contract(winograd=4), True),
+    (Contract(float_as="float16"), PERMISSIVE, False),
+])  # fmt: skip
+def test_a_contract_admits_one_that_allows_no_more(loose, strict, admitted):
+    assert loose.admits(strict) is admitted

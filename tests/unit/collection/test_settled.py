@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from onnx import parser
 
+from abstract.program import parse
 from backends.tensor import from_numpy
+from fuzz.collection import examination
 from fuzz.collection.examination import Answer, _seen, _settled
 from fuzz.collection.plan import Job, Plan, jobs_of
 from fuzz.collection.summary import Summary, line_of, word_of
 from fuzz.errors import UsageError
+from fuzz.judge.judge import reference_values
 
 
 def settled(eager="ok", program="ok", onnx="ok", **backends):
@@ -51,6 +57,28 @@ def test_as_much_is_granted_as_the_program_s_own_rounding_moves_several_times_ov
     assert _seen(from_numpy(np.array([1.25, np.inf, np.nan], np.float32)), exact) == 8 * 0.25
     whole = from_numpy(np.array([1, 2]))
     assert (_seen(whole, whole), _seen(from_numpy(np.array([1, 3])), whole)) == (0.0, np.inf)
+
+
+@pytest.mark.parametrize(("tolerance", "references", "granted"), [(0.3, 2, 0.1), (0.05, 1, 0.05)])
+def test_a_bound_that_did_not_count_is_not_computed_again_for_who_may_do_more(
+    monkeypatch, tolerance, references, granted
+):
+    model = parser.parse_model('''<ir_version: 10, opset_import: ["": 20]>
+        it (float[2] x) => (float[2] y) { a = Exp(x) b = Exp(a) y = Sub(b, a) }''')
+    inputs = {"x": from_numpy(np.array([0.5, 1.0], np.float32))}
+    exact = from_numpy(np.exp(np.exp(np.array([0.5, 1.0]))) - np.exp(np.array([0.5, 1.0])))
+    asked = []
+
+    def counted(program, given, target, **options):
+        asked.append(target)
+        found = reference_values(program, given, target, **options)
+        return {name: replace(known, bound=np.float64(0.1)) for name, known in found.items()}
+
+    monkeypatch.setattr(examination, "reference_values", counted)
+    bench = examination._Bench(parse(model), inputs, ["y"], [exact], [tolerance])
+    strict, loose = bench.due("onnxruntime"), bench.due("")
+    assert len(asked) == references
+    assert [float(np.max(one.value.bound)) for one in (*strict, *loose)] == [granted, granted]
 
 
 def test_a_line_tells_what_became_of_a_model():
