@@ -63,8 +63,8 @@ def test_as_much_is_granted_as_the_program_s_own_rounding_moves_several_times_ov
 def test_a_bound_that_did_not_count_is_not_computed_again_for_who_may_do_more(
     monkeypatch, tolerance, references, granted
 ):
-    model = parser.parse_model('''<ir_version: 10, opset_import: ["": 20]>
-        it (float[2] x) => (float[2] y) { a = Exp(x) b = Exp(a) y = Sub(b, a) }''')
+    model = parser.parse_model("""<ir_version: 10, opset_import: ["": 20]>
+        it (float[2] x) => (float[2] y) { a = Exp(x) b = Exp(a) y = Sub(b, a) }""")
     inputs = {"x": from_numpy(np.array([0.5, 1.0], np.float32))}
     exact = from_numpy(np.exp(np.exp(np.array([0.5, 1.0]))) - np.exp(np.array([0.5, 1.0])))
     asked = []
