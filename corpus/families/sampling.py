@@ -36,7 +36,8 @@ def sample(  # noqa: PLR0913 - each is a choice of the user's
     """Put the first networks that a seed draws into a cache, each as it is made; those that are there stay.
 
     A network is named like its architecture, with ``_full`` behind it where it is as published. With a ``folder`` each
-    lies there as a test case too, and is made again where it does not. ``result`` is filled as the run goes.
+    lies there as a test case too, and is made again where it does not. ``result`` is filled as the run goes. Raises
+    OSError, GraphError of the cache.
     """
     there = cache.names(family.name)
     for number, architecture in enumerate(islice(family.samples(seed), count)):
@@ -49,6 +50,8 @@ def sample(  # noqa: PLR0913 - each is a choice of the user's
                 labels: dict[str, float | str] = {"canonical": architecture.canonical, "seed": seed, "index": number}
                 cache.append(family.name, [graph.labelled(labels)])
                 result.added.append(name)
+            except OSError:
+                raise  # a full disk is full for the next one as well
             except Exception as problem:  # noqa: BLE001 - an exporter may raise anything; it is told
                 result.failed[name] = f"{type(problem).__name__}: {str(problem).strip().partition(chr(10))[0][:200]}"
         progress(1)

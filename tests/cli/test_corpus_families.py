@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -80,3 +81,19 @@ def test_networks_that_cannot_be_made_end_with_1(tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
+
+
+def test_a_full_disk_ends_it_in_a_line(tmp_path, monkeypatch, capsys):
+    from fuzz.cli.main import main
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("corpus.families.sampling.case", full)
+    monkeypatch.setattr("sys.argv", ["fuzz", "corpus", "families", "sample", "nb201", "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "No space left on device" in told
+    assert told.count("\n") == 1
