@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from fuzz.performance.timer import Subject, Timer
 
-__all__ = ["BUDGET", "Latency", "latencies"]
+__all__ = ["BUDGET", "Latency", "against", "latencies"]
 
 BUDGET = 1.0
 """Seconds after which a model's samples end, whatever their number."""
@@ -68,6 +69,30 @@ def latencies(timers: Mapping[str, Timer], subject: Subject, iterations: int) ->
     return {name: _figure(samples, compiled[name]) for name, samples in taken.items() if name in quick and samples}
 
 
+def against(
+    timer: Timer, subject: Subject, other: Timer, yardstick: Subject, iterations: int
+) -> tuple[float, float] | None:
+    """Median seconds of a call of a model, and of a yardstick that stays the same, sampled in turns.
+
+    None where either is refused. Raises TargetError where a worker does not start.
+    """
+    both = ((timer, subject), (other, yardstick))
+    taken: tuple[list[float], list[float]] = ([], [])
+    try:
+        for side, model in both:
+            side.load(model)
+        quick = [side.run(0, warm=1) for side, _ in both]
+        start = time.monotonic()
+        for number in range(iterations):
+            for place in (0, 1) if number % 2 == 0 else (1, 0):
+                taken[place].append(both[place][0].sample(0, quick[place]))
+            if number + 1 >= _LEAST and time.monotonic() - start > BUDGET:
+                break
+    except Refused:
+        return None
+    return median(taken[0]), median(taken[1])
+
+
 def _figure(samples: list[float], compiled: float) -> Latency:
-    lower, median, upper = (float(value) for value in np.percentile(samples, [25, 50, 75]))
-    return Latency(median, lower, upper, float(np.mean(samples)), len(samples), compiled)
+    lower, middle, upper = (float(value) for value in np.percentile(samples, [25, 50, 75]))
+    return Latency(middle, lower, upper, float(np.mean(samples)), len(samples), compiled)

@@ -1,9 +1,10 @@
 """Labels of computation graphs: how long a target takes for each, measured twice, and what follows from the graph.
 
-Each of two passes has a worker of its own and goes over all networks several times, each time in another order, so
-that a drift of the machine meets all alike. What a pass says of a network is the median over its rounds. The label is
-the mean of both; how well they agree is the ceiling of any predictor. Each figure is written to a journal as it is
-taken, and the next run goes on behind it.
+Each of two passes has workers of its own and goes over all networks several times, each time in another order. A
+shared machine drifts by a tenth within seconds: a yardstick, one network of the family, is sampled in turns with each,
+and a figure counts beside the yardstick's. What a pass says of a network is the median over its rounds. The label is the
+mean of both; how well they agree is the ceiling of any predictor. Each figure is written to a journal as it is taken,
+and the next run goes on behind it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from fuzz.case import Case, data_sets_of, read_inputs
-from fuzz.collection.latency import latencies
+from fuzz.collection.latency import against
 from fuzz.errors import CaseError, UsageError
-from fuzz.performance.timer import Subject, Timer
+from fuzz.performance.timer import Refused, Subject, Timer
 from fuzz.signature import read_signature
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Limits
 
-__all__ = ["PASSES", "Journal", "Order", "accuracies", "computed", "label", "measure", "measured", "memory"]
+__all__ = ["PASSES", "Figure", "Journal", "Order", "accuracies", "computed", "label", "measure", "measured", "memory"]
 
 PASSES = 2
 _LARGEST = 1e9  # of an accuracy
@@ -56,13 +57,21 @@ class Order:
                     yield number, turn, name
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Milliseconds of a network and of the yardstick beside it."""
+
+    milliseconds: float
+    yardstick: float
+
+
 @dataclass(slots=True)
 class Journal:
-    """The figures of a family so far, a line each, in milliseconds; None where the target refused the model."""
+    """The figures of a family so far, a line each; None where the target refused the model."""
 
     path: Path
     target: str
-    figures: dict[Key, float | None] = field(default_factory=dict)
+    figures: dict[Key, Figure | None] = field(default_factory=dict)
 
     @staticmethod
     def read(cache: Cache, family: str, order: Order) -> Journal:
@@ -87,26 +96,33 @@ class Journal:
             )
         milliseconds = row["ms"]
         self.figures[int(row["pass"]), int(row["round"]), str(row["name"])] = (
-            None if milliseconds is None else float(milliseconds)
+            None if milliseconds is None else Figure(float(milliseconds), float(row["yardstick_ms"]))
         )
 
-    def add(self, key: Key, milliseconds: float | None) -> None:
+    def add(self, key: Key, figure: Figure | None) -> None:
         """Note a figure, here and in the file. Raises OSError."""
         number, turn, name = key
-        row = {"pass": number, "round": turn, "name": name, "ms": milliseconds, "target": self.target}
+        row = {
+            "pass": number, "round": turn, "name": name, "target": self.target,
+            "ms": figure and figure.milliseconds, "yardstick_ms": figure and figure.yardstick,
+        }  # fmt: skip
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, sort_keys=True) + "\n")
-        self.figures[key] = milliseconds
+        self.figures[key] = figure
 
     def of(self, name: str, order: Order) -> list[float] | None:
-        """What each pass says of a network; None where one is not done, or the target refused it."""
-        found = []
+        """Milliseconds that each pass says of a network; None where one is not done, or the target refused it.
+
+        They are those of a machine on which the yardstick always takes as long as it does in the median.
+        """
+        yardsticks = [one.yardstick for one in self.figures.values() if one is not None]
+        found: list[float] = []
         for number in range(1, PASSES + 1):
             taken = [self.figures.get((number, turn, name)) for turn in range(1, order.rounds + 1)]
-            some = [one for one in taken if one is not None]
+            some = [one.milliseconds / one.yardstick for one in taken if one is not None]
             if len(some) < len(taken):
                 return None
-            found.append(median(some))
+            found.append(median(some) * median(yardsticks))
         return found
 
 
@@ -123,19 +139,39 @@ def measure(
             f"{models} lacks the models of {len(missing)} of {len(names)} graphs of {family}, such as "
             f"{missing[0]}/model.onnx: `fuzz corpus families sample {family} --out {cache.folder} --onnx {models}`"
         )
-    timer, current = Timer(order.target, limits, stop), 1
+    timer, other = (Timer(order.target, limits, stop) for _ in range(2))
+    current, yardstick = 1, None
     try:
         for key in order.work(names):
             if key not in journal.figures:
+                yardstick = yardstick or _yardstick(other, models, names)
                 if key[0] != current:
                     timer.close()
+                    other.close()
                     current = key[0]
-                found = latencies({"it": timer}, _subject(models / key[2]), order.samples)
-                journal.add(key, found["it"].median * 1e3 if found else None)
+                journal.add(key, _figure(timer, _subject(models / key[2]), other, yardstick, order.samples))
             step(1)
     finally:
         timer.close()
+        other.close()
     return journal
+
+
+def _figure(
+    timer: Timer, subject: Subject, other: Timer, yardstick: Subject | None, samples: int
+) -> Figure | None:  # fmt: skip
+    found = None if yardstick is None else against(timer, subject, other, yardstick, samples)
+    return None if found is None else Figure(*(1e3 * seconds for seconds in found))
+
+
+def _yardstick(timer: Timer, models: Path, names: Sequence[str]) -> Subject | None:
+    """The first network by a hash that the target runs, whatever was measured before; None where it runs none."""
+    for name in sorted(names, key=lambda one: sha256(one.encode()).digest()):
+        subject = _subject(models / name)
+        with suppress(Refused):
+            timer.load(subject)
+            return subject
+    return None
 
 
 def _subject(folder: Path) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.protocol import Outcome
-from fuzz.collection.latency import latencies
+from fuzz.collection.latency import against, latencies
 from fuzz.performance.timer import Refused
 
 
@@ -19,7 +19,7 @@ class Stopwatch:
     def run(self, _data_set, **_options):
         return next(self.seconds)
 
-    def sample(self, _data_set, _quick, *, alone):
+    def sample(self, _data_set, _quick, *, alone=False):
         self.log.append("alone" if alone else self.name)
         return next(self.seconds)
 
@@ -39,6 +39,14 @@ def test_one_that_takes_no_turns_has_nothing_to_warm_up_for():
     log = []
     latencies({"a": Stopwatch(log, "a", [2, 2, 2]), "b": Stopwatch(log, "b", [], refuses=True)}, None, 3)
     assert log == ["alone", "alone"]
+
+
+def test_a_model_is_sampled_in_turns_with_a_yardstick():
+    log = []
+    one, other = Stopwatch(log, "a", [9, 1, 2, 30]), Stopwatch(log, "b", [9, 4, 4, 5])
+    assert against(one, None, other, None, 3) == (2, 4)
+    assert log == ["a", "b", "b", "a", "a", "b"]
+    assert against(Stopwatch(log, "c", [], refuses=True), None, other, None, 3) is None
 
 
 def test_a_single_sample_is_enough():

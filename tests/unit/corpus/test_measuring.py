@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from corpus.graphs.cache import Cache
 from corpus.graphs.computation import ComputationGraph, Edge, Node
-from fuzz.collection.measuring import Journal, Order, accuracies, computed, label, measure, measured, memory
+from fuzz.collection.measuring import Figure, Journal, Order, accuracies, computed, label, measure, measured, memory
 from fuzz.errors import UsageError
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits
@@ -83,13 +83,22 @@ def test_a_pass_is_the_median_of_its_rounds(tmp_path):
     order = Order(parse_target("onnxruntime"), rounds=3)
     journal = Journal(tmp_path / "j", "onnxruntime")
     for turn, (one, other) in enumerate(((1.0, 5.0), (9.0, 7.0), (2.0, 6.0)), 1):
-        journal.add((1, turn, "net"), one)
-        journal.add((2, turn, "net"), other)
+        journal.add((1, turn, "net"), Figure(one, 1.0))
+        journal.add((2, turn, "net"), Figure(other, 1.0))
     assert measured(journal, order, ["net"]) == {
         "net": {"latency_ms_1": 2.0, "latency_ms_2": 6.0, "latency_ms": 4.0, "latency_ms_target": "onnxruntime"}
     }
     journal.add((2, 2, "net"), None)
     assert measured(journal, order, ["net", "another"]) == {}
+
+
+def test_a_figure_is_worth_what_it_is_beside_the_yardstick(tmp_path):
+    order = Order(parse_target("onnxruntime"), rounds=1)
+    journal = Journal(tmp_path / "j", "onnxruntime")
+    for number, (one, other, drift) in enumerate(((4.0, 6.0, 2.0), (5.0, 7.5, 2.5)), 1):  # a machine that slows down
+        journal.add((number, 1, "net"), Figure(one, drift))
+        journal.add((number, 1, "another"), Figure(other, drift))
+    assert [journal.of(name, order) for name in ("net", "another")] == [[4.5, 4.5], [6.75, 6.75]]
 
 
 def test_an_interrupted_measurement_goes_on_where_it_was(cache, models, order):
