@@ -2,9 +2,9 @@
 
 Each of two passes has workers of its own and goes over all networks several times, each time in another order. A
 shared machine drifts by a tenth within seconds: a yardstick, one network of the family, is sampled in turns with each,
-and a figure counts beside the yardstick's. What a pass says of a network is the median over its rounds. The label is the
-mean of both; how well they agree is the ceiling of any predictor. Each figure is written to a journal as it is taken,
-and the next run goes on behind it.
+and a figure counts beside the yardstick's. What a pass says of a network is the median over its rounds. The label is
+the mean of both; how well they agree is the ceiling of any predictor. Each figure is written to a journal as it is
+taken, and the next run goes on behind it.
 """
 
 from __future__ import annotations
