@@ -39,6 +39,7 @@ __all__ = ["Request", "main", "serve"]
 _PR_SET_PDEATHSIG = 1
 _TAIL = 2000  # characters of what a script printed
 _LARGE = 2 << 30  # bytes of resident memory; the libraries alone take less than one GiB
+_GROWTH = 1 << 30  # bytes of models and of what libraries keep of them, before all is looked through again
 _SELDOM = (20_000, 20, 20)  # allocations before the collector looks through the young, ... of what is left
 
 
@@ -77,7 +78,6 @@ def serve(request: Request, tell: Callable[[dict[str, Any]], None]) -> None:
     from corpus.catch import run_script
 
     torch.set_num_threads(1)
-    _set_aside()
     start = time.perf_counter()
     run = run_script(Path(request.script), request.arguments, max_depth=request.max_depth)
     script_seconds = time.perf_counter() - start
@@ -106,17 +106,32 @@ def serve(request: Request, tell: Callable[[dict[str, Any]], None]) -> None:
     })  # fmt: skip
 
 
-def _set_aside() -> None:
-    """Take all that there is, which is libraries and no model, from what the garbage collector looks through.
+@dataclass(slots=True)
+class Ground:
+    """What is there before a script runs, libraries and no model: the garbage collector is not to look through it.
 
     It holds a million objects, and exporting sets the collector off every few milliseconds. What the libraries kept of
-    a model until later would stay for good: where the process has grown large, all is looked through again first.
+    a model until later would stay for good: where the process has grown past ``limit`` bytes, all is looked through
+    again first. That takes a second, so it is not done again before the process has grown by as much again.
     """
-    if int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") > _LARGE:
-        gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_SELDOM)
+
+    limit: int = _LARGE
+
+    def clear(self) -> None:
+        """Collect what the last script has left, and set aside what there is now."""
+        grown = _resident() > self.limit
+        if grown:
+            gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_SELDOM)
+        if grown:
+            self.limit = max(self.limit, _resident() + _GROWTH)
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _build(
@@ -192,9 +207,11 @@ def main(channel: int, driver: int) -> None:
             connection.sendall(json.dumps(event).encode() + b"\n")
 
         prepare()
+        ground = Ground()
         for line in connection.makefile("rb"):
             printed.truncate(0)
             printed.seek(0)
+            ground.clear()
             serve(Request(**json.loads(line)), tell)
 
 

@@ -48,24 +48,42 @@ class Part:
 
 @pytest.fixture
 def _thawed():
+    thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def pair():
+    """What only the collector frees, and a look at whether it did."""
+    one = Part()
+    one.other = Part()
+    one.other.other = one
+    return one, weakref.ref(one)
 
 
 @pytest.mark.usefixtures("_thawed")
-def test_what_libraries_let_go_later_is_freed_once_the_process_is_large(monkeypatch):
-    kept = Part()
-    kept.other = Part()
-    kept.other.other = kept
-    seen = weakref.ref(kept)
-    worker._set_aside()
+def test_what_libraries_let_go_later_is_freed_once_the_process_has_grown(monkeypatch):
+    resident = 5 << 30
+    monkeypatch.setattr(worker, "_resident", lambda: resident)
+    ground = worker.Ground(limit=6 << 30)
+    kept, seen = pair()
+    ground.clear()
     del kept
     gc.collect()
     assert seen() is not None
-    monkeypatch.setattr(worker, "_LARGE", 0)
-    worker._set_aside()
+    resident = 7 << 30
+    ground.clear()
     assert seen() is None
     assert gc.get_freeze_count() > 0
+    kept, seen = pair()
+    ground.clear()  # as large as it was: it is not all looked through again
+    del kept
+    ground.clear()
+    assert seen() is not None
+    resident = 9 << 30
+    ground.clear()
+    assert seen() is None
 
 
 @pytest.fixture
