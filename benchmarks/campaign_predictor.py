@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 CACHE, DOCS = ROOT / "build" / "predictor", ROOT / "docs" / "campaigns"
 TARGET, LABEL = "onnxruntime", "latency_ms"
 TRAIN = ("nb101", "nb201", "nb301")
-EACH, TUNE, ROUNDS, SAMPLES = 100, 50, 3, 10
+EACH, TUNE, ROUNDS, SAMPLES = 100, 50, 3, 16
 """Networks of a family; of them for fine-tuning; rounds of a pass; samples of a round.
 
 They are built as published: small ones take a tenth of a millisecond, and two measurements of them agree too little

@@ -30,7 +30,7 @@ __all__ = ["command"]
               help="The name of that label: one a target.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
               help="How often each of the two passes goes over all networks.")  # fmt: skip
-@click.option("--samples", type=click.IntRange(min=3), default=10, show_default=True, metavar="N",
+@click.option("--samples", type=click.IntRange(min=3), default=16, show_default=True, metavar="N",
               help="Samples of a network in a round.")  # fmt: skip
 @click.option("--accuracy", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
               help='Take accuracies from a JSON file, {"name of a graph": 0.93, ...}.')  # fmt: skip

@@ -72,9 +72,10 @@ def latencies(timers: Mapping[str, Timer], subject: Subject, iterations: int) ->
 def against(
     timer: Timer, subject: Subject, other: Timer, yardstick: Subject, iterations: int
 ) -> tuple[float, float] | None:
-    """Median seconds of a call of a model, and of a yardstick that stays the same, sampled in turns.
+    """How many times as long as a yardstick a model takes, and seconds of the yardstick: medians of samples in turns.
 
-    None where either is refused. Raises TargetError where a worker does not start.
+    The first is the median of the ratios of two samples that follow each other. None where either is refused. Raises
+    TargetError where a worker does not start.
     """
     both = ((timer, subject), (other, yardstick))
     taken: tuple[list[float], list[float]] = ([], [])
@@ -90,7 +91,7 @@ def against(
                 break
     except Refused:
         return None
-    return median(taken[0]), median(taken[1])
+    return median(one / two for one, two in zip(*taken, strict=True)), median(taken[1])
 
 
 def _figure(samples: list[float], compiled: float) -> Latency:

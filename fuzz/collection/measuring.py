@@ -47,7 +47,7 @@ class Order:
     target: Target
     label: str = "latency_ms"
     rounds: int = 3
-    samples: int = 10
+    samples: int = 16
 
     def work(self, names: Sequence[str]) -> Iterator[Key]:
         """Pass, round and network, from 1: in each round all of them, by a hash."""
@@ -59,9 +59,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Milliseconds of a network and of the yardstick beside it."""
+    """How many times as long as the yardstick a network took, and milliseconds of the yardstick."""
 
-    milliseconds: float
+    ratio: float
     yardstick: float
 
 
@@ -94,9 +94,9 @@ class Journal:
                 f"{self.path} was measured on {row['target']}, not {self.target}: give --label NAME for another label, "
                 f"such as {name}_{self.target.partition(':')[0]}, or remove it"
             )
-        milliseconds = row["ms"]
+        ratio = row["ratio"]
         self.figures[int(row["pass"]), int(row["round"]), str(row["name"])] = (
-            None if milliseconds is None else Figure(float(milliseconds), float(row["yardstick_ms"]))
+            None if ratio is None else Figure(float(ratio), float(row["yardstick_ms"]))
         )
 
     def add(self, key: Key, figure: Figure | None) -> None:
@@ -104,7 +104,7 @@ class Journal:
         number, turn, name = key
         row = {
             "pass": number, "round": turn, "name": name, "target": self.target,
-            "ms": figure and figure.milliseconds, "yardstick_ms": figure and figure.yardstick,
+            "ratio": figure and figure.ratio, "yardstick_ms": figure and figure.yardstick,
         }  # fmt: skip
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, sort_keys=True) + "\n")
@@ -119,7 +119,7 @@ class Journal:
         found: list[float] = []
         for number in range(1, PASSES + 1):
             taken = [self.figures.get((number, turn, name)) for turn in range(1, order.rounds + 1)]
-            some = [one.milliseconds / one.yardstick for one in taken if one is not None]
+            some = [one.ratio for one in taken if one is not None]
             if len(some) < len(taken):
                 return None
             found.append(median(some) * median(yardsticks))
@@ -161,7 +161,7 @@ def _figure(
     timer: Timer, subject: Subject, other: Timer, yardstick: Subject | None, samples: int
 ) -> Figure | None:  # fmt: skip
     found = None if yardstick is None else against(timer, subject, other, yardstick, samples)
-    return None if found is None else Figure(*(1e3 * seconds for seconds in found))
+    return None if found is None else Figure(found[0], 1e3 * found[1])
 
 
 def _yardstick(timer: Timer, models: Path, names: Sequence[str]) -> Subject | None:

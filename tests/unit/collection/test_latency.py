@@ -44,7 +44,7 @@ def test_one_that_takes_no_turns_has_nothing_to_warm_up_for():
 def test_a_model_is_sampled_in_turns_with_a_yardstick():
     log = []
     one, other = Stopwatch(log, "a", [9, 1, 2, 30]), Stopwatch(log, "b", [9, 4, 4, 5])
-    assert against(one, None, other, None, 3) == (2, 4)
+    assert against(one, None, other, None, 3) == (0.5, 4)  # of 1 / 4, 2 / 4, 30 / 5
     assert log == ["a", "b", "b", "a", "a", "b"]
     assert against(Stopwatch(log, "c", [], refuses=True), None, other, None, 3) is None
 
