@@ -192,18 +192,19 @@ class _Bench:
     def due(self, target: str) -> list[_Due]:
         """What is due of a target: the reference's values, or the program's in float64 where there is none."""
         key = contract(target)
-        # Where a bound did not count, no larger one does: the model is not interpreted again for it.
-        same = (due for other, due in self._known.items() if key.admits(other) and all(one.drawn for one in due))
-        if key not in self._known and (found := next(same, None)) is not None:
-            self._known[key] = found
         if key not in self._known:
-            try:
-                values = reference_values(self._program, self._inputs, target, limit=_LIMIT)
-                self._known[key] = [self._merged(i, values[name]) for i, name in enumerate(self._names)]
-            except Exception as problem:  # noqa: BLE001 - a stranger's model must not end the run; it is told
-                self.problem = f"the reference cannot run the model: {type(problem).__name__}: {problem}"[:200]
-                self._known[key] = [self._precise(i) for i in range(len(self._names))]
+            # Where a bound did not count, no larger one does: the model is not interpreted again for it.
+            same = [due for other, due in self._known.items() if key.admits(other) and all(one.drawn for one in due)]
+            self._known[key] = same[0] if same else self._computed(target)
         return self._known[key]
+
+    def _computed(self, target: str) -> list[_Due]:
+        try:
+            values = reference_values(self._program, self._inputs, target, limit=_LIMIT)
+            return [self._merged(i, values[name]) for i, name in enumerate(self._names)]
+        except Exception as problem:  # noqa: BLE001 - a stranger's model must not end the run; it is told
+            self.problem = f"the reference cannot run the model: {type(problem).__name__}: {problem}"[:200]
+            return [self._precise(i) for i in range(len(self._names))]
 
     def _tolerance(self, position: int) -> float:
         return self._tolerances[position] if position < len(self._tolerances) else np.inf

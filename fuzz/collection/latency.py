@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fuzz.performance.timer import Refused
+from fuzz.performance.timer import Refused, in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,18 +77,16 @@ def against(
     The first is the median of the ratios of two samples that follow each other. None where either is refused. Raises
     TargetError where a worker does not start.
     """
-    both = ((timer, subject), (other, yardstick))
-    taken: tuple[list[float], list[float]] = ([], [])
+    sides = (timer, other)
     try:
-        for side, model in both:
+        for side, model in zip(sides, (subject, yardstick), strict=True):
             side.load(model)
-        quick = [side.run(0, warm=1) for side, _ in both]
+        quick = [side.run(0, warm=1) for side in sides]
         start = time.monotonic()
-        for number in range(iterations):
-            for place in (0, 1) if number % 2 == 0 else (1, 0):
-                taken[place].append(both[place][0].sample(0, quick[place]))
-            if number + 1 >= _LEAST and time.monotonic() - start > BUDGET:
-                break
+        taken = in_turns(
+            lambda place: sides[place].sample(0, quick[place]), iterations,
+            lambda pairs: pairs >= _LEAST and time.monotonic() - start > BUDGET,
+        )  # fmt: skip
     except Refused:
         return None
     return median(one / two for one, two in zip(*taken, strict=True)), median(taken[1])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Limits, Worker
 
-__all__ = ["Pair", "Refused", "Subject", "Timer"]
+__all__ = ["Pair", "Refused", "Subject", "Timer", "in_turns"]
 
 _SAMPLE = 1e-3  # seconds that a sample takes at least: well above what clocks and the look at the run queue cost
 _MOST_REPETITIONS = 1000
@@ -155,11 +155,18 @@ class Pair:
         return in_turns(lambda side: sides[side].compile(), pairs)
 
 
-def in_turns(sample: Callable[[int], float], pairs: int) -> tuple[list[float], list[float]]:
-    """Sample sides 0 and 1 in the order 0 1, 1 0, 0 1, ...: a drift of the machine meets both alike."""
+def in_turns(
+    sample: Callable[[int], float], pairs: int, enough: Callable[[int], bool] = lambda _: False
+) -> tuple[list[float], list[float]]:
+    """Sample sides 0 and 1 in the order 0 1, 1 0, 0 1, ...: a drift of the machine meets both alike.
+
+    ``enough`` is asked after each pair, with how many there are, whether to end before all are taken.
+    """
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(pairs):
         sides: Sequence[int] = (0, 1) if number % 2 == 0 else (1, 0)
         for side in sides:
             taken[side].append(sample(side))
+        if enough(number + 1):
+            break
     return taken
