@@ -7,6 +7,7 @@ version of PyTorch or ONNX Script has it otherwise, the exporter is left as it i
 from __future__ import annotations
 
 import contextlib
+import importlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ __all__ = ["convert"]
 
 def convert(program: ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
     """The program in ONNX. Raises whatever the exporter raises, RuntimeError where it makes nothing."""
-    with _registry_kept(), _rules_by_operator():
+    with _registry_kept(), _operators_listed_once(), _rules_by_operator():
         made = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False)
     if made is None:
         raise RuntimeError("the exporter made nothing")
@@ -30,25 +31,39 @@ def convert(program: ExportedProgram, opset: int) -> torch.onnx.ONNXProgram:
 
 
 @contextlib.contextmanager
-def _registry_kept() -> Iterator[None]:
+def _replaced(owner: Any, name: str, instead: Callable[[Any], Any]) -> Iterator[None]:
+    """``instead`` of what stands at an attribute, while the exporter runs; nothing where there is no such attribute."""
+    before = vars(owner).get(name) if owner is not None else None
+    if before is None:
+        yield
+        return
+    setattr(owner, name, instead(before))
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _found(module: str, name: str = "") -> Any:
+    """A module, or what it calls ``name``; None where this version has none."""
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        return None
+    return getattr(found, name, None) if name else found
+
+
+def _registry_kept() -> contextlib.AbstractContextManager[None]:
     """The exporter's table of operators, made anew for each model otherwise, made once a process and opset.
 
     That takes longer than translating a small model.
     """
-    try:
-        from torch.onnx._internal.exporter._registration import ONNXRegistry
+    registry = _found("torch.onnx._internal.exporter._registration", "ONNXRegistry")
 
-        before = vars(ONNXRegistry).get("from_torchlib")
-    except ImportError:
-        before = None
-    if not isinstance(before, classmethod):
-        yield
-        return
-    ONNXRegistry.from_torchlib = classmethod(_once(before.__func__))
-    try:
-        yield
-    finally:
-        ONNXRegistry.from_torchlib = before
+    def instead(before: Any) -> Any:
+        return classmethod(_once(before.__func__)) if isinstance(before, classmethod) else before
+
+    return _replaced(registry, "from_torchlib", instead)
 
 
 @lru_cache(maxsize=1)
@@ -57,38 +72,32 @@ def _once(make: Callable[..., Any]) -> Callable[..., Any]:
     return lru_cache(maxsize=2)(make)
 
 
-@contextlib.contextmanager
-def _rules_by_operator() -> Iterator[None]:
+def _operators_listed_once() -> contextlib.AbstractContextManager[None]:
+    """PyTorch's composite operators gone through once a model, in place of once for each of some 60 namespaces."""
+    return _replaced(_found("torch._export.utils"), "_materialize_cpp_cia_ops", lru_cache(maxsize=1))
+
+
+def _rules_by_operator() -> contextlib.AbstractContextManager[None]:
     """Rewrite rules asked only about nodes of the operator that they begin with.
 
     A rule of more than one output goes through the whole graph first, for each node, whatever the operator: the time
     grows with the square of the model, and of thousands of nodes it is nearly all of it.
     """
-    try:
-        from onnxscript.rewriter._matcher import SimplePatternMatcher
-        from onnxscript.rewriter._rewrite_rule import RewriteRule
+    matcher = _found("onnxscript.rewriter._matcher", "SimplePatternMatcher")
 
-        before = vars(RewriteRule).get("try_rewrite")
-    except ImportError:
-        before = None
-    if before is None:
-        yield
-        return
+    def instead(before: Callable[..., Any]) -> Callable[..., Any]:
+        def try_rewrite(self: Any, model: Any, graph: Any, node: Any, **options: Any) -> Any:
+            first = _first(self, matcher)
+            if first is not None and not (first.op.matches(node.op_type) and first.domain.matches(node.domain)):
+                return None
+            return before(self, model, graph, node, **options)
 
-    def try_rewrite(self: Any, model: Any, graph: Any, node: Any, **options: Any) -> Any:
-        first = _first(self, SimplePatternMatcher)
-        if first is not None and not (first.op.matches(node.op_type) and first.domain.matches(node.domain)):
-            return None
-        return before(self, model, graph, node, **options)
+        return try_rewrite
 
-    RewriteRule.try_rewrite = try_rewrite
-    try:
-        yield
-    finally:
-        RewriteRule.try_rewrite = before
+    return _replaced(_found("onnxscript.rewriter._rewrite_rule", "RewriteRule"), "try_rewrite", instead)
 
 
-def _first(rule: Any, kind: type) -> Any:
+def _first(rule: Any, kind: type | None) -> Any:
     """What the node that a rule is asked about has to match; None where it is looked for in some other way."""
     matcher = getattr(rule, "_matcher", None)
     nodes = getattr(getattr(matcher, "pattern", None), "output_nodes", ()) if type(matcher) is kind else ()

@@ -183,13 +183,14 @@ class Float64(Interpreter):  # type: ignore[misc]
     def _shaken(self, leaf: Any, unit: float) -> Any:
         if not isinstance(leaf, torch.Tensor) or leaf.dtype is not torch.float64:
             return leaf
-        noise = torch.rand(leaf.shape, dtype=torch.float64, generator=self._generator)
-        return leaf * (1 + unit * (2 * noise - 1))
+        # Half of a build is passes like these over large tensors: few of them, and of float32 what needs no more.
+        noise = torch.empty(leaf.shape).uniform_(-unit, unit, generator=self._generator)
+        return torch.mul(leaf, noise).add_(leaf)
 
     def _rounded(self, leaf: Any, unit: float, dtype: torch.dtype) -> Any:
         if not isinstance(leaf, torch.Tensor) or leaf.dtype is not torch.float64:
             return leaf
-        return torch.where(leaf.to(dtype).double() == leaf, leaf, self._shaken(leaf, unit))
+        return torch.where(leaf.to(dtype) == leaf, leaf, self._shaken(leaf, unit))
 
 
 def _dtype(node: Node) -> torch.dtype:
