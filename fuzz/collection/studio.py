@@ -30,6 +30,10 @@ __all__ = ["Studio"]
 _LOOK = 0.05  # seconds between two looks at memory and clock
 _TREE_SECONDS = 1.0
 
+_ALIKE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+"""What makes a build the same each time: one thread, for there is a process a core and sums in another order would be
+another answer; one order of sets, by which some models of transformers name their buffers."""
+
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(512 << 20)}
 """glibc's allocator keeps what tensors leave, in place of giving each back and taking new pages for the next: a seventh
 of the time was the kernel's. 32 MiB is the most that it takes; mallopt(3)."""
@@ -71,9 +75,15 @@ class Studio:
             event = self._next(deadline)
             yield event
             if event["event"] in {"done", "died"}:
+                self._renew()
                 return
             if event["event"] in {"caught", "built"}:
                 deadline = time.monotonic() + self._seconds
+
+    def _renew(self) -> None:
+        """End the process where what earlier scripts left takes so much that a later model would be blamed for it."""
+        if self._process is not None and resident_bytes(tree(self._process.pid)) > self._memory // 2:
+            self.close()
 
     def close(self) -> None:
         """End the process."""
@@ -93,9 +103,7 @@ class Studio:
         folder = str(Path(corpus.__file__).parent.parent)
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
         self._scratch = Scratch.make()  # torch_geometric leaves a file in the temporary folder for each layer it makes
-        # One thread each: there is a process a core, and sums in another order would be another answer.
-        environment = {**_ALLOCATION, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-                       "TMPDIR": self._scratch.path}  # fmt: skip
+        environment = {**_ALLOCATION, **os.environ, **_ALIKE, "PYTHONPATH": path, "TMPDIR": self._scratch.path}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "corpus.worker", str(theirs.fileno()), str(os.getpid())],
