@@ -37,6 +37,7 @@ WORDS = Words(
         r"[Uu]nsupported (data )?type",
         r"Unsupported value attribute datatype",
         r"Only 4-D or 5-D tensor is supported",
+        r"mode only supports:",
         r"Only support GridSample Cubic mode in 4-D",
         r"DeformConvValidateAndParse Input X must be 4D",
     )

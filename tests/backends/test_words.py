@@ -58,6 +58,14 @@ def test_what_onnx_runtime_lacks_is_unsupported(execute, model, words, body):
     assert words in attempt.message
 
 
+def test_what_onnxruntime_cannot_resize_is_unsupported(execute, model):
+    sizes = "<int64[4] s = {1, 2, 2, 2}>"
+    body = f'g (float[1,1,1,1] x) => (float[1,2,2,2] y) {sizes} {{ y = Resize <mode = "linear"> (x,,,s) }}'
+    attempt = execute("onnxruntime", model(body, opset=20), [np.zeros((1, 1, 1, 1), np.float32)])
+    assert attempt.outcome is Outcome.UNSUPPORTED, attempt.message
+    assert "'Linear' mode only supports:" in attempt.message
+
+
 def test_what_onnxruntime_finds_out_when_it_runs_is_unsupported(execute, model):
     body = "g (double[1,1,1] x, double[1,4,1] w) => (double[1,1,1,1] y) { y = LSTM <hidden_size = 1> (x, w, w) }"
     attempt = execute("onnxruntime", model(body), [np.ones((1, 1, 1)), np.ones((1, 4, 1))])
