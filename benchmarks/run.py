@@ -26,6 +26,7 @@ import loop
 import reference
 import regress
 import report
+import scripts
 import sharpness
 import workers
 from figure import Figure, Scale, machine, print_table
@@ -49,6 +50,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Scale], Iterator[Figure]], ...]] = {
     "workers": (workers.message, workers.restart, workers.side_by_side),
     "report": (report.large,),
     "regress": (regress.gate,),
+    "scripts": (scripts.overhead,),
     "conformance": (commands.conformance,),
 }
 
