@@ -13,7 +13,8 @@ from figure import Figure, Scale, clock
 from corpus.catalogue import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["overhead"]
 
@@ -36,33 +37,37 @@ def overhead(scale: Scale) -> Iterator[Figure]:
     """Wall time of a whole process that calls a model: the script, and `fuzz corpus run`, less the plain."""
     repeats = 2 if scale.quick else 7
     for name, plain in _PLAIN.items():
-        path, _, member = name.partition("::")
-        # What a machine needs before it can import torchvision belongs to both.
-        code = f"from corpus.preparation import prepare; prepare()\n{plain}"
-        script = [str(MODELS / path), *(["--model", member] if member else [])]
-        folder = scale.folder()
-        ways: dict[str, Callable[[], object]] = {
-            "plain": lambda code=code: _python("-c", code),
-            "script": lambda script=script: _python(*script),
-            "caught": lambda name=name, folder=folder: fuzz(
-                "corpus", "run", name, "--analyze-only", "--rebuild", "always", "-d", folder
-            ),
-        }
-        times: dict[str, list[float]] = {way: [] for way in ways}
-        cpu = 0.0
-        for _ in range(repeats + 1):
-            for way, call in ways.items():
-                with clock() as spent:
-                    call()
-                times[way].append(spent.wall)
-                cpu += spent.cpu
-        walls = {way: median(taken[1:]) for way, taken in times.items()}
+        walls, cpu = _walls(_ways(name, plain, scale.folder()), repeats)
         for way, label in (("script", "the script of"), ("caught", "`fuzz corpus run --analyze-only` of")):
             yield Figure(
                 f"{label} {name}: wall time over the plain model's", round(walls[way] - walls["plain"], 2), "s", 1.5,
                 cpu=cpu if way == "script" else None,
                 detail=f"{walls[way]:.2f} s against {walls['plain']:.2f} s, median of {repeats} in turns",
             )  # fmt: skip
+
+
+def _ways(name: str, plain: str, folder: Path) -> Mapping[str, Callable[[], object]]:
+    """How the model is called: without a corpus, by its script, and caught."""
+    path, _, member = name.partition("::")
+    return {
+        # What a machine needs before it can import torchvision belongs to all.
+        "plain": lambda: _python("-c", f"from corpus.preparation import prepare; prepare()\n{plain}"),
+        "script": lambda: _python(str(MODELS / path), *(["--model", member] if member else [])),
+        "caught": lambda: fuzz("corpus", "run", name, "--analyze-only", "--rebuild", "always", "-d", folder),
+    }
+
+
+def _walls(ways: Mapping[str, Callable[[], object]], repeats: int) -> tuple[dict[str, float], float]:
+    """The median wall time of each way, in turns, after a first turn that warms the disk; and the CPU time of all."""
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    cpu = 0.0
+    for _ in range(repeats + 1):
+        for way, call in ways.items():
+            with clock() as spent:
+                call()
+            times[way].append(spent.wall)
+            cpu += spent.cpu
+    return {way: median(taken[1:]) for way, taken in times.items()}, cpu
 
 
 def _python(*arguments: str) -> None:
