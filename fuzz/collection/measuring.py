@@ -67,10 +67,14 @@ class Figure:
 
 @dataclass(slots=True)
 class Journal:
-    """The figures of a family so far, a line each; None where the target refused the model."""
+    """The figures of a family so far, a line each; None where the target refused the model.
+
+    ``yardstick`` is the network that all are beside, "" before there is one: a family that grows keeps its own.
+    """
 
     path: Path
     target: str
+    yardstick: str = ""
     figures: dict[Key, Figure | None] = field(default_factory=dict)
 
     @staticmethod
@@ -94,35 +98,35 @@ class Journal:
                 f"{self.path} was measured on {row['target']}, not {self.target}: give --label NAME for another label, "
                 f"such as {name}_{self.target.partition(':')[0]}, or remove it"
             )
-        ratio = row["ratio"]
-        self.figures[int(row["pass"]), int(row["round"]), str(row["name"])] = (
-            None if ratio is None else Figure(float(ratio), float(row["yardstick_ms"]))
-        )
+        key, ratio, beside = (int(row["pass"]), int(row["round"]), str(row["name"])), row["ratio"], row["yardstick"]
+        if ratio is None:
+            self.figures[key] = None
+            return
+        figure = Figure(float(ratio), float(row["yardstick_ms"]))
+        self.yardstick = self.yardstick or str(beside)
+        if beside == self.yardstick:
+            self.figures[key] = figure
 
     def add(self, key: Key, figure: Figure | None) -> None:
         """Note a figure, here and in the file. Raises OSError."""
         number, turn, name = key
         row = {
             "pass": number, "round": turn, "name": name, "target": self.target,
-            "ratio": figure and figure.ratio, "yardstick_ms": figure and figure.yardstick,
+            "ratio": figure and figure.ratio, "yardstick_ms": figure and figure.yardstick, "yardstick": self.yardstick,
         }  # fmt: skip
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, sort_keys=True) + "\n")
         self.figures[key] = figure
 
-    def of(self, name: str, order: Order) -> list[float] | None:
-        """Milliseconds that each pass says of a network; None where one is not done, or the target refused it.
-
-        They are those of a machine on which the yardstick always takes as long as it does in the median.
-        """
-        yardsticks = [one.yardstick for one in self.figures.values() if one is not None]
+    def ratios(self, name: str, order: Order) -> list[float] | None:
+        """What each pass says of a network, in yardsticks; None where one is not done, or the target refused it."""
         found: list[float] = []
         for number in range(1, PASSES + 1):
             taken = [self.figures.get((number, turn, name)) for turn in range(1, order.rounds + 1)]
             some = [one.ratio for one in taken if one is not None]
             if len(some) < len(taken):
                 return None
-            found.append(median(some) * median(yardsticks))
+            found.append(median(some))
         return found
 
 
@@ -143,7 +147,7 @@ def measure(
     current = 1
     try:
         left = any(key not in journal.figures for key in order.work(names))
-        yardstick = _yardstick(other, models, names) if left else None
+        yardstick = _yardstick(other, models, names, journal) if left else None
         for key in order.work(names):
             if key not in journal.figures:
                 if key[0] != current:
@@ -165,13 +169,20 @@ def _figure(
     return None if found is None else Figure(found[0], 1e3 * found[1])
 
 
-def _yardstick(timer: Timer, models: Path, names: Sequence[str]) -> Subject | None:
-    """The first network by a hash that the target runs, whatever was measured before; None where it runs none."""
-    for name in sorted(names, key=lambda one: sha256(one.encode()).digest()):
-        subject = _subject(models / name)
-        with suppress(Refused):
+def _yardstick(timer: Timer, models: Path, names: Sequence[str], journal: Journal) -> Subject | None:
+    """That of the journal, else the first network by a hash that the target runs, which it is from now on.
+
+    None where the target runs none. Raises UsageError where that of the journal is not there, or is refused.
+    """
+    known = [journal.yardstick] if journal.yardstick else []
+    for name in known or sorted(names, key=lambda one: sha256(one.encode()).digest()):
+        with suppress(Refused, FileNotFoundError):
+            subject = _subject(models / name)
             timer.load(subject)
+            journal.yardstick = name
             return subject
+    if known:
+        raise UsageError(f"{journal.path} was measured beside {known[0]}, which does not run from {models}: remove it")
     return None
 
 
@@ -229,11 +240,17 @@ def memory(graph: ComputationGraph) -> int | None:
 
 
 def measured(journal: Journal, order: Order, names: Iterable[str]) -> dict[str, dict[str, float | str]]:
-    """The labels that a journal gives: the mean of both passes in ms, each pass, and the target."""
+    """The labels that a journal gives: the mean of both passes in ms, each pass, and the target.
+
+    They are those of a machine on which the yardstick always takes as long as it does in the median.
+    """
+    taken = [one.yardstick for one in journal.figures.values() if one is not None]
+    pace = median(taken) if taken else 0.0
     found: dict[str, dict[str, float | str]] = {}
     for name in names:
-        passes = journal.of(name, order)
-        if passes is not None:
+        ratios = journal.ratios(name, order)
+        if ratios is not None:
+            passes = [pace * one for one in ratios]
             found[name] = {f"{order.label}_{number}": one for number, one in enumerate(passes, 1)}
             found[name] |= {order.label: fmean(passes), f"{order.label}_target": journal.target}
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -48,6 +50,10 @@ def models(tmp_path):
 @pytest.fixture
 def order():
     return Order(parse_target("onnxruntime"), rounds=2, samples=3)
+
+
+def hashed(name):
+    return sha256(name.encode()).digest()
 
 
 def run(cache, models, order, step=lambda _: None):
@@ -98,7 +104,30 @@ def test_a_figure_is_worth_what_it_is_beside_the_yardstick(tmp_path):
     for number, drift in enumerate((2.0, 2.5), 1):  # a machine that slows down
         journal.add((number, 1, "net"), Figure(2.0, drift))
         journal.add((number, 1, "another"), Figure(3.0, drift))
-    assert [journal.of(name, order) for name in ("net", "another")] == [[4.5, 4.5], [6.75, 6.75]]
+    told = measured(journal, order, ("net", "another"))
+    assert [(one["latency_ms_1"], one["latency_ms_2"]) for one in told.values()] == [(4.5, 4.5), (6.75, 6.75)]
+
+
+def test_a_family_that_grows_keeps_its_yardstick(cache, models, order):
+    before = run(cache, models, order)
+    assert before.yardstick in NAMES
+    (graph,) = cache.load("toy")[:1]
+    names = [f"net-{number}" for number in range(2, 12)]  # one of them comes before, by its hash
+    assert min(names, key=hashed) == min((*names, *NAMES), key=hashed)
+    for name in names:
+        shutil.copytree(models / NAMES[0], models / name)
+    cache.append("toy", [ComputationGraph(name, "toy", graph.nodes, graph.edges) for name in names])
+    after = run(cache, models, order)
+    assert (after.yardstick, len(after.figures)) == (before.yardstick, 2 * 2 * 12)
+    lines = [json.loads(line) for line in after.path.read_text().splitlines()]
+    assert {line["yardstick"] for line in lines} == {before.yardstick}
+    changed = [{**line, "yardstick": "net-3"} if line["name"] == "net-4" else line for line in lines]
+    after.path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+    assert set(measured(Journal.read(cache, "toy", order), order, names)) == set(names) - {"net-4"}
+    shutil.rmtree(models / after.yardstick)
+    cache.replace("toy", [one for one in cache.load("toy") if one.name != after.yardstick])
+    with pytest.raises(UsageError, match=f"was measured beside {after.yardstick}, which does not run from"):
+        run(cache, models, order)
 
 
 def test_an_interrupted_measurement_goes_on_where_it_was(cache, models, order):
