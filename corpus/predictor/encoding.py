@@ -3,13 +3,13 @@
 A row is what GENNAPE (github.com/Ascend-Research/GENNAPE, AAAI 2023) gives its predictor of a node: its label, one-hot
 over the vocabulary with the labels in reserve and the one of what has none; height, width and channels, before and
 after, heights and widths over 256 and channels over 512; of a weighted node its kernel's shape and whether it has a
-bias. ``costs`` appends what a node computes, gives and keeps, as logarithms: a network that adds cannot multiply
-sizes out of its inputs.
+bias. ``costs`` appends whether the channels fill whole vectors, and what a node computes, gives, takes and keeps, as
+logarithms: a network that adds cannot multiply sizes out of its inputs.
 """
 
 from __future__ import annotations
 
-from math import log2, prod
+from math import gcd, log, log2, prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from corpus.graphs.computation import ComputationGraph, Node
 
-__all__ = ["FEATURES", "encoded", "row", "width"]
+__all__ = ["COSTS", "FEATURES", "encoded", "logarithms", "row", "width"]
 
 _SIDE, _CHANNELS, _WINDOW = 256.0, 512.0, 8.0
-_LOGARITHM = 4.0
+COSTS = ("operations", "given", "taken", "weights")
+"""The counts behind a row of ``costs``: operations, elements of what the node gives and takes, and of its weights."""
+_VECTOR = 16  # float32 of the widest vector: kernels are written for channels that fill them
+_SCALE = 4.0  # of a base-2 logarithm: 2^32 operations are 8
 _PLACES = MappingProxyType({label: place for place, label in enumerate(VOCABULARY)})
 
 
@@ -43,15 +46,27 @@ def _published(node: Node) -> list[float]:
 
 
 def _costs(node: Node) -> list[float]:
-    sizes = [dim for dim in node.shape or () if isinstance(dim, int)]
-    given = prod(sizes) if node.shape is not None and len(sizes) == len(node.shape) else 0
-    counts = (node.operations() or 0, given, sum(map(prod, node.weights)))
-    return _published(node) + [log2(1 + count) / _LOGARITHM for count in counts]
+    counts = (
+        node.operations() or 0, _elements(node.shape), sum(map(_elements, node.shapes_in)), sum(map(prod, node.weights))
+    )  # fmt: skip
+    channels = (node.channels_in, node.channels_out)
+    return [*_published(node), *map(_aligned, channels), *(log2(1 + count) / _SCALE for count in counts)]
+
+
+def _aligned(channels: int | None) -> float:
+    """How far 2 divides the channels, from 0, where they are odd, to 1, where they fill whole vectors."""
+    return log2(gcd(channels, _VECTOR)) / log2(_VECTOR) if channels else 1.0
+
+
+def _elements(shape: Sequence[int | str] | None) -> int:
+    """Elements of a tensor; 0 where a size is not fixed."""
+    sizes = [dim for dim in shape or () if isinstance(dim, int)]
+    return prod(sizes) if shape is not None and len(sizes) == len(shape) else 0
 
 
 FEATURES: Mapping[str, Callable[[Node], list[float]]] = MappingProxyType({"published": _published, "costs": _costs})
-"""The kinds of rows: ``published``, and ``costs``, which is that with three logarithms behind it."""
-_WIDTHS = MappingProxyType({"published": len(VOCABULARY) + 13, "costs": len(VOCABULARY) + 16})
+"""The kinds of rows: ``published``, and ``costs``: that with two alignments and the logarithms of `COSTS` behind it."""
+_WIDTHS = MappingProxyType({"published": len(VOCABULARY) + 13, "costs": len(VOCABULARY) + 15 + len(COSTS)})
 
 
 def width(features: str) -> int:
@@ -62,6 +77,11 @@ def width(features: str) -> int:
 def row(node: Node, features: str = "published") -> list[float]:
     """What a predictor sees of a node; `width` numbers, 0 for what is not known."""
     return FEATURES[features](node)
+
+
+def logarithms(rows: Any) -> Any:
+    """Of rows of ``costs``, [nodes, width], the natural logarithms of 1 + each of `COSTS`, [nodes, 4]."""
+    return rows[:, -len(COSTS) :] * (_SCALE * log(2))
 
 
 def encoded(graph: ComputationGraph, features: str = "published", target: float | None = None) -> Any:

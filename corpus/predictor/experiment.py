@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from corpus.graphs.computation import GraphError
 from corpus.predictor.baselines import PLAIN, line
 from corpus.predictor.checkpoint import load, save
 from corpus.predictor.metrics import score, spearman
-from corpus.predictor.network import Settings, build
-from corpus.predictor.target import Target, fitted, is_cost, known, value
-from corpus.predictor.training import Course, Epoch, Fitted, fit, predict
+from corpus.predictor.network import Settings
+from corpus.predictor.target import Target, is_cost, known, value
+from corpus.predictor.training import Course, Epoch, Fitted, fit, fresh, predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,17 +95,17 @@ def run(plan: Plan, cache: Cache, hear: Callable[[str], None], step: Callable[[i
     """
     parts = _parts(plan, cache)
     strangers = {one: _stranger(plan, cache, one) for one in plan.test}
-    made = _fresh(plan, parts[0]) if plan.start is None else _started(plan, plan.start)
+    made = _started(plan, plan.start) if plan.start else fresh(plan.settings, plan.label, parts[0], plan.seed)
     settings = made.network.settings.to_json()
     words = " ".join(f"{key}={value}" for key, value in settings.items())
     hear(f"{plan.name}, seed {plan.seed}: {words}; {'+'.join(plan.train) or 'nothing'} to train on")
     entrants = [_Entrant("predictor", _trained(plan, made, parts, hear, step))]
     if plan.baselines and parts[0]:
         entrants.append(_Entrant("flops"))
-        plain = replace(plan, settings=PLAIN, start=None)
-        entrants.append(_Entrant("gcn", _fresh(plain, parts[0])))
         hear("plain GCN")
-        fit(_given(entrants[-1]), parts[0], (), plan.course, plan.seed, lambda _: step(1))
+        plain = fresh(PLAIN, plan.label, parts[0], plan.seed)
+        fit(plain, parts[0], (), plan.course, plan.seed, lambda _: step(1))
+        entrants.append(_Entrant("gcn", plain))
     result: dict[str, Any] = {
         "name": plan.name, "seed": plan.seed, "label": plan.label, "settings": settings,
         "train": {"families": list(plan.train), "graphs": [len(part) for part in parts]}, "families": [],
@@ -155,11 +155,6 @@ def _unlabelled(plan: Plan, family: str) -> str:
 
 
 # --- training ----------------------------------------------------------------------------------------------------
-
-
-def _fresh(plan: Plan, train: Sequence[ComputationGraph]) -> Fitted:
-    target = fitted(plan.label, train, sums=plan.settings.readout == "shares")
-    return Fitted(build(plan.settings, plan.seed), target)
 
 
 def _started(plan: Plan, path: Path) -> Fitted:
@@ -245,11 +240,6 @@ def _predicted(
 ) -> list[float]:
     """Of a network its predictions; the line is drawn through what was seen last."""
     return line(plan.label, seen).predict(graphs) if one.fitted is None else predict(one.fitted, graphs)
-
-
-def _given(one: _Entrant) -> Fitted:
-    assert one.fitted is not None  # noqa: S101 - an entrant that is trained has a network
-    return one.fitted
 
 
 def _scored(plan: Plan, predicted: Sequence[float], graphs: Sequence[ComputationGraph]) -> Scores:

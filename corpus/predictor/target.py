@@ -76,16 +76,15 @@ class Target:
 def fitted(label: str, graphs: Sequence[ComputationGraph], *, sums: bool) -> Target:
     """The units in which these graphs' labels are learned best.
 
-    Mean 0 and standard deviation 1; where the network ``sums`` over nodes, the logarithm of a cost less what leaves
-    each node's part 1 in the mean. Raises GraphError where a network that sums is to learn what is no cost.
+    Mean 0 and standard deviation 1; where the network ``sums`` over nodes, mean 0 alone: parts that add know of no
+    scale. Raises GraphError where a network that sums is to learn what is no cost.
     """
     plain = Target(label)
     values = [plain.learned(value(graph, label)) for graph in graphs]
     if sums:
         if not is_cost(label):
             raise GraphError(f"a label that is no cost, {label!r}, is no sum over nodes: take the readout mean")
-        parts = [one - log(len(graph.nodes)) for one, graph in zip(values, graphs, strict=True)]
-        return replace(plain, offset=fmean(parts))
+        return replace(plain, offset=fmean(values))
     return replace(plain, offset=fmean(values), scale=pstdev(values) or 1.0)
 
 

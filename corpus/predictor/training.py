@@ -6,7 +6,8 @@ Deterministic: batches are drawn by a generator of their own, and one thread com
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import cos, pi
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +16,23 @@ from torch import nn
 from torch_geometric.data import Batch
 
 from corpus.predictor.encoding import encoded
+from corpus.predictor.network import NetworkError, build
+from corpus.predictor.target import fitted as learned
 from corpus.predictor.target import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from corpus.graphs.computation import ComputationGraph
-    from corpus.predictor.network import Network
+    from corpus.predictor.network import Network, Settings
     from corpus.predictor.target import Target
 
-__all__ = ["Course", "Epoch", "Fitted", "fit", "predict"]
+__all__ = ["SCHEDULES", "Course", "Epoch", "Fitted", "fit", "fresh", "predict"]
 
 _STEEPEST = 5.0  # norm to which gradients are cut, as published
 _TOGETHER = 64  # graphs of one batch where nothing is learned
+SCHEDULES = ("constant", "cosine")
+"""How the learning rate goes on: as it is, as published, or to 0 along half a cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,16 @@ class Course:
     epochs: int = 40
     batch: int = 32
     rate: float = 1e-4
+    schedule: str = "constant"
+
+    def __post_init__(self) -> None:
+        """Raise NetworkError where there is no such schedule."""
+        if self.schedule not in SCHEDULES:
+            raise NetworkError(f"there is no schedule {self.schedule!r}: {', '.join(SCHEDULES)}")
+
+    def factor(self, step: int, steps: int) -> float:
+        """Of the learning rate at a step, from 0, of all."""
+        return 1.0 if self.schedule == "constant" else (1 + cos(pi * step / steps)) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,22 @@ class Fitted:
     families: tuple[str, ...] = ()
 
 
+def fresh(settings: Settings, label: str, graphs: Sequence[ComputationGraph], seed: int) -> Fitted:
+    """A new network for a label, in the units in which these graphs' are learned best. Raises GraphError.
+
+    One that sums over nodes says the right mean of them before it has learned anything.
+    """
+    made = Fitted(build(settings, seed), learned(label, graphs, sums=settings.sums))
+    if settings.sums:
+        made.network.standardise(torch.cat([encoded(graph, settings.features).x for graph in graphs]))
+        off = fmean(
+            made.target.learned(value(graph, label)) - made.target.learned(told)
+            for graph, told in zip(graphs, predict(made, graphs), strict=True)
+        )
+        made.target = replace(made.target, offset=made.target.offset + off)
+    return made
+
+
 def fit(
     fitted: Fitted, train: Sequence[ComputationGraph], held_back: Sequence[ComputationGraph], course: Course, seed: int,
     hear: Callable[[Epoch], None] = lambda _: None,
@@ -77,11 +108,15 @@ def fit(
     labels = [value(graph, target.label) for graph in held_back]
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=course.rate)
+    steps = course.epochs * -(-len(items) // course.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: course.factor(step, steps))
     least: float | None = None
     with _one_thread():
         for _ in range(course.epochs):
             network.train()
-            total = sum(_step(network, optimiser, batch) for batch in _batches(items, course.batch, generator))
+            total = sum(
+                _step(network, optimiser, schedule, batch) for batch in _batches(items, course.batch, generator)
+            )
             fitted.epochs += 1
             found = _error(fitted, others, labels) if labels else None
             best = found is None or least is None or found < least
@@ -107,13 +142,14 @@ def _predicted(fitted: Fitted, batches: Sequence[Any]) -> list[float]:
         return [fitted.target.told(number) for batch in batches for number in fitted.network(batch).tolist()]
 
 
-def _step(network: Network, optimiser: Any, batch: Any) -> float:
+def _step(network: Network, optimiser: Any, schedule: Any, batch: Any) -> float:
     """One step; the sum of squared errors before it."""
     loss = nn.functional.mse_loss(network(batch), batch.y)
     optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
     optimiser.step()
+    schedule.step()
     return float(loss.detach()) * int(batch.num_graphs)
 
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-# Those of corpus.predictor.network and encoding, which import torch; a test compares them.
+# Those of corpus.predictor.network, encoding and training, which import torch; a test compares them.
 GNNS = ("GraphConv", "GCNConv", "GINConv", "GATConv", "GATv2Conv", "SAGEConv", "TAGConv", "ResGatedGraphConv",
         "TransformerConv")  # fmt: skip
-FEATURES, READOUTS = ("published", "costs"), ("mean", "shares")
+FEATURES, READOUTS = ("published", "costs"), ("mean", "shares", "roofline")
+SCHEDULES = ("constant", "cosine")
 
 
 @click.command()
@@ -40,13 +41,18 @@ FEATURES, READOUTS = ("published", "costs"), ("mean", "shares")
 @click.option("--features", type=click.Choice(FEATURES), default=FEATURES[0], show_default=True,
               help="costs: what a node computes, gives and keeps beside the published ones.")  # fmt: skip
 @click.option("--readout", type=click.Choice(READOUTS), default=READOUTS[0], show_default=True,
-              help="shares: a cost is a sum over nodes.")  # fmt: skip
+              help="shares: a cost is a sum over nodes. roofline: of each node's operations, elements and call, times "
+              "what the network says.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True, metavar="N")
 @click.option("--fine-tune-epochs", type=click.IntRange(min=1), default=100, show_default=True, metavar="N")
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
-              help="Graphs of a step; of a step of fine-tuning it is one.")  # fmt: skip
+              help="Graphs of a step.")  # fmt: skip
+@click.option("--fine-tune-batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="Graphs of a step of fine-tuning.")  # fmt: skip
 @click.option("--learning-rate", "rate", type=Number(min=0, min_open=True, max=1), default=1e-4, show_default=True,
               metavar="X")  # fmt: skip
+@click.option("--schedule", type=click.Choice(SCHEDULES), default=SCHEDULES[0], show_default=True,
+              help="How the learning rate goes on: as it is, or to 0.")  # fmt: skip
 @click.option("--baselines/--no-baselines", default=True, show_default=True,
               help="Beside it a line through the operations, and a plain GCN.")  # fmt: skip
 @click.option("--out", type=FilePath(path_type=Path, file_okay=False), default=Path("predictors"), show_default=True,
@@ -54,8 +60,8 @@ FEATURES, READOUTS = ("published", "costs"), ("mean", "shares")
 @json_option
 def command(
     graphs: Path, name: str, train: str, test: str, label: str, checkpoint: Path | None, seed: int, gnn_type: str,
-    features: str, readout: str, epochs: int, fine_tune_epochs: int, batch: int, rate: float, baselines: bool,
-    out: Path, as_json: bool,
+    features: str, readout: str, epochs: int, fine_tune_epochs: int, batch: int, fine_tune_batch: int,
+    rate: float, schedule: str, baselines: bool, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Train a graph neural network to predict a label, and test it on families that it has not seen.
 
@@ -92,8 +98,8 @@ def command(
         plan = Plan(
             name, out, tuple(dict.fromkeys(filter(None, train.split("+")))),
             tuple(foreign(one) for one in dict.fromkeys(filter(None, test.split("+")))), label,
-            Settings(gnn_type, features, readout), Course(epochs, batch, rate), Course(fine_tune_epochs, 1, rate), seed,
-            checkpoint, baselines,
+            Settings(gnn_type, features, readout), Course(epochs, batch, rate, schedule),
+            Course(fine_tune_epochs, fine_tune_batch, rate, schedule), seed, checkpoint, baselines,
         )  # fmt: skip
         result = _run(plan, cache, quiet=as_json)
     except (GraphError, NetworkError) as problem:

@@ -152,7 +152,7 @@ def _deviation(fitted: Fitted, measured: float, told: float) -> float:
 
 def _largest(fitted: Fitted, graph: ComputationGraph) -> tuple[str, float]:
     """The node with the largest share of the prediction."""
-    if fitted.network.settings.readout != "shares":
+    if not fitted.network.settings.sums:
         return "", 0.0
     import torch
     from torch_geometric.data import Batch

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -21,11 +22,11 @@ from corpus.graphs.computation import ComputationGraph, Edge, GraphError, Node
 from corpus.graphs.vocabulary import VOCABULARY
 from corpus.predictor import baselines, experiment
 from corpus.predictor.checkpoint import load, save
-from corpus.predictor.encoding import FEATURES, encoded, row, width
+from corpus.predictor.encoding import COSTS, FEATURES, encoded, logarithms, row, width
 from corpus.predictor.metrics import kendall, ndcg, score, spearman
 from corpus.predictor.network import LAYERS, READOUTS, NetworkError, Settings, build
 from corpus.predictor.target import Target, fitted, value
-from corpus.predictor.training import Course, Fitted, fit, predict
+from corpus.predictor.training import SCHEDULES, Course, fit, fresh, predict
 
 SUMS = Settings(features="costs", readout="shares", layers=2, width=16)
 
@@ -93,16 +94,25 @@ def test_an_operator_without_a_label_and_sizes_that_nobody_knows():
     told = row(Node(name="x", operator="Reserved9", source="Mystery"))
     assert (told[0], sum(told)) == (1.0, 1.0)
     assert VOCABULARY[0] == "<OOV>"
-    assert row(Node(name="x", operator="ReLU", source="Relu", shape=("N", 3)), "costs")[-3:] == [0, 0, 0]
+    unfixed = Node(name="x", operator="ReLU", source="Relu", shape=("N", 3), shapes_in=(("N", 3),))
+    assert row(unfixed, "costs")[-6:] == [1, 1, 0, 0, 0, 0]
 
 
 def test_costs_are_logarithms_behind_the_published_row():
     node = conv(0, 8, 16, 4, 3)
     told = row(node, "costs")
     assert len(told) == width("costs")
-    assert told[:-3] == row(node)
-    operations, given, weights = 2 * 8 * 9 * 16 * 16, 16 * 16, 16 * 8 * 9
-    assert told[-3:] == pytest.approx([math.log2(1 + one) / 4 for one in (operations, given, weights)])
+    assert told[:-6] == row(node)
+    counts = (2 * 8 * 9 * 16 * 16, 16 * 16, 8 * 16, 16 * 8 * 9)
+    assert told[-4:] == pytest.approx([math.log2(1 + one) / 4 for one in counts])
+    assert logarithms(torch.tensor([told]))[0].tolist() == pytest.approx([math.log(1 + one) for one in counts])
+    assert COSTS == ("operations", "given", "taken", "weights")
+
+
+@pytest.mark.parametrize(("channels", "aligned"), [(43, 0), (2, 0.25), (24, 0.75), (16, 1), (96, 1)])
+def test_channels_that_fill_vectors_and_channels_that_do_not(channels, aligned):
+    assert row(conv(0, channels, 16, 4, 3), "costs")[-6:-4] == [aligned, 1]
+    assert row(conv(0, 16, channels, 4, 3), "costs")[-6:-4] == [1, aligned]
 
 
 def test_a_graph_is_encoded_the_same_each_time_with_each_edge_once(graphs):
@@ -188,11 +198,11 @@ def test_labels_that_are_none_are_told(graphs):
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("gnn", LAYERS)
 def test_each_layer_with_each_readout_predicts_a_number_a_graph(gnn, readout, graphs):
-    made = build(Settings(gnn=gnn, readout=readout, layers=1, width=8), 0)
-    batch = Batch.from_data_list([encoded(graph) for graph in graphs[:3]])
+    made = build(Settings(gnn=gnn, features="costs", readout=readout, layers=1, width=8), 0)
+    batch = Batch.from_data_list([encoded(graph, "costs") for graph in graphs[:3]])
     told = made(batch)
     assert (told.shape, bool(torch.isfinite(told).all())) == ((3,), True)
-    alone = [made(Batch.from_data_list([encoded(graph)])).item() for graph in graphs[:3]]
+    alone = [made(Batch.from_data_list([encoded(graph, "costs")])).item() for graph in graphs[:3]]
     assert told.tolist() == pytest.approx(alone, rel=1e-4, abs=1e-5)
 
 
@@ -203,14 +213,41 @@ def test_the_published_settings():
     assert (Course().epochs, Course().batch, Course().rate) == (40, 32, 1e-4)
 
 
-def test_shares_sum_to_what_is_predicted(graphs):
-    made = build(SUMS, 0)
+@pytest.mark.parametrize("readout", ["shares", "roofline"])
+def test_shares_sum_to_what_is_predicted(graphs, readout):
+    made = build(replace(SUMS, readout=readout), 0)
     batch = Batch.from_data_list([encoded(graphs[0], "costs")])
     assert made(batch).item() == pytest.approx(made.scores(batch).exp().sum().log().item(), abs=1e-5)
 
 
+def test_a_roofline_begins_with_operations_elements_and_a_call_at_their_rates():
+    made = build(Settings(features="costs", readout="roofline", layers=1, width=8), 0)
+    node = conv(0, 8, 16, 4, 3)
+    operations, moved = 2 * 8 * 9 * 16 * 16, 3 + 16 * 16 + 8 * 16 + 16 * 8 * 9
+    with torch.no_grad():
+        made.head[-1].weight.zero_()
+        made.head[-1].bias.zero_()
+        (told,) = made.scores(Batch.from_data_list([encoded(ComputationGraph("g", "f", (node,), ()), "costs")]))
+    assert told.exp().item() == pytest.approx((1 + operations) / 3e7 + moved / 1e6 + 1 / 1e3, rel=1e-4)
+
+
+@pytest.mark.parametrize("readout", ["shares", "roofline"])
+def test_a_fresh_sum_says_the_right_mean_in_units_of_its_rows(graphs, readout):
+    made = fresh(replace(SUMS, readout=readout), "latency_ms", graphs, 0)
+    logs = [math.log(value(graph, "latency_ms")) for graph in graphs]
+    told = [math.log(one) for one in predict(made, graphs)]
+    assert sum(told) / len(told) == pytest.approx(sum(logs) / len(logs), abs=1e-4)
+    rows = torch.cat([encoded(graph, "costs").x for graph in graphs])
+    units = (rows - made.network.middle) / made.network.spread
+    assert units.mean(0).abs().max() < 1e-4
+    varied = rows.std(0) > 0.1
+    assert (units.std(0)[varied] - 1).abs().max() < 1e-4
+    assert (made.network.spread[~varied] == 0.1).all()
+
+
 def test_settings_that_make_no_network_are_refused():
-    rows = (({"gnn": "eval"}, "no GNN 'eval'"), ({"width": 10**6}, "from 1 to 512"), ({"layers": True}, "1 to 32"))
+    rows = (({"gnn": "eval"}, "no GNN 'eval'"), ({"width": 10**6}, "from 1 to 512"), ({"layers": True}, "1 to 32"),
+            ({"readout": "roofline"}, "needs the features costs"))  # fmt: skip
     for wrong, said in rows:
         with pytest.raises(NetworkError, match=said):
             Settings(**wrong)
@@ -222,7 +259,7 @@ def test_settings_that_make_no_network_are_refused():
 
 
 def trained(graphs, settings=SUMS, epochs=30, seed=0):
-    made = Fitted(build(settings, seed), fitted("latency_ms", graphs, sums=settings.readout == "shares"))
+    made = fresh(settings, "latency_ms", graphs[:40], seed)
     told = []
     fit(made, graphs[:40], graphs[40:50], Course(epochs, 8, 5e-3), seed, told.append)
     return made, told
@@ -242,6 +279,13 @@ def test_training_beats_the_mean_and_the_line_through_the_operations(graphs):
     assert made.target.spread > 0
     least = min(epochs, key=lambda epoch: epoch.held_back)
     assert least.number == max(epoch.number for epoch in epochs if epoch.best)
+
+
+def test_a_schedule_takes_the_rate_to_nothing_or_leaves_it():
+    assert [Course(schedule="cosine").factor(step, 4) for step in (0, 2, 4)] == pytest.approx([1, 0.5, 0])
+    assert [Course().factor(step, 4) for step in (0, 2, 4)] == [1, 1, 1]
+    with pytest.raises(NetworkError, match="no schedule 'linear': constant, cosine"):
+        Course(schedule="linear")
 
 
 def test_the_same_seed_makes_the_same_bytes_and_leaves_the_generator_alone(graphs, tmp_path):
@@ -405,3 +449,4 @@ def test_the_command_offers_what_there_is():
     from fuzz.cli import corpus_predict as command
 
     assert (LAYERS, tuple(FEATURES), READOUTS) == (command.GNNS, command.FEATURES, command.READOUTS)
+    assert SCHEDULES == command.SCHEDULES
