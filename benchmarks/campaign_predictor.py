@@ -39,8 +39,8 @@ They are built as published: small ones take a tenth of a millisecond, and two m
 """
 ENTRANTS: Mapping[str, Sequence[str]] = {
     "published": (),
-    "roofline": ("--features", "costs", "--readout", "roofline", "--learning-rate", "3e-3", "--schedule", "cosine",
-                 "--epochs", "60", "--fine-tune-batch", "8"),
+    "roofline": ("--features", "costs", "--readout", "roofline", "--learning-rate", "1e-2", "--schedule", "cosine",
+                 "--epochs", "60", "--fine-tune-epochs", "50", "--fine-tune-batch", "8"),
 }  # fmt: skip
 """The predictors, by the arguments of `fuzz corpus predict`: as published, and made for costs."""
 OURS, SEEDS = "roofline", {"published": (0,), "roofline": (0, 1, 2)}
