@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from corpus.graphs.computation import ComputationGraph, Node
 
-__all__ = ["COSTS", "FEATURES", "encoded", "logarithms", "row", "width"]
+__all__ = ["COSTS", "encoded", "logarithms", "row", "width"]
 
 _SIDE, _CHANNELS, _WINDOW = 256.0, 512.0, 8.0
 COSTS = ("operations", "given", "taken", "weights")
@@ -64,8 +64,7 @@ def _elements(shape: Sequence[int | str] | None) -> int:
     return prod(sizes) if shape is not None and len(sizes) == len(shape) else 0
 
 
-FEATURES: Mapping[str, Callable[[Node], list[float]]] = MappingProxyType({"published": _published, "costs": _costs})
-"""The kinds of rows: ``published``, and ``costs``: that with two alignments and the logarithms of `COSTS` behind it."""
+_ROWS: Mapping[str, Callable[[Node], list[float]]] = MappingProxyType({"published": _published, "costs": _costs})
 _WIDTHS = MappingProxyType({"published": len(VOCABULARY) + 13, "costs": len(VOCABULARY) + 15 + len(COSTS)})
 
 
@@ -76,7 +75,7 @@ def width(features: str) -> int:
 
 def row(node: Node, features: str = "published") -> list[float]:
     """What a predictor sees of a node; `width` numbers, 0 for what is not known."""
-    return FEATURES[features](node)
+    return _ROWS[features](node)
 
 
 def logarithms(rows: Any) -> Any:

@@ -19,18 +19,14 @@ from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
 from corpus.graphs.vocabulary import VOCABULARY
-from corpus.predictor.encoding import FEATURES, logarithms, width
+from corpus.predictor.encoding import logarithms, width
+from corpus.predictor.recipe import FEATURES, LAYERS, READOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LAYERS", "READOUTS", "Network", "NetworkError", "Settings", "build"]
+__all__ = ["Network", "NetworkError", "Settings", "build"]
 
-LAYERS = ("GraphConv", "GCNConv", "GINConv", "GATConv", "GATv2Conv", "SAGEConv", "TAGConv", "ResGatedGraphConv",
-          "TransformerConv")  # fmt: skip
-"""Layers of torch_geometric that take a width before, a width after and nothing else (GINConv a network of both)."""
-READOUTS = ("mean", "shares", "roofline")
-"""How nodes become a graph's number: ``mean`` as published, the others as a sum over them."""
 _RATES = (3e7, 1e6, 1e3)  # operations, moved elements, calls in a millisecond, to begin with
 _LEAST = 0.1  # of a standard deviation
 _TIMID = 0.1  # factors begin near 1
@@ -54,7 +50,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise NetworkError where there is no such network."""
         for what, value, known in (
-            ("GNN", self.gnn, LAYERS), ("features", self.features, tuple(FEATURES)), ("readout", self.readout, READOUTS)
+            ("GNN", self.gnn, LAYERS), ("features", self.features, FEATURES), ("readout", self.readout, READOUTS)
         ):  # fmt: skip
             if value not in known:
                 raise NetworkError(f"there is no {what} {value!r}: {', '.join(known)}")

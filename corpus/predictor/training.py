@@ -17,6 +17,7 @@ from torch_geometric.data import Batch
 
 from corpus.predictor.encoding import encoded
 from corpus.predictor.network import NetworkError, build
+from corpus.predictor.recipe import SCHEDULES
 from corpus.predictor.target import fitted as learned
 from corpus.predictor.target import value
 
@@ -27,12 +28,10 @@ if TYPE_CHECKING:
     from corpus.predictor.network import Network, Settings
     from corpus.predictor.target import Target
 
-__all__ = ["SCHEDULES", "Course", "Epoch", "Fitted", "fit", "fresh", "predict"]
+__all__ = ["Course", "Epoch", "Fitted", "fit", "fresh", "predict"]
 
 _STEEPEST = 5.0  # norm to which gradients are cut, as published
 _TOGETHER = 64  # graphs of one batch where nothing is learned
-SCHEDULES = ("constant", "cosine")
-"""How the learning rate goes on: as it is, as published, or to 0 along half a cosine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from corpus.graphs.cache import Cache
+    from corpus.graphs.computation import ComputationGraph
     from fuzz.collection.measuring import Order
     from fuzz.execute.worker import Limits
 
@@ -33,7 +34,8 @@ __all__ = ["command"]
 @click.option("--samples", type=click.IntRange(min=3), default=16, show_default=True, metavar="N",
               help="Samples of a network in a round.")  # fmt: skip
 @click.option("--accuracy", type=FilePath(path_type=Path, dir_okay=False), metavar="FILE",
-              help='Take accuracies from a JSON file, {"name of a graph": 0.93, ...}.')  # fmt: skip
+              help='Take accuracies from a JSON file, {"name of a graph, or its architecture": 0.93, ...}, or from '
+              "NAS-Bench-101's .tfrecord.")  # fmt: skip
 @timeout_option("Seconds for one compilation or sample.")
 @memory_option
 @json_option
@@ -105,8 +107,8 @@ def _rows(
     from fuzz.cli.progress import progress_bar
     from fuzz.collection import measuring
 
-    known = {} if accuracy is None else measuring.accuracies(accuracy)
     loaded = {family: cache.load(family) for family in families}  # a slip in the last name is told first
+    known = {} if accuracy is None else _accuracies(accuracy, [one for graphs in loaded.values() for one in graphs])
     rows = []
     for family, graphs in loaded.items():
         labels = {one.name: {**measuring.computed(one), **known.get(one.name, {})} for one in graphs}
@@ -128,6 +130,14 @@ def _rows(
             labels = {name: {**own, **taken.get(name, {})} for name, own in labels.items()}
         rows.append({**row, "changed": measuring.label(cache, family, labels)})
     return rows
+
+
+def _accuracies(path: Path, graphs: Sequence[ComputationGraph]) -> dict[str, dict[str, float | str]]:
+    """The label, by the name of a graph that the file knows; where it knows both, by name goes before architecture."""
+    from fuzz.collection.accuracies import accuracies, keys
+
+    found = accuracies(path, {key for one in graphs for key in keys(one)})
+    return {one.name: {"accuracy": found[key]} for one in graphs for key in reversed(keys(one)) if key in found}
 
 
 def _told(row: dict[str, Any]) -> str:

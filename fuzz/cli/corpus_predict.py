@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from corpus.predictor.recipe import FEATURES, LAYERS, READOUTS, RECIPES, SCHEDULES
 from fuzz.cli.options import FilePath, Number, echo, json_option, print_json
 
 if TYPE_CHECKING:
@@ -17,12 +19,6 @@ if TYPE_CHECKING:
     from corpus.predictor.experiment import Plan
 
 __all__ = ["command"]
-
-# Those of corpus.predictor.network, encoding and training, which import torch; a test compares them.
-GNNS = ("GraphConv", "GCNConv", "GINConv", "GATConv", "GATv2Conv", "SAGEConv", "TAGConv", "ResGatedGraphConv",
-        "TransformerConv")  # fmt: skip
-FEATURES, READOUTS = ("published", "costs"), ("mean", "shares", "roofline")
-SCHEDULES = ("constant", "cosine")
 
 
 @click.command()
@@ -37,40 +33,37 @@ SCHEDULES = ("constant", "cosine")
               help="Start from this predictor and its network; without --train it is tested as it is.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0, max=2**31), default=0, show_default=True, metavar="N",
               help="Of splits, weights and batches.")  # fmt: skip
-@click.option("--gnn-type", type=click.Choice(GNNS), default=GNNS[0], show_default=True, help="GraphConv is the k-GNN.")
-@click.option("--features", type=click.Choice(FEATURES), default=FEATURES[0], show_default=True,
-              help="costs: what a node computes, gives and keeps beside the published ones.")  # fmt: skip
-@click.option("--readout", type=click.Choice(READOUTS), default=READOUTS[0], show_default=True,
+@click.option("--recipe", type=click.Choice(list(RECIPES)), default="published", show_default=True,
+              help="What the options below are unless they are given: GENNAPE's, or made for costs.")  # fmt: skip
+@click.option("--gnn-type", type=click.Choice(LAYERS), help="GraphConv is the k-GNN.")
+@click.option("--features", type=click.Choice(FEATURES),
+              help="costs: what a node computes, gives, takes and keeps beside the published ones.")  # fmt: skip
+@click.option("--readout", type=click.Choice(READOUTS),
               help="shares: a cost is a sum over nodes. roofline: of each node's operations, elements and call, times "
               "what the network says.")  # fmt: skip
-@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True, metavar="N")
-@click.option("--fine-tune-epochs", type=click.IntRange(min=1), default=100, show_default=True, metavar="N")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
-              help="Graphs of a step.")  # fmt: skip
-@click.option("--fine-tune-batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
-              help="Graphs of a step of fine-tuning.")  # fmt: skip
-@click.option("--learning-rate", "rate", type=Number(min=0, min_open=True, max=1), default=1e-4, show_default=True,
-              metavar="X")  # fmt: skip
-@click.option("--schedule", type=click.Choice(SCHEDULES), default=SCHEDULES[0], show_default=True,
-              help="How the learning rate goes on: as it is, or to 0.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Times that it sees all that it trains on.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Graphs of a step.")
+@click.option("--learning-rate", type=Number(min=0, min_open=True, max=1), metavar="X", help="At the first step.")
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on: as it is, or to 0.")
+@click.option("--fine-tune-epochs", type=click.IntRange(min=1), metavar="N", help="Of fine-tuning.")
+@click.option("--fine-tune-batch", type=click.IntRange(min=1), metavar="N", help="Graphs of a step of fine-tuning.")
 @click.option("--baselines/--no-baselines", default=True, show_default=True,
               help="Beside it a line through the operations, and a plain GCN.")  # fmt: skip
 @click.option("--out", type=FilePath(path_type=Path, file_okay=False), default=Path("predictors"), show_default=True,
               metavar="DIR", help="Where its log and its checkpoints go.")  # fmt: skip
 @json_option
 def command(
-    graphs: Path, name: str, train: str, test: str, label: str, checkpoint: Path | None, seed: int, gnn_type: str,
-    features: str, readout: str, epochs: int, fine_tune_epochs: int, batch: int, fine_tune_batch: int,
-    rate: float, schedule: str, baselines: bool, out: Path, as_json: bool,
+    graphs: Path, name: str, train: str, test: str, label: str, checkpoint: Path | None, seed: int, recipe: str,
+    baselines: bool, out: Path, as_json: bool, **wishes: Any,
 ) -> None:  # fmt: skip
     """Train a graph neural network to predict a label, and test it on families that it has not seen.
 
-    The defaults are those of GENNAPE's published predictor; --features costs --readout shares are made for costs such
-    as a latency. A family to train on is split 80/10/10: to train, to choose the best epoch, to test. Where a label was
-    measured twice the ceiling stands beside: how well one measurement ranks as the other does (Spearman).
+    Without --recipe it is GENNAPE's published predictor; the recipe roofline is made for costs such as a latency. A
+    family to train on is split 80/10/10: to train, to choose the best epoch, to test. Where a label was measured twice
+    the ceiling stands beside: how well one measurement ranks as the other does (Spearman).
 
     \b
-    fuzz corpus predict --graphs graphs --train nb101+nb201 --test hiaml#50+inception#50
+    fuzz corpus predict --graphs graphs --train nb101+nb201 --test hiaml#50+inception#50 --recipe roofline
     fuzz corpus predict --graphs graphs --checkpoint predictors/demo_seed0_best.safetensors --test two_path
 
     In --out lie NAME_seedS_best, _last and _FAMILY_tuned.safetensors, and logs/NAME_seedS.txt. After Ctrl-C the last
@@ -94,12 +87,15 @@ def command(
     from corpus.predictor.network import NetworkError, Settings
     from corpus.predictor.training import Course
 
+    taken = replace(RECIPES[recipe], **{key: value for key, value in wishes.items() if value is not None})
     try:
         plan = Plan(
             name, out, tuple(dict.fromkeys(filter(None, train.split("+")))),
             tuple(foreign(one) for one in dict.fromkeys(filter(None, test.split("+")))), label,
-            Settings(gnn_type, features, readout), Course(epochs, batch, rate, schedule),
-            Course(fine_tune_epochs, fine_tune_batch, rate, schedule), seed, checkpoint, baselines,
+            Settings(taken.gnn_type, taken.features, taken.readout),
+            Course(taken.epochs, taken.batch, taken.learning_rate, taken.schedule),
+            Course(taken.fine_tune_epochs, taken.fine_tune_batch, taken.learning_rate, taken.schedule), seed,
+            checkpoint, baselines,
         )  # fmt: skip
         result = _run(plan, cache, quiet=as_json)
     except (GraphError, NetworkError) as problem:

@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from fuzz.execute.target import Target
     from fuzz.execute.worker import Limits
 
-__all__ = ["PASSES", "Figure", "Journal", "Order", "accuracies", "computed", "label", "measure", "measured", "memory"]
+__all__ = ["PASSES", "Figure", "Journal", "Order", "computed", "label", "measure", "measured", "memory"]
 
 PASSES = 2
-_LARGEST = 1e9  # of an accuracy
 Key = tuple[int, int, str]
 
 
@@ -254,17 +253,3 @@ def measured(journal: Journal, order: Order, names: Iterable[str]) -> dict[str, 
             found[name] = {f"{order.label}_{number}": one for number, one in enumerate(passes, 1)}
             found[name] |= {order.label: fmean(passes), f"{order.label}_target": journal.target}
     return found
-
-
-def accuracies(path: Path) -> dict[str, dict[str, float | str]]:
-    """A JSON file of {name: accuracy} as labels. Raises UsageError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise UsageError(f"cannot read {path}: {problem.strerror}") from None
-    except (ValueError, RecursionError):
-        content = None
-    rows: dict[str, Any] = content if isinstance(content, dict) else {"": None}
-    if any(type(one) not in {int, float} or not -_LARGEST < one < _LARGEST for one in rows.values()):
-        raise UsageError(f'{path} is no table of accuracies: write {{"name of a graph": 0.93, …}}')
-    return {name: {"accuracy": float(one)} for name, one in rows.items()}

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from corpus.graphs.cache import Cache
 from corpus.graphs.computation import ComputationGraph, Edge, Node
-from fuzz.collection.measuring import Figure, Journal, Order, accuracies, computed, label, measure, measured, memory
+from fuzz.collection.measuring import Figure, Journal, Order, computed, label, measure, measured, memory
 from fuzz.errors import UsageError
 from fuzz.execute.target import parse_target
 from fuzz.execute.worker import Limits
@@ -172,19 +172,3 @@ def test_models_that_are_not_there_and_models_that_are_refused(cache, models, or
     (models / "net-1" / "model.onnx").write_bytes((models / "away").read_bytes().replace(b"Relu", b"Nope"))
     journal = run(cache, models, order)
     assert set(measured(journal, order, NAMES)) == {"net-0"}
-
-
-@pytest.mark.parametrize("text", ["[]", "{", '{"a": "b"}', '{"a": true}', '{"a": NaN}', '{"a": 1e999}', '{"a": null}'])
-def test_a_table_of_accuracies_that_is_none(tmp_path, text):
-    path = tmp_path / "a.json"
-    path.write_text(text)
-    with pytest.raises(UsageError, match="is no"):
-        accuracies(path)
-
-
-def test_accuracies(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps({"net-0": 0.93, "net-1": 1}))
-    assert accuracies(path) == {"net-0": {"accuracy": 0.93}, "net-1": {"accuracy": 1.0}}
-    with pytest.raises(UsageError, match="cannot read"):
-        accuracies(tmp_path / "missing")

@@ -22,11 +22,12 @@ from corpus.graphs.computation import ComputationGraph, Edge, GraphError, Node
 from corpus.graphs.vocabulary import VOCABULARY
 from corpus.predictor import baselines, experiment
 from corpus.predictor.checkpoint import load, save
-from corpus.predictor.encoding import COSTS, FEATURES, encoded, logarithms, row, width
+from corpus.predictor.encoding import COSTS, encoded, logarithms, row, width
 from corpus.predictor.metrics import kendall, ndcg, score, spearman
-from corpus.predictor.network import LAYERS, READOUTS, NetworkError, Settings, build
+from corpus.predictor.network import NetworkError, Settings, build
+from corpus.predictor.recipe import FEATURES, LAYERS, READOUTS, RECIPES
 from corpus.predictor.target import Target, fitted, value
-from corpus.predictor.training import SCHEDULES, Course, fit, fresh, predict
+from corpus.predictor.training import Course, fit, fresh, predict
 
 SUMS = Settings(features="costs", readout="shares", layers=2, width=16)
 
@@ -210,7 +211,10 @@ def test_the_published_settings():
     made = build(Settings(), 0)
     assert [type(layer).__name__ for layer in made.layers] == ["GraphConv"] * 6
     assert {layer.out_channels for layer in made.layers} == {32}
-    assert (Course().epochs, Course().batch, Course().rate) == (40, 32, 1e-4)
+    taken = RECIPES["published"]
+    assert Settings(taken.gnn_type, taken.features, taken.readout) == Settings()
+    assert Course(taken.epochs, taken.batch, taken.learning_rate, taken.schedule) == Course() == Course(40, 32, 1e-4)
+    assert (taken.fine_tune_epochs, taken.fine_tune_batch) == (100, 1)
 
 
 @pytest.mark.parametrize("readout", ["shares", "roofline"])
@@ -445,8 +449,14 @@ def test_a_checkpoint_of_another_label_is_refused(cache, tmp_path):
         run(plan(tmp_path, start=plan(tmp_path).checkpoint("best"), label="latency_ms_1"), cache)
 
 
-def test_the_command_offers_what_there_is():
-    from fuzz.cli import corpus_predict as command
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_can_be_made(name):
+    taken = RECIPES[name]
+    made = build(Settings(taken.gnn_type, taken.features, taken.readout), 0)
+    assert sum(one.numel() for one in made.parameters()) > 1000
+    assert Course(taken.epochs, taken.batch, taken.learning_rate, taken.schedule).factor(0, 1) == 1
 
-    assert (LAYERS, tuple(FEATURES), READOUTS) == (command.GNNS, command.FEATURES, command.READOUTS)
-    assert SCHEDULES == command.SCHEDULES
+
+def test_each_kind_of_rows_has_a_width():
+    node = relu(0, 8, 4)
+    assert {len(row(node, kind)) - width(kind) for kind in FEATURES} == {0}
