@@ -168,8 +168,7 @@ noise is less than that of either: a predictor may come out a little above it.
 
 Each predictor was trained on all families but one and tested on that one: as it was, then fine-tuned on {tune} of its
 networks and tested on the others, which is repeated with other splits and weights where there are several seeds. The
-settings were chosen on the three NAS-Bench families, trained on two of them and tested on the third; on the six
-others nothing was tried out.
+settings were chosen by tests on the three NAS-Bench families alone; on the six others nothing was tried out.
 """
 
 _PREDICTOR = """
@@ -177,8 +176,8 @@ _PREDICTOR = """
 
 {recipe}.
 
-{minutes} minutes each on one core, with fine-tuning and baselines. Spearman, of the predictor, the line through the
-operations, the plain GCN; the mean over {seeds}, and the least of the predictor's:
+{minutes} minutes each, two at a time on two cores, with fine-tuning and baselines. Spearman, of the predictor, the line through the
+operations, the plain GCN; the mean of {seeds}, and the least of the predictor's:
 
 | family | tested | never seen | fine-tuned | least | NDCG@10 | MAPE | ceiling |
 |---|---:|---:|---:|---:|---:|---:|---:|
@@ -201,7 +200,7 @@ def _section(name: str, families: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
     minutes = sorted(one["minutes"] for seeds in families.values() for one in seeds)
     return _PREDICTOR.format(
         name=name, recipe=", ".join(f"{key.replace('_', ' ')} {one}" for key, one in asdict(RECIPES[name]).items()),
-        minutes=f"{minutes[0]:g} to {minutes[-1]:g}", seeds="seeds " + ", ".join(map(str, SEEDS[name])),
+        minutes=f"{minutes[0]:g} to {minutes[-1]:g}", seeds=f"seed{'s' if len(SEEDS[name]) > 1 else ''} " + ", ".join(map(str, SEEDS[name])),
         rows="\n".join(_line(family, seeds) for family, seeds in families.items()),
     )  # fmt: skip
 
