@@ -176,8 +176,8 @@ _PREDICTOR = """
 
 {recipe}.
 
-{minutes} minutes each, two at a time on two cores, with fine-tuning and baselines. Spearman, of the predictor, the line through the
-operations, the plain GCN; the mean of {seeds}, and the least of the predictor's:
+{minutes} minutes each, two at a time on two cores, with fine-tuning and baselines. Spearman, of the predictor, the line
+through the operations, the plain GCN; the mean of {seeds}, and the least of the predictor's:
 
 | family | tested | never seen | fine-tuned | least | NDCG@10 | MAPE | ceiling |
 |---|---:|---:|---:|---:|---:|---:|---:|
@@ -198,10 +198,12 @@ def _page(result: Mapping[str, Any]) -> str:
 
 def _section(name: str, families: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     minutes = sorted(one["minutes"] for seeds in families.values() for one in seeds)
+    recipe = ", ".join(f"{key.replace('_', ' ')} {one}" for key, one in asdict(RECIPES[name]).items())
+    seeds = ", ".join(map(str, SEEDS[name]))
     return _PREDICTOR.format(
-        name=name, recipe=", ".join(f"{key.replace('_', ' ')} {one}" for key, one in asdict(RECIPES[name]).items()),
-        minutes=f"{minutes[0]:g} to {minutes[-1]:g}", seeds=f"seed{'s' if len(SEEDS[name]) > 1 else ''} " + ", ".join(map(str, SEEDS[name])),
-        rows="\n".join(_line(family, seeds) for family, seeds in families.items()),
+        name=name, recipe=recipe, minutes=f"{minutes[0]:g} to {minutes[-1]:g}",
+        seeds=f"seed {seeds}" if len(SEEDS[name]) == 1 else f"seeds {seeds}",
+        rows="\n".join(_line(family, each) for family, each in families.items()),
     )  # fmt: skip
 
 
