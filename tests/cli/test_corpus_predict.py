@@ -25,7 +25,8 @@ def models(fuzz, add_case):
     # Graphs are named after files: these two are named after their folders, as those of families are.
     (first,) = Cache(fuzz.home / "made").load("models")[:1]
     Cache(fuzz.home / "graphs").append(
-        "toy", [ComputationGraph(name, "toy", first.nodes, first.edges) for name in ("a", "b")]
+        "toy",
+        [ComputationGraph(name, "toy", first.nodes, first.edges, {"canonical": f"|{name}~0|"}) for name in ("a", "b")],
     )
 
 
@@ -63,6 +64,11 @@ def test_labels_are_measured_once_and_stay(fuzz, models, refused):
     (fuzz.home / "accuracies.json").write_text('{"a": 0.5, "c": 0.25}')
     done = fuzz("corpus", "measure", "--graphs", "graphs", "--accuracy", "accuracies.json")
     assert done.stdout == "toy: 2 graphs, 1 with new labels, 1 accuracies\n"
+    (fuzz.home / "accuracies.json").write_text('{"a": 0.5, "|a~0|": 0.75, "|b~0|": 1}')
+    assert fuzz("corpus", "measure", "--graphs", "graphs", "--accuracy", "accuracies.json").returncode == 0
+    assert [graph.labels["accuracy"] for graph in Cache(fuzz.home / "graphs").load("toy")] == [0.5, 1.0]
+    (fuzz.home / "no.tfrecord").write_bytes(b"broken")
+    refused(fuzz("corpus", "measure", "--graphs", "graphs", "--accuracy", "no.tfrecord"), "is no file of NAS-Bench-101")
     refused(fuzz("corpus", "measure", "--graphs", "graphs", "--backend", "onnxruntime"), "--models DIR")
     refused(fuzz(*words, "--label", "flops"), "write latency_")
     refused(fuzz("corpus", "measure", "nix", "--graphs", "graphs"), "no family 'nix'")
