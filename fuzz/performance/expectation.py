@@ -64,7 +64,9 @@ class Expectation:
             return f"{self.case}: no prediction: {self.why}"
         place = f"; predicted to take most of it: {self.node}, {self.share:.0%}" if self.node else ""
         if self.place is not None:
-            place = f"; {self.place.share:.0%} of the difference at {self.place.node} ({self.place.operator}){place}"
+            # What a node costs too much, others may save: without a profiler nobody knows how much of it.
+            much = "all" if self.place.share > 1 else f"{self.place.share:.0%}"
+            place = f"; {much} of the difference at {self.place.node} ({self.place.operator}){place}"
         return (
             f"{self.case}: {'FAR OFF' if self.far else 'as predicted'}: {self.measured:.3g} ms, predicted "
             f"{self.predicted:.3g} ms ({self.deviation:+.1f} spreads){place}"

@@ -76,6 +76,10 @@ def test_a_node_that_takes_most_of_it_is_found(case):
     assert found.place.share > 0.5
     assert "of the difference at m (MatMul); predicted to take" in found.text()
     assert found.to_json()["place"]["node"] == "m"
+    shares = {share: replace(found, place=replace(found.place, share=share)).text() for share in (0.75, 1.0, 6.07)}
+    assert "; 75% of the difference at m" in shares[0.75]
+    assert "; 100% of the difference at m" in shares[1.0]
+    assert "; all of the difference at m" in shares[6.07]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
