@@ -9,7 +9,7 @@ import sys
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from figure import Clock, Figure, Scale, clock
+from figure import Clock, Figure, Scale, clock, settled
 
 from backends.protocol import Outcome
 from backends.registry import BACKENDS, installed_version
@@ -52,7 +52,7 @@ def help_latency(scale: Scale) -> Iterator[Figure]:
             with clock() as spent:
                 subprocess.run([*_FUZZ, *([name] if name else []), "--help"], stdout=subprocess.DEVNULL, check=True)
             times.append(spent)
-        found[name] = Clock(median(t.wall for t in times[1:]), median(t.cpu for t in times[1:]))
+        found[name] = settled(times)
     slowest = max(found, key=lambda name: found[name].wall)
     for name, label in (("", "fuzz --help"), (slowest, f"slowest subcommand's help ({slowest or 'none'})")):
         yield Figure(label, round(found[name].wall, 3), "s", 0.3, detail=f"{found[name].cpu:.3f} s CPU each")

@@ -77,6 +77,11 @@ class Clock:
     cpu: float = 0.0
 
 
+def settled(times: Sequence[Clock]) -> Clock:
+    """The median of several runs after the first, which warms the disk."""
+    return Clock(median(one.wall for one in times[1:]), median(one.cpu for one in times[1:]))
+
+
 @contextmanager
 def clock() -> Iterator[Clock]:
     """Time a block."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from statistics import median
 from typing import TYPE_CHECKING
 
 from commands import fuzz
-from figure import Figure, Scale, clock
+from figure import Clock, Figure, Scale, clock, settled
 
 from corpus.catalogue import MODELS
 
@@ -59,15 +58,14 @@ def _ways(name: str, plain: str, folder: Path) -> Mapping[str, Callable[[], obje
 
 def _walls(ways: Mapping[str, Callable[[], object]], repeats: int) -> tuple[dict[str, float], float]:
     """The median wall time of each way, in turns, after a first turn that warms the disk; and the CPU time of all."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    cpu = 0.0
+    times: dict[str, list[Clock]] = {way: [] for way in ways}
     for _ in range(repeats + 1):
         for way, call in ways.items():
             with clock() as spent:
                 call()
-            times[way].append(spent.wall)
-            cpu += spent.cpu
-    return {way: median(taken[1:]) for way, taken in times.items()}, cpu
+            times[way].append(spent)
+    cpu = sum(spent.cpu for taken in times.values() for spent in taken)
+    return {way: settled(taken).wall for way, taken in times.items()}, cpu
 
 
 def _python(*arguments: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from corpus.graphs.computation import Node
 
-__all__ = ["operations"]
+__all__ = ["elements", "operations"]
 
 Sizes = tuple[int, ...]
 
@@ -36,6 +36,12 @@ def operations(node: Node) -> int | None:
     sizes = [shape for shape in shapes if shape is not None]
     row = _ROWS.get(bare_name(node.source)) or _ROWS.get(node.operator, _largest)
     return row(node, sizes[0], sizes[1:] or sizes[:1])
+
+
+def elements(shape: tuple[int | str, ...] | None) -> int | None:
+    """The elements of a tensor; None where a size is not fixed, or its shape is not known."""
+    sizes = _fixed(shape)
+    return None if sizes is None else prod(sizes)
 
 
 def _fixed(shape: tuple[int | str, ...] | None) -> Sizes | None:

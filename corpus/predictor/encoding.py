@@ -13,6 +13,7 @@ from math import gcd, log, log2, prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from corpus.graphs.counting import elements
 from corpus.graphs.vocabulary import UNKNOWN, VOCABULARY
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ def _published(node: Node) -> list[float]:
 
 
 def _costs(node: Node) -> list[float]:
-    counts = (
-        node.operations() or 0, _elements(node.shape), sum(map(_elements, node.shapes_in)), sum(map(prod, node.weights))
-    )  # fmt: skip
+    taken = sum(elements(shape) or 0 for shape in node.shapes_in)
+    counts = (node.operations() or 0, elements(node.shape) or 0, taken, sum(map(prod, node.weights)))
     channels = (node.channels_in, node.channels_out)
     return [*_published(node), *map(_aligned, channels), *(log2(1 + count) / _SCALE for count in counts)]
 
@@ -56,12 +56,6 @@ def _costs(node: Node) -> list[float]:
 def _aligned(channels: int | None) -> float:
     """How far 2 divides the channels, from 0, where they are odd, to 1, where they fill whole vectors."""
     return log2(gcd(channels, _VECTOR)) / log2(_VECTOR) if channels else 1.0
-
-
-def _elements(shape: Sequence[int | str] | None) -> int:
-    """Elements of a tensor; 0 where a size is not fixed."""
-    sizes = [dim for dim in shape or () if isinstance(dim, int)]
-    return prod(sizes) if shape is not None and len(sizes) == len(shape) else 0
 
 
 _ROWS: Mapping[str, Callable[[Node], list[float]]] = MappingProxyType({"published": _published, "costs": _costs})

@@ -89,13 +89,12 @@ class Network(nn.Module):  # type: ignore[misc]  # torch has no types here
         self.layers = nn.ModuleList(_layer(settings.gnn, size) for _ in range(settings.layers))
         if settings.sums:
             self.head = nn.Sequential(nn.Linear(size + given, size), nn.ReLU(), nn.Linear(size, 1))
+            self.register_buffer("middle", torch.zeros(given))
+            self.register_buffer("spread", torch.ones(given))
         else:
             self.head = nn.Sequential(
                 nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 1)
             )
-        if settings.sums:
-            self.register_buffer("middle", torch.zeros(given))
-            self.register_buffer("spread", torch.ones(given))
         if settings.readout == "roofline":
             with torch.no_grad():
                 self.head[-1].weight.mul_(_TIMID)

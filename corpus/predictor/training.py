@@ -84,10 +84,13 @@ def fresh(settings: Settings, label: str, graphs: Sequence[ComputationGraph], se
     """
     made = Fitted(build(settings, seed), learned(label, graphs, sums=settings.sums))
     if settings.sums:
-        made.network.standardise(torch.cat([encoded(graph, settings.features).x for graph in graphs]))
+        batches = _encoded(made, graphs)
+        made.network.standardise(torch.cat([batch.x for batch in batches]))
+        with _one_thread():
+            told = _predicted(made, batches)
         off = fmean(
-            made.target.learned(value(graph, label)) - made.target.learned(told)
-            for graph, told in zip(graphs, predict(made, graphs), strict=True)
+            made.target.learned(value(graph, label)) - made.target.learned(one)
+            for graph, one in zip(graphs, told, strict=True)
         )
         made.target = replace(made.target, offset=made.target.offset + off)
     return made

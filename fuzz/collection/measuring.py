@@ -13,10 +13,10 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import prod
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from corpus.graphs.counting import elements
 from fuzz.case import Case, data_sets_of, read_inputs
 from fuzz.collection.latency import against
 from fuzz.errors import CaseError, UsageError
@@ -223,11 +223,11 @@ def memory(graph: ComputationGraph) -> int | None:
         last[edge.source] = max(last[edge.source], edge.target)
     sizes: list[int] = []
     for node in graph.nodes:
-        fixed = [dim for dim in node.shape or () if isinstance(dim, int)]
-        if node.shape is None or len(fixed) != len(node.shape):
+        size = elements(node.shape)
+        if size is None:
             return None
         # The output node names a value, it makes none.
-        sizes.append(0 if node.operator == "Output" else prod(fixed))
+        sizes.append(0 if node.operator == "Output" else size)
     alive = most = 0
     ending: dict[int, list[int]] = {}
     for place, size in enumerate(sizes):
